@@ -1,0 +1,54 @@
+"""Rules for the addresses in the settings. Pure."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from hhtoken import errors
+
+
+def problem(address):
+    """Given an address that will carry a secret, return what is wrong with it (never repeating it), or None."""
+    if not address.isascii() or any(character <= " " or character == "\x7f" for character in address):
+        return "has characters that no address has"
+    try:
+        parts = urlsplit(address)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return "is not an address"
+    if parts.scheme not in ("http", "https") or not host:
+        return "is not an http or https address"
+    if parts.username is not None or parts.password is not None:
+        return "has a user name or password in it"
+    if "#" in address:
+        return "has a fragment in it"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "must be https, since it carries a secret"
+    return None
+
+
+def is_loopback(host):
+    """Given a host name or address, tell whether it is this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_literal(host):
+    """Given a host, tell whether it is an IP address rather than a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_listen(text):
+    """Given ``HOST:PORT``, ``[::1]:PORT`` or a bare port, return ``(host, port)``; raise UsageError."""
+    host, _colon, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536):
+        raise errors.UsageError("--listen takes HOST:PORT", "for example --listen 127.0.0.1:8000")
+    return host, int(port)

@@ -1,0 +1,203 @@
+"""The listener that waits for one browser: hands its query to a function and shows the page; knows no OAuth.
+
+One thread and a selector instead of a thread for each connection: a slow or silent client then costs one descriptor
+and at most 16 KiB, junk costs a parse, and neither can stand in the way of the browser.
+"""
+
+import selectors
+import socket
+import time
+
+from hhtoken import callback_page, errors, http_head, reporting
+
+BACKLOG = 128
+MOST_CONNECTIONS = 400  # below the usual limit of 1024 descriptors; beyond it the oldest make room
+READ_SECONDS = 5  # of silence
+CONNECTION_SECONDS = 8  # for a whole request, however it drips
+DRAIN_SECONDS = 1  # closing at once, with input unread, would reset the connection and lose the page
+FAREWELL_SECONDS = 1  # after the end, for a second tab or a reload to see the same page
+REPORT_SECONDS = 10
+RECEIVE_BYTES = 4096
+
+
+class Reply:
+    """``page``: a name of callback_page. ``is_final``: the listener has done its work."""
+
+    __slots__ = ("page", "is_final")
+
+    def __init__(self, page, is_final=False):
+        self.page = page
+        self.is_final = is_final
+
+
+class _Connection:
+    __slots__ = ("socket", "data", "started", "touched", "answered")
+
+    def __init__(self, sock, now):
+        self.socket = sock
+        self.data = b""
+        self.started = self.touched = now
+        self.answered = False
+
+    def is_late(self, now):
+        if self.answered:
+            return now - self.touched > DRAIN_SECONDS
+        return now - self.touched > READ_SECONDS or now - self.started > CONNECTION_SECONDS
+
+
+def listen(host, port):
+    """Return a socket that listens there; raise ConfigError where it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise errors.ConfigError(
+            f"cannot listen on {host} port {port}: {(error.strerror or 'not an address').lower()}",
+            f"see who does with 'ss -ltnp sport = :{port}', or choose another with --listen HOST:PORT",
+        ) from None
+
+
+class CallbackServer:
+    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a Reply."""
+
+    def __init__(self, listener, rules, handle_return):
+        self._listener = listener
+        self._rules = rules
+        self._handle_return = handle_return
+        self._connections = {}  # socket -> _Connection, the oldest first
+        self._selector = selectors.DefaultSelector()
+        self._final = None  # (query, page) of the return that ended the wait
+        self._refused = 0
+        self._report_at = 0.0
+
+    def serve(self, timeout_seconds):
+        """Answer requests until a Reply is final, and return True; at the deadline return False."""
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            while True:
+                now = time.monotonic()
+                if self._final and (not self._connections or now > deadline):
+                    return True
+                if not self._final and now > deadline:
+                    return False
+                was_final = bool(self._final)
+                for key, _events in self._selector.select(self._pause(now, deadline)):
+                    self._on_ready(key.fileobj)
+                self._drop_late()
+                self._report()
+                if self._final and not was_final:
+                    deadline = time.monotonic() + FAREWELL_SECONDS
+        finally:
+            self._report(at_end=True)
+            for sock in list(self._connections):
+                self._drop(sock)
+            self._selector.close()
+
+    def _pause(self, now, deadline):
+        return max(0.0, min(deadline - now, 0.25 if self._connections else 60.0))
+
+    def _on_ready(self, sock):
+        if sock is self._listener:
+            self._accept()
+        elif sock in self._connections:
+            self._receive(self._connections[sock])
+
+    def _accept(self):
+        for _ in range(BACKLOG):
+            try:
+                sock, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:  # out of descriptors, or a client that is gone already: the oldest makes room
+                self._drop_oldest()
+                return
+            sock.setblocking(False)
+            if len(self._connections) >= MOST_CONNECTIONS:
+                self._drop_oldest()
+            self._connections[sock] = _Connection(sock, time.monotonic())
+            self._selector.register(sock, selectors.EVENT_READ)
+
+    def _receive(self, connection):
+        try:
+            chunk = connection.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._drop(connection.socket)
+            return
+        if connection.answered:
+            return  # drained, not read
+        connection.touched = time.monotonic()
+        connection.data += chunk
+        try:
+            end = http_head.end_of(connection.data)
+            request = http_head.parse(connection.data[:end]) if end else None
+        except http_head.Bad as bad:
+            self._refuse(connection, bad.status)
+            return
+        if request:
+            connection.data = b""
+            self._answer(connection, request)
+
+    def _answer(self, connection, request):
+        refusal = self._rules.refusal(request)
+        tongue = request.header("accept-language")
+        if refusal:
+            self._refuse(connection, refusal, tongue)
+        elif self._final:
+            query, page = self._final
+            self._send(connection, page if request.query == query else callback_page.REFUSED, tongue)
+        else:
+            started = time.monotonic()
+            reply = self._handle_return(request.query)
+            self._forgive(time.monotonic() - started)
+            if reply.is_final:
+                self._final = (request.query, reply.page)
+            self._refused += reply.page == callback_page.REFUSED
+            self._send(connection, reply.page, tongue)
+
+    def _forgive(self, seconds):
+        """The others waited while the return was dealt with: that is not their slowness."""
+        for connection in self._connections.values():
+            connection.started += seconds
+            connection.touched += seconds
+
+    def _refuse(self, connection, status, tongue=None):
+        self._refused += 1
+        self._send(connection, status, tongue)
+
+    def _send(self, connection, page, tongue):
+        connection.answered = True
+        connection.touched = time.monotonic()
+        try:
+            connection.socket.send(callback_page.response(page, tongue))  # 2 KiB: a new socket's buffer takes it whole
+            connection.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(connection.socket)
+
+    def _drop_late(self):
+        now = time.monotonic()
+        for connection in [one for one in self._connections.values() if one.is_late(now)]:
+            self._drop(connection.socket)
+
+    def _drop_oldest(self):
+        if self._connections:
+            self._drop(next(iter(self._connections)))
+
+    def _drop(self, sock):
+        if self._connections.pop(sock, None):
+            self._selector.unregister(sock)
+            sock.close()
+
+    def _report(self, at_end=False):
+        """At most one line in ten seconds, however much junk comes."""
+        now = time.monotonic()
+        if self._refused and (at_end or now >= self._report_at):
+            reporting.event(f"callback listener: refused {self._refused} requests", reporting.NOTICE)
+            reporting.message(f"refused {self._refused} requests that are no return of this authorization")
+            self._refused = 0
+            self._report_at = now + REPORT_SECONDS

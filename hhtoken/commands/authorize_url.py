@@ -1,0 +1,52 @@
+"""``hhtoken authorize-url``: remember a fresh state and verifier, print the address to open."""
+
+from hhtoken import arguments as argument_types
+from hhtoken import authorization, config, reporting
+from hhtoken.pending_state import LIFE_SECONDS, PendingAuthorizations
+from hhtoken.token_store import open_store
+
+SUMMARY = "print the address to open in a browser, to authorize"
+
+SECRET_BYTES = 32  # 256 bits, for the state and for the verifier (43 characters, as RFC 7636 asks)
+
+
+def add_arguments(parser):
+    parser.add_argument("--force-login", action="store_true", help="show the login form even when logged in")
+    parser.add_argument("--skip-choose-account", action="store_true", help="skip the choice between accounts")
+    parser.add_argument(
+        "--role",
+        type=argument_types.one_of("applicant", "employer"),
+        metavar="applicant|employer",
+        help="which kind of account to log in with",
+    )
+
+
+def run(arguments):
+    from secrets import token_urlsafe
+
+    settings = config.load(arguments)
+    client_id, redirect_uri, authorize_url = settings.client_id(), settings.redirect_uri(), settings.authorize_url()
+    state, verifier = token_urlsafe(SECRET_BYTES), token_urlsafe(SECRET_BYTES)
+    store = open_store(settings.state_directory(), create=True)
+    with store.lock():
+        PendingAuthorizations(store.directory).add(state, verifier, redirect_uri)
+    reporting.result(
+        authorization.request_url(authorize_url, client_id, redirect_uri, state, verifier, _options(arguments))
+    )
+    reporting.message(
+        f"open this address in a browser within {LIFE_SECONDS // 60} minutes, while 'hhtoken serve-callback' runs; "
+        "or paste the address that the browser ends up on into 'hhtoken exchange'"
+    )
+    reporting.event("an authorization was started")
+    return 0
+
+
+def _options(arguments):
+    options = []
+    if arguments.force_login:
+        options.append(("force_login", "true"))
+    if arguments.skip_choose_account:
+        options.append(("skip_choose_account", "true"))
+    if arguments.role:
+        options.append(("role", arguments.role))
+    return options

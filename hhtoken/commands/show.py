@@ -1,0 +1,122 @@
+"""``hhtoken show``: read the pair. In front of every API call of a script, so it imports little."""
+
+import time
+
+from hhtoken import arguments as argument_types
+from hhtoken import config, errors, reporting
+from hhtoken.token_store import HINT_FIRST_PAIR, open_store
+
+SUMMARY = "print the access token, another field, the header, or a summary without secrets"
+
+LOGS_FAILURES = False  # a bot asks every second; its log is its own
+
+CLOCK_SLACK_SECONDS = 60
+
+
+def add_arguments(parser):
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--field", metavar="NAME", help="any field of token.json, or seconds_left")
+    form.add_argument("--header", action="store_true", help="the Authorization header")
+    form.add_argument("--json", action="store_true", help="the summary as JSON")
+    parser.add_argument(
+        "--min-seconds",
+        metavar="N",
+        type=argument_types.seconds,
+        default=0,
+        help="only a token that lives for at least N more seconds",
+    )
+    parser.add_argument("--refresh", action="store_true", help="renew the pair first, if it is due")
+    parser.add_argument("--allow-expired", action="store_true", help="print even an expired token")
+
+
+def run(arguments):
+    settings = config.load(arguments)
+    store = open_store(settings.state_directory())
+    if arguments.refresh:
+        _renew(store, settings)
+    pair = store.load().pair
+    now = time.time()
+    if now < pair.obtained_at - CLOCK_SLACK_SECONDS:
+        reporting.warning("the clock is before the time at which this token was obtained; see 'date'")
+    unusable = None if arguments.allow_expired else _unusable(store, pair, now, arguments.min_seconds)
+    if arguments.field == "access_token" or arguments.header:
+        if unusable:
+            raise unusable
+        reporting.result(f"Authorization: Bearer {pair.access_token}" if arguments.header else pair.access_token)
+        return 0
+    if arguments.field:
+        reporting.result(_field(pair, arguments.field, now))
+        return 0
+    reporting.result(_summary(pair, now, arguments.json))
+    if unusable:
+        raise unusable
+    return 0
+
+
+def _renew(store, settings):
+    from hhtoken import grants, outcomes, token_endpoint
+
+    outcome = grants.renew(store, token_endpoint.from_settings(settings))
+    failure = outcomes.error_of(outcome)
+    if failure:
+        reporting.event(f"show --refresh: {failure.message}; {failure.hint or 'no hint'}", reporting.ERROR)
+        raise failure
+
+
+def _unusable(store, pair, now, min_seconds):
+    """Return the Error that says why the access token is not to be used, or None."""
+    left = pair.seconds_left(now)
+    if left > 0 and left >= min_seconds:
+        return None
+    if left > 0:
+        return errors.UnavailableError(
+            f"the access token lives for {left} more seconds only, fewer than the {min_seconds} asked for",
+            "HeadHunter renews it only after it has expired; ask for fewer, or wait",
+        )
+    last = store.record_of(pair)
+    if last and last.dead or not pair.refresh_token:
+        return errors.AuthorizationNeededError(
+            "the access token has expired, and it cannot be renewed any more", HINT_FIRST_PAIR
+        )
+    return errors.UnavailableError(
+        "the access token has expired", "type 'hhtoken refresh', or use 'hhtoken show --refresh'"
+    )
+
+
+def _field(pair, name, now):
+    if name == "seconds_left":
+        return str(pair.seconds_left(now))
+    fields = pair.all_fields()
+    if name not in fields:
+        raise errors.UsageError("token.json has no such field", f"it has: {', '.join([*fields, 'seconds_left'])}")
+    value = fields[name]
+    if isinstance(value, str):
+        return value
+    import json
+
+    return json.dumps(value)
+
+
+def _summary(pair, now, as_json):
+    left = pair.seconds_left(now)
+    if as_json:
+        import json
+
+        summary = {
+            "usable": left > 0,
+            "seconds_left": left,
+            "obtained_at": pair.obtained_at,
+            "expires_at": pair.expires_at,
+            "has_refresh_token": bool(pair.refresh_token),
+        }
+        return json.dumps(summary, indent=2)
+    from hhtoken import durations
+
+    return "\n".join(
+        (
+            f"access token:   {'usable, ' + durations.span(left) + ' left' if left else 'expired'}",
+            f"expires:        {durations.local(pair.expires_at)}",
+            f"obtained:       {durations.local(pair.obtained_at)}",
+            f"refresh token:  {'stored' if pair.refresh_token else 'none'}",
+        )
+    )

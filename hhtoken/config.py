@@ -1,0 +1,227 @@
+"""Settings: flag beats environment beats env file beats default. Every problem is a ConfigError that names its place."""
+
+import errno
+import os
+import stat
+
+from hhtoken import PROJECT_URL, __version__, errors
+
+DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
+DEFAULT_STATE_DIRECTORY = "/var/lib/hh-token"
+DIRECTORY_NAME = "hh-token"
+CREDENTIAL_NAME = "hh_client_secret"
+LARGEST_SETTINGS_FILE_BYTES = 64 * 1024
+
+DEFAULTS = {
+    "HH_USER_AGENT": f"hhtoken/{__version__} ({PROJECT_URL})",
+    "HH_AUTHORIZE_URL": "https://hh.ru/oauth/authorize",
+    "HH_TOKEN_URL": "https://hh.ru/oauth/token",
+    "HH_API_URL": "https://api.hh.ru",
+    "HHTOKEN_DEADLINE": "180",  # seconds for a whole answer; TimeoutStopSec= of the unit is above it
+}
+NEWER_TOKEN_URL = "https://api.hh.ru/token"  # tried where the default address is gone
+
+HINT_SETTINGS = "put it into {place} as a line NAME=VALUE, or into the environment"
+PLACEHOLDERS = ("your_", "your-", "yourdomain", "changeme", "change_me", "change-me", "placeholder", "<", "…", "xxxx")
+
+
+class Settings:
+    """The settings of one run. Values are looked up, and judged, when a command asks for them."""
+
+    def __init__(self, environment, env_file=None, state_directory=None):
+        """``env_file`` and ``state_directory``: the values of the flags, or None."""
+        self._environment = environment
+        self._state_directory = state_directory
+        self._env_file = env_file or environment.get("HHTOKEN_ENV_FILE") or None
+        self._env_file_path = self._env_file or DEFAULT_ENV_FILE
+        self._from_file = None
+        self._env_file_is_public = False
+        if self._env_file:
+            self._read_env_file()  # named on purpose: a mistake in it is said at once
+
+    def state_directory(self):
+        """Return the absolute path of the state directory."""
+        path = self._state_directory or self._get("HHTOKEN_STATE_DIR")
+        if not path:
+            path = self._environment.get("STATE_DIRECTORY", "").split(":")[0] or self._default_state_directory()
+        return os.path.abspath(path)
+
+    def client_id(self):
+        return self._required("HH_CLIENT_ID")
+
+    def client_secret(self):
+        """Return the client secret from the first of its four places; raise ConfigError."""
+        secret = self._environment.get("HH_CLIENT_SECRET") or self._secret_from_env_file()
+        place = "HH_CLIENT_SECRET"
+        if not secret and self._get("HH_CLIENT_SECRET_FILE"):
+            place = "HH_CLIENT_SECRET_FILE"
+            secret = _read_secret(self._get(place), f"the file that {place} names")
+        credentials = self._environment.get("CREDENTIALS_DIRECTORY")
+        if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
+            place = "the credential " + CREDENTIAL_NAME
+            secret = _read_secret(os.path.join(credentials, CREDENTIAL_NAME), place)
+        return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
+
+    def redirect_uri(self):
+        return self._address("HH_REDIRECT_URI")
+
+    def authorize_url(self):
+        return self._address("HH_AUTHORIZE_URL")
+
+    def token_urls(self):
+        """Return the token addresses to try in turn: the configured one alone, or the default and its successor."""
+        if self._get("HH_TOKEN_URL"):
+            return [self._address("HH_TOKEN_URL")]
+        return [DEFAULTS["HH_TOKEN_URL"], NEWER_TOKEN_URL]
+
+    def api_url(self):
+        return self._address("HH_API_URL").rstrip("/")
+
+    def deadline_seconds(self):
+        value = self._required("HHTOKEN_DEADLINE")
+        if not (value.isascii() and value.isdigit() and 1 <= int(value[:6]) <= 600):
+            raise errors.ConfigError(
+                f"HHTOKEN_DEADLINE ({self._place('HHTOKEN_DEADLINE')}) is no number of seconds from 1 to 600",
+                "leave it unset for 180",
+            )
+        return int(value)
+
+    def user_agent(self):
+        agent = self._required("HH_USER_AGENT")
+        if not all(" " <= character <= "~" for character in agent):
+            raise errors.ConfigError(
+                f"HH_USER_AGENT ({self._place('HH_USER_AGENT')}) has characters that no header may have",
+                "give it the form App/1.0 (you@example.com)",
+            )
+        return agent
+
+    def _required(self, name):
+        value = self._get(name) or DEFAULTS.get(name)
+        if not value:
+            raise errors.ConfigError(f"{name} is not set", self._hint())
+        return self._judged(value, name)
+
+    def _judged(self, value, name):
+        lowered = value.lower()
+        if any(lowered.startswith(word) or (word in lowered and word.startswith("your")) for word in PLACEHOLDERS):
+            raise errors.ConfigError(
+                f"{name} ({self._place(name)}) still holds a placeholder",
+                "put in the value from the application's page on dev.hh.ru",
+            )
+        if any(character < " " or character == "\x7f" for character in value):
+            raise errors.ConfigError(f"{name} ({self._place(name)}) has control characters in it", self._hint())
+        return value
+
+    def _address(self, name):
+        from hhtoken import addresses
+
+        value = self._required(name)
+        problem = addresses.problem(value)
+        if problem:
+            raise errors.ConfigError(
+                f"{name} ({self._place(name)}) {problem}", "write it as https://…, as on the application's page"
+            )
+        return value
+
+    def _get(self, name):
+        return self._environment.get(name) or self._in_file(name)[0] or None
+
+    def _in_file(self, name):
+        if self._from_file is None:
+            self._read_env_file()
+        return self._from_file.get(name, ("", 0))
+
+    def _place(self, name):
+        """Return where a setting comes from, for messages."""
+        if self._environment.get(name):
+            return "environment"
+        line = self._in_file(name)[1]
+        return f"{self._env_file_path}:{line}" if line else "default"
+
+    def _read_env_file(self):
+        from hhtoken import env_file
+
+        self._from_file = {}
+        content = _read_file(self._env_file_path, optional=not self._env_file)
+        if content is None:
+            return
+        data, self._env_file_is_public = content
+        try:
+            self._from_file = env_file.parse(data.decode())
+        except UnicodeDecodeError:
+            raise errors.ConfigError(f"{self._env_file_path} is not UTF-8 text", "write it anew") from None
+        except env_file.Malformed as error:
+            raise errors.ConfigError(
+                f"{self._env_file_path}:{error.line} is not KEY=VALUE, or a quote in it does not end",
+                "mend the line, or put a # before it",
+            ) from None
+
+    def _secret_from_env_file(self):
+        secret, line = self._in_file("HH_CLIENT_SECRET")
+        if secret and self._env_file_is_public:
+            raise _public_secret(f"{self._env_file_path}:{line}", self._env_file_path)
+        return secret
+
+    def _default_state_directory(self):
+        if os.geteuid() == 0:
+            return DEFAULT_STATE_DIRECTORY
+        base = self._environment.get("XDG_STATE_HOME", "")
+        if not base.startswith("/"):
+            home = os.path.expanduser("~")
+            if not home.startswith("/"):
+                raise errors.ConfigError("there is no home directory to keep the pair in", "use --state-dir")
+            base = os.path.join(home, ".local", "state")
+        return os.path.join(base, DIRECTORY_NAME)
+
+    def _hint(self):
+        return HINT_SETTINGS.format(place=self._env_file_path)
+
+
+def load(arguments, environment=None):
+    """Given the parsed arguments of a command, return the Settings."""
+    return Settings(
+        os.environ if environment is None else environment,
+        getattr(arguments, "env_file", None),
+        getattr(arguments, "state_dir", None),
+    )
+
+
+def _read_file(path, optional=False):
+    """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
+            return None
+        raise errors.ConfigError(
+            f"cannot read {path}: {error.strerror.lower()}", "check the path and who may read it"
+        ) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise errors.ConfigError(f"{path} is not a regular file", "name a file")
+        data = os.read(descriptor, LARGEST_SETTINGS_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > LARGEST_SETTINGS_FILE_BYTES:
+        raise errors.ConfigError(f"{path} is too large for settings", "name the right file")
+    return data, bool(mode & 0o007)
+
+
+def _read_secret(path, what):
+    data, is_public = _read_file(path)
+    if is_public:
+        raise _public_secret(what, path)
+    try:
+        secret = data.decode().strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret:
+        raise errors.ConfigError(f"{what} holds no secret", "put the client secret into it, as one line")
+    return secret
+
+
+def _public_secret(what, path):
+    return errors.ConfigError(
+        f"the client secret in {what} can be read by everybody on this machine", f"type: chmod o= {path}"
+    )

@@ -1,0 +1,74 @@
+"""Exit codes, and the exceptions that carry them.
+
+Every foreseen failure is an ``Error`` with a message (what happened) and a hint (what to type next): lower case,
+no full stop, no secret. ``cli`` prints both and exits with the code; nothing else turns an error into an exit.
+"""
+
+# sysexits(3), which `systemctl status` prints by name. Plain integers: an IntEnum would cost `show` 3 ms.
+OK = 0
+DEFECT = 1
+USAGE = 2
+DATAERR = 65
+UNAVAILABLE = 69
+IOERR = 74
+TEMPFAIL = 75
+NOPERM = 77
+CONFIG = 78
+
+
+class Error(Exception):
+    """A foreseen failure; ``message`` says what happened, ``hint`` what to type next (or is None)."""
+
+    exit_code = DEFECT
+
+    def __init__(self, message, hint=None):
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(Error):
+    """The command line or the standard input is not what the command takes."""
+
+    exit_code = USAGE
+
+
+class DataError(Error):
+    """A stored file or the provider's answer makes no sense."""
+
+    exit_code = DATAERR
+
+
+class UnavailableError(Error):
+    """There is a pair, but no usable access token at this moment."""
+
+    exit_code = UNAVAILABLE
+
+
+class StorageError(Error):
+    """The state directory, or the standard output, cannot be read or written."""
+
+    exit_code = IOERR
+
+
+class TryLaterError(Error):
+    """Temporary: the network, the provider's weather, a busy lock, a deadline, a signal."""
+
+    exit_code = TEMPFAIL
+
+
+class AuthorizationNeededError(Error):
+    """Only a human with a browser can go on."""
+
+    exit_code = NOPERM
+
+
+class ConfigError(Error):
+    """A setting is missing, malformed or unsafe."""
+
+    exit_code = CONFIG
+
+
+def with_exit_code(exit_code, message, hint=None):
+    """Given an exit code other than 0, return the exception that carries it."""
+    return next(kind for kind in Error.__subclasses__() if kind.exit_code == exit_code)(message, hint)

@@ -1,0 +1,59 @@
+"""An exclusive lock on a file, with a deadline. The kernel frees it when its holder dies, so none is ever stale."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+
+from hhtoken import errors
+from hhtoken.private_directory import storage_error
+
+LOCK_WAIT_SECONDS = 10
+POLL_SECONDS = 0.02
+LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextlib.contextmanager
+def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
+    """Hold the lock file of a PrivateDirectory inside the ``with``; raise TryLaterError that names the holder.
+
+    The file is never removed: whoever waits for it would then wait for a lock that nobody can see. And it is
+    flock(), not lockf(): the latter is lost when any other descriptor of the file is closed.
+    """
+    descriptor = directory.open(name, LOCK_FLAGS)
+    try:
+        if directory.owner != os.geteuid():
+            os.fchown(descriptor, directory.owner, directory.group)
+        _wait(descriptor, directory.path_of(name), wait_seconds)
+        _leave_note(descriptor, b"%d\n" % os.getpid())
+        yield
+        _leave_note(descriptor, b"")
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor, path, wait_seconds):
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
+                raise storage_error("lock", path, error) from None
+        if time.monotonic() >= deadline:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            who = f"process {holder}" if holder.isdigit() else "another process"
+            raise errors.TryLaterError(
+                f"{who} has held the lock {path} for over {wait_seconds:g} seconds",
+                f"let it finish, then try again; to see it, type: ps -fp {holder}" if holder.isdigit() else None,
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _leave_note(descriptor, note):
+    """Write who holds the lock; a help for people, so a full disk does not matter."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note, 0)

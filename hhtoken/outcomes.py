@@ -1,0 +1,166 @@
+"""What a refresh came to, judged from the answer and from how things stood before. Pure.
+
+The question "temporary, or a matter for a human?" is decided here and in ``provider_errors``, and nowhere else.
+"""
+
+import time
+
+from hhtoken import errors, provider_errors, record, refresh_policy
+from hhtoken.answer import object_in, wait_seconds
+from hhtoken.record import Record
+
+OUTCOME_OF = {
+    provider_errors.NOT_YET: record.NOT_YET,
+    provider_errors.TRY_LATER: record.TRY_LATER,
+    provider_errors.UNCLEAR: record.TRY_LATER,
+    provider_errors.DEAD: record.AUTHORIZATION_NEEDED,
+    provider_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
+    provider_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
+    provider_errors.MISCONFIGURED: record.MISCONFIGURED,
+}
+
+PAUSES_OF = {
+    provider_errors.NOT_YET: refresh_policy.NOT_YET_PAUSES_SECONDS,
+    provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
+    provider_errors.AUTHORIZE: refresh_policy.REFUSED_PAUSES_SECONDS,
+}
+
+
+def standing(pair, last, now, force=False):
+    """Given the Pair, the Record of its last refresh (or None) and the time, return the Record to report as things
+    stand, or None where a refresh is due."""
+    decision = refresh_policy.decide(pair, last, now, force)
+    if decision.kind == refresh_policy.DUE:
+        return None
+    if decision.kind == refresh_policy.NOT_DUE:
+        return Record(outcome=record.NOT_DUE, message="nothing is due", not_before=decision.until)
+    if decision.kind == refresh_policy.IMPOSSIBLE:
+        return Record(
+            outcome=record.AUTHORIZATION_NEEDED,
+            exit_code=errors.NOPERM,
+            message="the access token has expired, and there is no refresh token to renew it",
+            hint=provider_errors.HINT_AUTHORIZE,
+        )
+    return last
+
+
+def saved(outcome, message, pair, answer, refresh_token_sha256):
+    """Given a Pair that has been saved and the Answer that it came in, return the Record of it."""
+    request_id = provider_errors.printable(answer.request_id)
+    return Record(
+        outcome=outcome,
+        at=pair.obtained_at,
+        message=message + _quoted(request_id),
+        http_status=answer.status or None,
+        request_id=request_id,
+        refresh_token_sha256=refresh_token_sha256,
+    )
+
+
+def not_sent(error, intent, last, now):
+    """Given the Error that kept a request from leaving, return the Record: nothing is spent."""
+    outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, error.hint)
+    outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
+    return outcome
+
+
+def error_of(outcome):
+    """Given a Record, return the Error that a command ends with, or None where all is well."""
+    return errors.with_exit_code(outcome.exit_code, outcome.message, outcome.hint) if outcome.exit_code else None
+
+
+def judge(answer, intent, last, now, secrets=()):
+    """Given an Answer without a pair, the intent, the Record before it (or None) and the time, return the Record.
+
+    ``secrets``: values that may not be repeated, should the provider echo them.
+    """
+    if answer.status == 0 or _is_good(answer) and not answer.complete:
+        outcome = _lost(answer, last, now)
+    elif _is_good(answer):
+        outcome = _nonsense(answer, last, now)
+    else:
+        outcome = _refused(answer, last, now, secrets)
+    if answer.status == 0 or answer.status >= 500 or _is_good(answer):
+        # It may have been spent: a gateway's 5xx can stand for an answer that got lost behind it.
+        outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
+    outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
+    outcome.http_status = answer.status or None
+    outcome.request_id = provider_errors.printable(answer.request_id, secrets)
+    outcome.message += _quoted(outcome.request_id)
+    return outcome
+
+
+def _is_good(answer):
+    return 200 <= answer.status < 300
+
+
+def _lost(answer, last, now):
+    why = answer.failure or "the run was interrupted"
+    return _continue(
+        last,
+        now,
+        record.OUTCOME_UNKNOWN,
+        errors.TEMPFAIL,
+        f"outcome unknown: the request was sent, but its answer was lost ({why})",
+        "the next run tries once more, or type 'hhtoken refresh' now",
+    )
+
+
+def _nonsense(answer, last, now):
+    return _continue(
+        last,
+        now,
+        record.NONSENSE,
+        errors.DATAERR,
+        f"the provider's answer makes no sense ({answer.failure or 'no token in it'}); it is kept aside",
+        f"{provider_errors.HINT_WAIT}; if it stays, {provider_errors.HINT_ADDRESS}",
+    )
+
+
+def _refused(answer, last, now, secrets):
+    verdict = provider_errors.judge(answer.status, object_in(answer.body), secrets)
+    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, verdict.hint)
+    outcome.error, outcome.error_description = verdict.error, verdict.description
+    outcome.dead = verdict.kind == provider_errors.DEAD
+    if verdict.description == provider_errors.ALREADY_REFRESHED and outcome.perhaps_spent_at:
+        lost_at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(outcome.perhaps_spent_at))
+        outcome.message = f"the answer to the refresh of {lost_at} was lost on the way, and with it the new pair"
+        outcome.hint = provider_errors.HINT_AUTHORIZE
+    if verdict.error and verdict.kind != provider_errors.NOT_YET:
+        outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
+    if answer.location_host:
+        outcome.message += f", to {provider_errors.printable(answer.location_host)}"
+    outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now)
+    if verdict.kind == provider_errors.UNCLEAR and _is_out_of_patience(outcome, now):
+        outcome.exit_code, outcome.hint = errors.NOPERM, provider_errors.HINT_AUTHORIZE
+    return outcome
+
+
+def _not_before(kind, answer, failures, now):
+    pause = None if kind == provider_errors.NOT_YET else wait_seconds(answer.retry_after, now)
+    if pause is None and kind in PAUSES_OF:
+        pause = refresh_policy.pause(PAUSES_OF[kind], failures)
+    return int(now) + pause if pause else 0
+
+
+def _is_out_of_patience(outcome, now):
+    return now - outcome.failing_since > refresh_policy.UNCLEAR_PATIENCE_SECONDS
+
+
+def _continue(last, now, outcome, exit_code, message, hint):
+    """Return a Record that continues the series of the one before it."""
+    again = last is not None and last.outcome == outcome
+    return Record(
+        outcome=outcome,
+        at=int(now),
+        message=message,
+        hint=hint,
+        exit_code=exit_code,
+        failures=last.failures + 1 if again else 1,
+        failing_since=last.failing_since if again else int(now),
+        perhaps_spent_at=last.perhaps_spent_at if last else 0,
+    )
+
+
+def _quoted(request_id):
+    return f" (request id {request_id})" if request_id else ""

@@ -1,0 +1,57 @@
+"""The authorizations that a browser was sent out with and has not come back from: state, verifier, redirect URI."""
+
+import json
+import time
+
+from hhtoken import authorization, errors
+
+NAME = "pending.json"
+LIFE_SECONDS = 3600
+MOST_KEPT = 20  # the newest; a loop around authorize-url must not fill the file
+
+
+class PendingAuthorizations:
+    """Given the state directory as a PrivateDirectory. All changes are made under the store's lock."""
+
+    def __init__(self, directory, clock=time.time):
+        self._directory = directory
+        self._clock = clock
+
+    def add(self, state, verifier, redirect_uri):
+        """Remember an authorization, durably; raise StorageError."""
+        entry = {"state": state, "verifier": verifier, "redirect_uri": redirect_uri, "created_at": int(self._clock())}
+        self._write([*self._living(), entry][-MOST_KEPT:])
+
+    def find(self, state):
+        """Return the living entry (a dict) with this state, compared in constant time, or None."""
+        found = None
+        for entry in self._living():
+            if authorization.same_state(entry["state"], state):
+                found = entry
+        return found
+
+    def newest(self):
+        """Return the entry that was added last, or None."""
+        living = self._living()
+        return living[-1] if living else None
+
+    def remove(self, entry):
+        """Forget an entry, durably: it is single use. Raise StorageError."""
+        self._write([other for other in self._living() if other["state"] != entry["state"]])
+
+    def _living(self):
+        stored = self._directory.read(NAME)
+        if stored is None:
+            return []
+        try:
+            entries = json.loads(stored[0])["authorizations"]
+            now = self._clock()
+            return [entry for entry in entries if -LIFE_SECONDS < now - entry["created_at"] < LIFE_SECONDS]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise errors.DataError(
+                f"{self._directory.path_of(NAME)} is damaged",
+                f"no pair is lost by it; type: rm {self._directory.path_of(NAME)}, then start with authorize-url",
+            ) from None
+
+    def _write(self, entries):
+        self._directory.replace(NAME, (json.dumps({"authorizations": entries}, indent=2) + "\n").encode())

@@ -1,0 +1,246 @@
+"""A directory that only its owner may enter, and files in it that are only ever replaced whole.
+
+Everything goes through the directory's descriptor with O_NOFOLLOW, so that no link can lead a write elsewhere. The
+owner of the directory owns every file in it, whoever runs the command: root sets up, a service account renews.
+"""
+
+import errno
+import os
+import stat
+
+from hhtoken import errors
+
+LARGEST_FILE_BYTES = 256 * 1024
+TEMPORARY_SUFFIX = ".tmp"
+
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class PrivateDirectory:
+    """An open directory: ``path``, ``descriptor``, ``owner`` and ``group`` (numbers). Made by ``open_directory``."""
+
+    def __init__(self, path, descriptor, status):
+        self.path = path
+        self.descriptor = descriptor
+        self.owner = status.st_uid
+        self.group = status.st_gid
+
+    def path_of(self, name):
+        return os.path.join(self.path, name)
+
+    def open(self, name, flags=READ_FLAGS):
+        """Open a file that must be regular, ours and without a second name; return its descriptor.
+
+        Raise FileNotFoundError, or StorageError with the command that mends it. A file that others could read is
+        closed to them on the spot, with a warning: refusing would add an outage and no secrecy.
+        """
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise self._unsafe(name, "is not a regular file") from None
+            raise storage_error("open", self.path_of(name), error) from None
+        try:
+            self._check_file(name, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def read(self, name, limit=LARGEST_FILE_BYTES):
+        """Return ``(bytes, modification time in ns)`` of a file, or None where there is none.
+
+        Raise StorageError where it cannot be read, DataError where it is larger than the limit.
+        """
+        try:
+            descriptor = self.open(name)
+        except FileNotFoundError:
+            return None
+        try:
+            modified_ns = os.fstat(descriptor).st_mtime_ns
+            data = _read_all(descriptor, limit + 1)
+        except OSError as error:
+            raise storage_error("read", self.path_of(name), error) from None
+        finally:
+            os.close(descriptor)
+        if len(data) > limit:
+            raise errors.DataError(f"{self.path_of(name)} is larger than {limit // 1024} KiB")
+        return data, modified_ns
+
+    def replace(self, name, data, modified_ns=None):
+        """Put a file with these bytes in place of ``name``, durably or not at all; raise StorageError.
+
+        ``modified_ns`` keeps a modification time. Neither fsync is spared: without the first, a power cut leaves an
+        empty file, without the second, perhaps the old one.
+        """
+        temporary = f".{name}.{os.getpid()}.{os.urandom(4).hex()}{TEMPORARY_SUFFIX}"
+        try:
+            descriptor = os.open(temporary, CREATE_FLAGS, 0o600, dir_fd=self.descriptor)
+            try:
+                self._give_to_owner(descriptor)
+                write_all(descriptor, data)
+                if modified_ns is not None:
+                    os.utime(descriptor, ns=(modified_ns, modified_ns))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            self.sync()
+        except OSError as error:
+            self._try_unlink(temporary)
+            raise storage_error("write", self.path_of(name), error) from None
+
+    def create(self, name):
+        """Create a new file, open for reading and writing, and return its descriptor; raise OSError."""
+        flags = CREATE_FLAGS & ~os.O_WRONLY | os.O_RDWR
+        descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
+        self._give_to_owner(descriptor)
+        return descriptor
+
+    def keep_aside(self, name, new_name):
+        """Give a file another name, durably, so that nothing overwrites it; raise StorageError."""
+        try:
+            os.rename(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            self.sync()
+        except OSError as error:
+            raise storage_error("rename", self.path_of(name), error) from None
+
+    def remove(self, name):
+        """Remove a file, durably; one that is not there is no error. Raise StorageError."""
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+            self.sync()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise storage_error("remove", self.path_of(name), error) from None
+
+    def exists(self, name):
+        try:
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def sync(self):
+        """Make the names in the directory durable; raise OSError."""
+        os.fsync(self.descriptor)
+
+    def remove_leftovers(self):
+        """Remove temporary files that a killed process left; only while the lock is held, for no one else writes."""
+        for name in os.listdir(self.descriptor):
+            if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
+                self._try_unlink(name)
+
+    def _check_file(self, name, descriptor):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise self._unsafe(name, "is not a regular file")
+        if status.st_nlink > 1:
+            raise self._unsafe(name, "has a second name (a hard link)")
+        if status.st_uid not in (self.owner, os.geteuid()):
+            raise errors.StorageError(
+                f"{self.path_of(name)} belongs to user {status.st_uid}, not to the owner of the directory",
+                f"if you trust it, type: chown --reference={self.path} {self.path_of(name)}",
+            )
+        if status.st_mode & 0o077:
+            self._close_to_others(name, descriptor)
+
+    def _close_to_others(self, name, descriptor):
+        from hhtoken import reporting
+
+        try:
+            os.fchmod(descriptor, 0o600)
+        except OSError as error:
+            raise storage_error("set the mode of", self.path_of(name), error) from None
+        reporting.warning(f"{self.path_of(name)} could be read by others until now; its mode is 600 again")
+
+    def _unsafe(self, name, why):
+        path = self.path_of(name)
+        return errors.StorageError(f"{path} {why}", f"look at it with 'ls -l {path}', move it away, and try again")
+
+    def _give_to_owner(self, descriptor):
+        os.fchmod(descriptor, 0o600)  # whatever the umask is
+        if self.owner != os.geteuid():
+            os.fchown(descriptor, self.owner, self.group)
+
+    def _try_unlink(self, name):
+        try:
+            os.unlink(name, dir_fd=self.descriptor)
+        except OSError:
+            pass
+
+
+def open_directory(path, create=False):
+    """Open a state directory, made with mode 0700 if asked for, and return it as a PrivateDirectory.
+
+    Return None where it does not exist. Raise StorageError where it is unsafe or cannot be opened.
+    """
+    try:
+        if create:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST):
+            raise errors.StorageError(
+                f"{path} is not a directory of its own", "name the real directory with --state-dir"
+            ) from None
+        raise storage_error("open", path, error) from None
+    status = os.fstat(descriptor)
+    me = os.geteuid()
+    if status.st_uid != me and me != 0:
+        os.close(descriptor)
+        raise errors.StorageError(
+            f"{path} belongs to user {status.st_uid}, not to you", f"type: runuser -u '#{status.st_uid}' -- hhtoken …"
+        )
+    if status.st_mode & 0o022:
+        os.close(descriptor)
+        raise errors.StorageError(f"others may write in {path}", f"type: chmod 700 {path}")
+    if create and status.st_mode & 0o077 and status.st_uid == me:
+        os.fchmod(descriptor, 0o700)
+    return PrivateDirectory(path, descriptor, status)
+
+
+def write_all(descriptor, data, offset=None):
+    """Write all the bytes, however many each call takes; at an offset, or where the file stands. Raise OSError."""
+    view = memoryview(data)
+    while view:
+        if offset is None:
+            written = os.write(descriptor, view)
+        else:
+            written = os.pwrite(descriptor, view, offset)
+            offset += written
+        view = view[written:]
+
+
+def storage_error(doing, path, error):
+    """Given what was being done to a path and the OSError, return the StorageError that says so."""
+    return errors.StorageError(f"cannot {doing} {path}: {(error.strerror or 'failed').lower()}", _hint(path, error))
+
+
+def _hint(path, error):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"make room on the file system of {path} (see 'df -h' and 'df -i'), then try again"
+    if error.errno == errno.EROFS:
+        return "make the file system writable again, or name another place with --state-dir"
+    if error.errno == errno.EACCES:
+        return f"run it as the owner of {path}, or name a directory of your own with --state-dir"
+    if error.errno == errno.EPERM:
+        return f"look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'"
+    return "look at 'dmesg' for trouble with the disk, then try again"
+
+
+def _read_all(descriptor, limit):
+    pieces, size = [], 0
+    while size < limit:
+        piece = os.read(descriptor, limit - size)
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)

@@ -1,0 +1,153 @@
+"""What an answer of the token endpoint means for us: the provider's table, as data. Pure.
+
+Source: ``docs/errors.md`` of hhru/api and its issue tracker (numbers in comments). The rule behind the table: no
+error answer ever costs the pair; the question is only whether to try again later, mend a setting, or ask a human.
+"""
+
+from hhtoken import errors
+
+# Kinds of verdict.
+NOT_YET = "not_yet"  # the access token still lives; a quiet "later"
+TRY_LATER = "try_later"  # weather
+UNCLEAR = "unclear"  # an answer that nobody documented: later, with growing waits, and a human after a day
+DEAD = "dead"  # the provider has called this refresh token dead: it is never sent again
+AUTHORIZE = "authorize"  # this grant is no good; a human must authorize
+ACCOUNT = "account"  # a human must mend the account on hh.ru; the pair may live on after that
+MISCONFIGURED = "misconfigured"
+
+EXIT_CODES = {
+    NOT_YET: errors.OK,
+    TRY_LATER: errors.TEMPFAIL,
+    UNCLEAR: errors.TEMPFAIL,
+    DEAD: errors.NOPERM,
+    AUTHORIZE: errors.NOPERM,
+    ACCOUNT: errors.NOPERM,
+    MISCONFIGURED: errors.CONFIG,
+}
+
+HINT_AUTHORIZE = "type 'hhtoken authorize-url', then 'hhtoken serve-callback', and open the printed address"
+HINT_WAIT = "nothing is lost; the next run tries again, or type 'hhtoken refresh' now"
+HINT_CREDENTIALS = "compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru"
+HINT_ADDRESS = "check HH_TOKEN_URL, or leave it unset"
+HINT_SUPPORT = "write to HeadHunter's support and quote the request id; then type 'hhtoken refresh'"
+
+ALREADY_REFRESHED = "token has already been refreshed"
+
+# error_description -> (kind, what happened, what to do). The descriptions are the provider's own spelling.
+DOCUMENTED = {
+    "account not found": (MISCONFIGURED, "the client id and secret do not belong together", HINT_CREDENTIALS),
+    "account is locked": (ACCOUNT, "the user's account is locked", HINT_SUPPORT),
+    "password invalidated": (
+        ACCOUNT,
+        "the password of the user's account was invalidated",
+        "restore the password on hh.ru, then type 'hhtoken refresh'",
+    ),
+    "login not verified": (ACCOUNT, "the user's account is not confirmed", HINT_SUPPORT),
+    "bad redirect url": (
+        MISCONFIGURED,
+        "HeadHunter refuses the redirect address",
+        "make HH_REDIRECT_URI the very address that is registered on dev.hh.ru",
+    ),
+    "token is empty": (AUTHORIZE, "HeadHunter received no refresh token", HINT_AUTHORIZE),
+    "token not found": (DEAD, "HeadHunter does not know this refresh token", HINT_AUTHORIZE),
+    "code not found": (AUTHORIZE, "HeadHunter does not know this code", HINT_AUTHORIZE),
+    "client_id or client_secret not found": (
+        MISCONFIGURED,
+        "the application was removed, or its secret is wrong",
+        HINT_CREDENTIALS,
+    ),
+    ALREADY_REFRESHED: (
+        DEAD,
+        "somebody else has used this refresh token: another host, a copy of the file, or a thief",
+        "find who else holds a copy of token.json, stop it, then " + HINT_AUTHORIZE,
+    ),
+    "token not expired": (NOT_YET, "the access token still lives, so HeadHunter does not renew it yet", None),
+    "token was revoked": (DEAD, "the pair was revoked", HINT_AUTHORIZE),
+    "bad token": (DEAD, "HeadHunter calls the refresh token malformed", HINT_AUTHORIZE),
+    "code has already been used": (AUTHORIZE, "the code was used before", HINT_AUTHORIZE),
+    "code expired": (AUTHORIZE, "the code came too late", HINT_AUTHORIZE),
+    "code was revoke": (AUTHORIZE, "the code was revoked", HINT_AUTHORIZE),
+    "token deactivated": (DEAD, "the user changed the password, which ends the pair [619]", HINT_AUTHORIZE),
+    "unsupported grant_type": (MISCONFIGURED, "the token address does not know what hhtoken asks", HINT_ADDRESS),
+    "app token refresh too early": (TRY_LATER, "an application token was asked for less than 5 minutes ago", HINT_WAIT),
+}
+
+# What an unknown description of a known error class means (RFC 6749 section 5.2, and HeadHunter's own classes).
+BY_CLASS = {
+    "invalid_grant": (AUTHORIZE, "the provider refuses the grant", HINT_AUTHORIZE),
+    "invalid_client": (MISCONFIGURED, "the provider refuses the application", HINT_CREDENTIALS),
+    "unauthorized_client": (MISCONFIGURED, "the application may not do this", HINT_CREDENTIALS),
+    "unsupported_grant_type": (MISCONFIGURED, "the token address does not know what hhtoken asks", HINT_ADDRESS),
+    "bad_user_agent": (
+        MISCONFIGURED,
+        "HeadHunter refuses the User-Agent",
+        "set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'",
+    ),
+    "server_error": (TRY_LATER, "the provider has a fault", HINT_WAIT),
+    "temporarily_unavailable": (TRY_LATER, "the provider is not available", HINT_WAIT),
+}
+
+
+class Verdict:
+    """``kind`` is one of the constants above; ``meaning`` and ``hint`` are for people; ``error`` and
+    ``description`` are the provider's own words, filtered to what is safe to print."""
+
+    __slots__ = ("kind", "meaning", "hint", "error", "description")
+
+    def __init__(self, kind, meaning, hint=None, error=None, description=None):
+        self.kind = kind
+        self.meaning = meaning
+        self.hint = hint
+        self.error = error
+        self.description = description
+
+    @property
+    def exit_code(self):
+        return EXIT_CODES[self.kind]
+
+
+def judge(status, fields, secrets=()):
+    """Given the HTTP status and the body's JSON object (or None), return the Verdict on an answer without a pair.
+
+    ``secrets`` are values that may not be repeated, should the provider echo them.
+    """
+    fields = fields or {}
+    error = printable(fields.get("error") or _api_error_type(fields), secrets)
+    description = printable(fields.get("error_description"), secrets)
+    kind, meaning, hint = _look_up(status, error, description)
+    return Verdict(kind, meaning, hint, error, description)
+
+
+def printable(text, secrets=()):
+    """Given text of the provider, return at most 200 printable ASCII characters without secrets, or None."""
+    if not isinstance(text, str) or not text:
+        return None
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[hidden]")
+    return "".join(character if " " <= character <= "~" else "?" for character in text[:200])
+
+
+def _look_up(status, error, description):
+    # "ориентироваться только на код": of a 5xx only the status counts.
+    if status >= 500 or status in (408, 425, 429):
+        return TRY_LATER, f"HeadHunter answered {status}", HINT_WAIT
+    if 300 <= status < 400:
+        return TRY_LATER, f"the token address answered {status}, a redirect, which is not followed", HINT_ADDRESS
+    documented = DOCUMENTED.get((description or "").strip().lower())
+    if documented and error:
+        return documented
+    if error and error.lower() in BY_CLASS:
+        return BY_CLASS[error.lower()]
+    if status == 403 and not error:  # the DDoS guard's page [575], or a bad User-Agent [846]
+        return TRY_LATER, "a guard in front of HeadHunter answered 403", f"{HINT_WAIT}; if it stays, set HH_USER_AGENT"
+    if status in (404, 405, 410) and not error:
+        return MISCONFIGURED, f"the token address answered {status}", HINT_ADDRESS
+    return UNCLEAR, f"an answer that is not documented ({status})", HINT_WAIT
+
+
+def _api_error_type(fields):
+    """Return the type in the API's own form, ``{"errors": [{"type": …}]}``, or None."""
+    listed = fields.get("errors")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    return first.get("type") if isinstance(first, dict) else None

@@ -1,0 +1,68 @@
+"""What the last refresh came to: a record, to and from JSON. Pure; holds no secret, only a fingerprint."""
+
+import json
+
+# What a refresh, or an authorization, came to.
+RENEWED = "renewed"
+AUTHORIZED = "authorized"
+NOT_DUE = "not_due"
+NOT_YET = "not_yet"
+TRY_LATER = "try_later"
+OUTCOME_UNKNOWN = "outcome_unknown"
+AUTHORIZATION_NEEDED = "authorization_needed"
+MISCONFIGURED = "misconfigured"
+NONSENSE = "nonsense"
+
+DEFAULTS = {
+    "outcome": None,  # one of the above
+    "at": 0,  # Unix seconds
+    "message": None,
+    "hint": None,
+    "exit_code": 0,
+    "error": None,  # the provider's own words, made printable
+    "error_description": None,
+    "http_status": None,
+    "request_id": None,
+    "refresh_token_sha256": None,  # which pair this is about
+    "dead": False,  # the provider has called that refresh token dead
+    "not_before": 0,  # Unix seconds; no earlier attempt
+    "failures": 0,  # in a row, of the same outcome
+    "failing_since": 0,  # Unix seconds
+    "perhaps_spent_at": 0,  # Unix seconds of the first request whose answer did not come; 0: none
+}
+
+
+class Record:
+    """Attributes as in ``DEFAULTS``."""
+
+    __slots__ = tuple(DEFAULTS)
+
+    def __init__(self, **values):
+        for name, default in DEFAULTS.items():
+            setattr(self, name, values.get(name, default))
+
+    def as_dict(self):
+        return {name: getattr(self, name) for name in DEFAULTS}
+
+
+def to_text(record):
+    """Given a Record, return the bytes of its file."""
+    return (json.dumps(record.as_dict(), indent=2) + "\n").encode()
+
+
+def from_text(data):
+    """Given the bytes of the file, return the Record; None for damage, since it is only a memory aid."""
+    try:
+        stored = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(stored, dict):
+        return None
+    return Record(**{name: value for name, value in stored.items() if name in DEFAULTS and _fits(name, value)})
+
+
+def _fits(name, value):
+    default = DEFAULTS[name]
+    if default is None:
+        return value is None or isinstance(value, (str, int))
+    return type(value) is type(default)

@@ -1,0 +1,66 @@
+"""Pair, what the last refresh came to, and now: is a refresh due, and if not, until when and why. Pure.
+
+HeadHunter accepts a refresh token only after the access token has expired [130, 869]; waiting costs nothing, since an
+unused refresh token does not age [838].
+"""
+
+MARGIN_SECONDS = 1  # between expiry and the request, for the rounding of both clocks
+CLOCK_SLACK_SECONDS = 60
+IMPLAUSIBLE_CLOCK_PAUSE_SECONDS = 15 * 60
+LONGEST_PAUSE_SECONDS = 3600  # what a stored wait may be at most; a longer one comes from a clock that leapt
+
+NOT_YET_PAUSES_SECONDS = (5, 15, 60, 300, 900)
+UNCLEAR_PAUSES_SECONDS = (0, 60, 300, 900, 3600)  # the first unclear answer may be a hiccup: the next run tries
+REFUSED_PAUSES_SECONDS = (60, 300, 900, 3600)
+
+UNCLEAR_PATIENCE_SECONDS = 24 * 3600
+
+# What decide() returns.
+DUE = "due"
+NOT_DUE = "not_due"
+WAITING = "waiting"
+DEAD = "dead"
+IMPOSSIBLE = "impossible"
+
+
+class Decision:
+    """``kind``: one of the constants above. ``until``: Unix seconds when it changes by itself, or None."""
+
+    __slots__ = ("kind", "until")
+
+    def __init__(self, kind, until=None):
+        self.kind = kind
+        self.until = until
+
+
+def decide(pair, record, now, force=False):
+    """Given the Pair, the Record of its last refresh (or None) and the Unix time, return the Decision.
+
+    ``force`` asks the provider even before expiry and during a pause; a refresh token that the provider has called
+    dead is not sent even then.
+    """
+    if not pair.refresh_token:
+        return Decision(NOT_DUE, pair.expires_at) if now < pair.expires_at else Decision(IMPOSSIBLE)
+    if record and record.dead:
+        return Decision(DEAD)
+    if force:
+        return Decision(DUE)
+    if now < pair.obtained_at - CLOCK_SLACK_SECONDS:  # 1970, or set back: let the provider decide, but not too often
+        resume_at = record.at + IMPLAUSIBLE_CLOCK_PAUSE_SECONDS if record else 0
+        return Decision(WAITING, resume_at) if record and record.at <= now < resume_at else Decision(DUE)
+    if now < pair.expires_at:
+        return Decision(NOT_DUE, pair.expires_at)
+    if record and now < record.not_before <= now + LONGEST_PAUSE_SECONDS:
+        return Decision(WAITING, record.not_before)
+    return Decision(DUE)
+
+
+def margin_left(pair, now):
+    """Given the Pair and the time, return how many seconds a due refresh still waits, from 0 to MARGIN_SECONDS."""
+    left = pair.expires_at + MARGIN_SECONDS - now
+    return left if 0 < left <= MARGIN_SECONDS else 0
+
+
+def pause(pauses, failures):
+    """Given a table of pauses and how often in a row it has failed (1 or more), return the seconds to wait."""
+    return pauses[min(failures, len(pauses)) - 1]

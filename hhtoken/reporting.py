@@ -1,0 +1,68 @@
+"""The one place that prints and logs: results to stdout, sentences to stderr, events to syslog; never a secret.
+
+stderr lines are lower case without a full stop: ``hhtoken: …``, ``hhtoken: error: …``, ``hhtoken: hint: …``.
+"""
+
+import os
+import sys
+
+from hhtoken import errors
+
+NAME = "hhtoken"
+SYSLOG_SOCKET = "/dev/log"  # where logger(1) writes
+FACILITY_USER = 1
+ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # syslog priorities
+
+
+def result(text):
+    """Write the result, and a newline, to standard output; raise StorageError where nobody can have it."""
+    if sys.stdout is None:  # closed before we started
+        raise errors.StorageError("standard output is closed, so the result went nowhere")
+    data = memoryview((text + "\n").encode("utf-8", "backslashreplace"))
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError as error:
+        raise errors.StorageError(f"cannot write to standard output: {error.strerror.lower()}") from None
+
+
+def message(text):
+    """Write a sentence to standard error; where that is closed, nowhere."""
+    try:
+        os.write(2, f"{NAME}: {text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+def warning(text):
+    message(f"warning: {text}")
+
+
+def failure(error):
+    """Write an Error: what happened, then what to type next."""
+    message(f"error: {error.message}")
+    if error.hint:
+        message(f"hint: {error.hint}")
+
+
+def is_watched():
+    """Tell whether a person sees standard error, so that a word about nothing being due is not noise."""
+    return os.isatty(2)
+
+
+def event(text, priority=INFO):
+    """Write one line to syslog. Never waits and never fails: no log is worth delaying a refresh.
+
+    Not syslog(3), which blocks on a full socket.
+    """
+    import socket
+    import time
+
+    stamp = time.strftime("%b %e %H:%M:%S")
+    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {text}"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
+            log.connect(SYSLOG_SOCKET)
+            log.send(line.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass

@@ -1,0 +1,35 @@
+"""Signals: an end at once while nothing is at stake, and a later one while a pair is in flight."""
+
+import contextlib
+import signal
+
+from hhtoken import errors
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
+
+
+def end_on_signals():
+    """Turn the ending signals into a TryLaterError in the main thread, so that locks, ports and files are closed."""
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:  # nohup ignores SIGHUP
+            signal.signal(number, _end)
+
+
+@contextlib.contextmanager
+def deferred():
+    """Inside the ``with``, note signals and go on: the answer in flight is worth more than a prompt end."""
+    previous = {number: signal.signal(number, _note) for number in DEFERRED}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _end(number, _frame):
+    raise errors.TryLaterError(f"interrupted by {signal.Signals(number).name}", "nothing is lost; start it again")
+
+
+def _note(_number, _frame):
+    """Nothing: what is under way ends by itself, and with it the process."""

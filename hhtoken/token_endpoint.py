@@ -1,0 +1,236 @@
+"""One POST to the token endpoint: the only user of ``requests``, and of the network.
+
+The rules here come from one fact: once the request has left, its answer may be the only copy of the pair. So the
+bytes go to the journal as they arrive, a broken transfer is an answer too, and only a request that certainly never
+left is called not sent.
+"""
+
+import os
+import threading
+import time
+from urllib.parse import urlsplit
+
+from hhtoken import errors
+from hhtoken.answer import LARGEST_BODY_BYTES, Answer, holds_pair
+
+CONNECT_SECONDS = 10  # for each address of the host
+READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
+LONGEST_HEADER_CHARACTERS = 200
+
+GONE = (404, 405, 410)
+
+
+class NotSent(errors.TryLaterError):
+    """The request has certainly not left this machine."""
+
+
+class TokenEndpoint:
+    """``addresses``: the token addresses to try in turn; a later one only where an earlier one is gone.
+    ``deadline_seconds``: for a whole answer, however it drips."""
+
+    def __init__(self, addresses, user_agent, deadline_seconds):
+        self._addresses = addresses
+        self._user_agent = user_agent
+        self._deadline_seconds = deadline_seconds
+
+    def prepare(self):
+        """Load what a request needs, so that a broken installation shows before anything is spent."""
+        _load_requests()
+
+    def post(self, form, journal):
+        """Send a form (a dict), put the raw answer into the journal, flushed, and return it as an Answer.
+
+        Raise NotSent where nothing has left. Never follows a redirect; reads no proxy, netrc or CA setting from
+        the environment.
+        """
+        answer = None
+        for address in self._addresses:
+            if answer is not None:
+                journal.restart()
+            answer = _Transfer(address, form, self._user_agent, journal).run(self._deadline_seconds)
+            if answer.status not in GONE:
+                break
+        journal.finish(answer)
+        return answer
+
+
+class _Transfer:
+    """One request and its answer, in a thread of its own: the deadline then holds for a slow resolver, a header
+    that drips and a body that never ends alike, and signals reach the main thread meanwhile."""
+
+    def __init__(self, address, form, user_agent, journal):
+        self._address = address
+        self._form = form
+        self._user_agent = user_agent
+        self._journal = journal
+        self._answer = Answer()
+        self._body = bytearray()
+        self._connected = False
+        self._failure = None
+        self._over = False
+        self._lock = threading.Lock()
+
+    def run(self, deadline_seconds):
+        thread = threading.Thread(target=self._work, daemon=True)
+        thread.start()
+        thread.join(deadline_seconds)
+        with self._lock:
+            self._over = True
+            answer = self._answer
+            answer.body = bytes(self._body)
+            answer.received_at = int(time.time())
+        if thread.is_alive():
+            answer.failure = f"no complete answer within {deadline_seconds:g} seconds"
+        elif self._failure is not None:
+            answer.failure = self._judge_failure(self._failure)
+        return answer
+
+    def _work(self):
+        try:
+            with _session(self._user_agent, self._note_connection) as session:
+                response = session.post(
+                    self._address,
+                    data=self._form,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                )
+                self._read(response)
+        except Exception as error:  # judged in run(): any failure after the request has left is an outcome
+            self._failure = error
+
+    def _note_connection(self):
+        self._connected = True
+
+    def _read(self, response):
+        headers = response.headers
+        answer = self._answer
+        answer.retry_after = _short(headers.get("Retry-After"))
+        answer.date = _short(headers.get("Date"))
+        answer.request_id = _short(headers.get("X-Request-Id"))
+        answer.location_host = _host(headers.get("Location"))
+        answer.status = response.status_code
+        length = headers.get("Content-Length", "")
+        expected = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+        while expected is None or len(self._body) < expected:
+            chunk = _read_some(response.raw, LARGEST_BODY_BYTES - len(self._body), expected, len(self._body))
+            with self._lock:
+                if self._over:
+                    return
+                self._body += chunk
+                if chunk:
+                    self._journal.append(chunk)
+            if holds_pair(bytes(self._body)):
+                break  # whatever the framing still promises
+            if len(self._body) >= LARGEST_BODY_BYTES:
+                answer.failure = f"larger than {LARGEST_BODY_BYTES // 1024} KiB"
+                break
+            if not chunk:
+                if expected is not None:
+                    answer.failure = "the connection ended in the middle of the answer"
+                    return
+                break
+        answer.complete = True
+
+    def _judge_failure(self, error):
+        """Return a description of what broke the answer; raise NotSent where nothing had left."""
+        from requests import exceptions
+
+        sent = self._connected or isinstance(error, (exceptions.ReadTimeout, exceptions.ChunkedEncodingError))
+        if sent:
+            return f"the connection broke ({type(error).__name__})"
+        host = urlsplit(self._address).hostname
+        if isinstance(error, exceptions.SSLError):
+            raise NotSent(
+                f"the TLS certificate of {host} cannot be trusted, so nothing was sent",
+                "check the clock with 'date' and the package ca-certificates; someone may be in the middle",
+            )
+        if isinstance(error, exceptions.Timeout):
+            raise NotSent(f"{host} did not answer within {CONNECT_SECONDS} seconds; nothing was sent", _HINT_NETWORK)
+        if isinstance(error, (exceptions.RequestException, OSError)):
+            raise NotSent(f"cannot reach {host}; nothing was sent", _HINT_NETWORK)
+        raise error
+
+
+_HINT_NETWORK = "check the network and the name server; the next run tries again"
+
+
+def from_settings(settings):
+    """Given the Settings, return the TokenEndpoint that they name; raise ConfigError."""
+    return TokenEndpoint(settings.token_urls(), settings.user_agent(), settings.deadline_seconds())
+
+
+def _load_requests():
+    os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
+    try:
+        import requests
+    except ImportError:
+        raise errors.ConfigError(
+            "the Python library 'requests' is missing", "type: apt install python3-requests (or: pip install requests)"
+        ) from None
+    return requests
+
+
+def _session(user_agent, on_connect):
+    """Return a requests session that takes nothing from its environment and calls ``on_connect`` once connected."""
+    requests = _load_requests()
+    session = requests.Session()
+    session.trust_env = False  # no proxy, no .netrc, no CA bundle from the environment
+    session.headers.clear()
+    session.headers.update(
+        {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
+    )
+    session.mount("http://", _noting_adapter(on_connect))
+    session.mount("https://", _noting_adapter(on_connect))
+    return session
+
+
+def _noting_adapter(on_connect):
+    """Return an adapter whose connections tell when they stand: a failure before that has sent nothing."""
+    from requests.adapters import HTTPAdapter
+
+    class NotingAdapter(HTTPAdapter):
+        def init_poolmanager(self, *arguments, **options):
+            super().init_poolmanager(*arguments, **options)
+            pools = self.poolmanager.pool_classes_by_scheme
+            self.poolmanager.pool_classes_by_scheme = {
+                scheme: _noting_pool(pool, on_connect) for scheme, pool in pools.items()
+            }
+
+    return NotingAdapter(max_retries=0)
+
+
+def _noting_pool(pool, on_connect):
+    class NotingConnection(pool.ConnectionCls):
+        def connect(self):
+            result = super().connect()
+            on_connect()
+            return result
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": NotingConnection})
+
+
+def _read_some(raw, room, expected, received):
+    """Return what has arrived, b"" at the end; raise what the connection raises.
+
+    Not ``raw.read()``: that waits for a full buffer and loses all of it when the connection breaks.
+    """
+    wanted = room if expected is None else min(room, expected - received)
+    stream = getattr(raw, "_fp", None) or raw
+    return stream.read1(wanted)
+
+
+def _short(value):
+    return value[:LONGEST_HEADER_CHARACTERS] if value else None
+
+
+def _host(location):
+    try:
+        return _short(urlsplit(location).hostname) if location else None
+    except ValueError:
+        return None

@@ -1,0 +1,172 @@
+"""The state of the token, why, and what to do next: a report as data, and its three forms. Pure."""
+
+import json
+
+from hhtoken import durations, errors, provider_errors, record, refresh_policy
+
+SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
+
+# States, each with its sentence and what there is to do.
+VALID = "valid"
+DUE = "due"
+IN_FLIGHT = "in_flight"
+NOT_YET = "not_yet"
+TRY_LATER = "try_later"
+OUTCOME_UNKNOWN = "outcome_unknown"
+AUTHORIZATION_NEEDED = "authorization_needed"
+MISCONFIGURED = "misconfigured"
+NO_PAIR = "no_pair"
+DAMAGED = "damaged"
+STATES = (
+    VALID,
+    DUE,
+    IN_FLIGHT,
+    NOT_YET,
+    TRY_LATER,
+    OUTCOME_UNKNOWN,
+    AUTHORIZATION_NEEDED,
+    MISCONFIGURED,
+    NO_PAIR,
+    DAMAGED,
+)
+
+STATE_AFTER = {
+    record.NOT_YET: NOT_YET,
+    record.TRY_LATER: TRY_LATER,
+    record.NONSENSE: TRY_LATER,
+    record.OUTCOME_UNKNOWN: OUTCOME_UNKNOWN,
+    record.AUTHORIZATION_NEEDED: AUTHORIZATION_NEEDED,
+    record.MISCONFIGURED: MISCONFIGURED,
+}
+
+HINT_REFRESH = "type 'hhtoken refresh', or let the timer do it"
+
+
+class Report:
+    """``state``, ``reason``, ``next_step`` (or None), ``exit_code``; ``pair`` and ``last`` (a Record) or None."""
+
+    __slots__ = ("state", "reason", "next_step", "exit_code", "pair", "last", "now")
+
+    def __init__(self, state, reason, next_step, exit_code, pair, last, now):
+        self.state = state
+        self.reason = reason
+        self.next_step = next_step
+        self.exit_code = exit_code
+        self.pair = pair
+        self.last = last
+        self.now = now
+
+    @property
+    def seconds_left(self):
+        return self.pair.seconds_left(self.now) if self.pair else 0
+
+
+def of_pair(pair, last, now, is_unsettled=False):
+    """Given the Pair, the Record of its last refresh (or None), the time, and whether a request is in flight or was
+    interrupted, return the Report."""
+    left = pair.seconds_left(now)
+    if last and last.dead:
+        return Report(AUTHORIZATION_NEEDED, last.message, last.hint, errors.NOPERM, pair, last, now)
+    if is_unsettled:
+        reason = "a refresh is under way, or was interrupted"
+        exit_code = errors.OK if left else errors.UNAVAILABLE
+        return Report(IN_FLIGHT, reason, "type 'hhtoken refresh'; it waits, or clears up", exit_code, pair, last, now)
+    if left:
+        return Report(VALID, "the access token lives", None, errors.OK, pair, last, now)
+    if not pair.refresh_token:
+        reason = "the access token has expired, and there is no refresh token"
+        return Report(
+            AUTHORIZATION_NEEDED, reason, provider_errors.HINT_AUTHORIZE, errors.NOPERM, pair, last, now
+        )
+    if last and last.outcome in STATE_AFTER:
+        state = STATE_AFTER[last.outcome]
+        hint = last.hint or HINT_REFRESH
+        return Report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE, pair, last, now)
+    return Report(DUE, "the access token has expired", HINT_REFRESH, errors.UNAVAILABLE, pair, last, now)
+
+
+def of_error(error, last, now):
+    """Given the Error that kept the pair from being read, return the Report."""
+    state = NO_PAIR if error.exit_code == errors.NOPERM else DAMAGED
+    return Report(state, error.message, error.hint, error.exit_code, None, last, now)
+
+
+def to_lines(report, directory):
+    """Given the Report and the state directory, return the text for people."""
+    rows = [("state", f"{report.state.replace('_', ' ')}: {report.reason}")]
+    if report.pair:
+        left = durations.span(report.seconds_left) + " left" if report.seconds_left else "expired"
+        rows.append(("access token", f"{left}, until {durations.local(report.pair.expires_at)}"))
+        rows.append(("refresh", _plan(report)))
+    if report.last:
+        last = report.last
+        rows.append(("last attempt", f"{durations.local(last.at)}: {last.outcome.replace('_', ' ')}, {last.message}"))
+    rows.append(("stored in", directory))
+    rows.append(("to do", report.next_step or "nothing"))
+    return "\n".join(f"{name + ':':14}{text}" for name, text in rows)
+
+
+def to_json(report, directory):
+    """Return the JSON form; ``docs/status.md`` describes its fields."""
+    pair = report.pair
+    fields = {
+        "schema": SCHEMA,
+        "state": report.state,
+        "reason": report.reason,
+        "usable": report.seconds_left > 0,
+        "seconds_left": report.seconds_left,
+        "obtained_at": pair.obtained_at if pair else None,
+        "expires_at": pair.expires_at if pair else None,
+        "next_refresh_at": _next_refresh_at(report),
+        "last_refresh": report.last.as_dict() if report.last else None,
+        "next_step": report.next_step,
+        "exit_code": report.exit_code,
+        "state_directory": directory,
+    }
+    return json.dumps(fields, indent=2)
+
+
+def to_prometheus(report):
+    """Return the form for node_exporter's textfile collector."""
+    last = report.last
+    metrics = [
+        ("token_usable", "Whether there is an access token that lives.", [("", int(report.seconds_left > 0))]),
+        ("authorization_needed", "Whether a human must authorize.", [("", int(report.exit_code == errors.NOPERM))]),
+        (
+            "token_expiry_timestamp_seconds",
+            "When the access token expires, in Unix seconds; 0 where there is none.",
+            [("", report.pair.expires_at if report.pair else 0)],
+        ),
+        (
+            "last_refresh_timestamp_seconds",
+            "When the last attempt was made, in Unix seconds; 0 for never.",
+            [("", last.at if last else 0)],
+        ),
+        ("refresh_failures", "Attempts that failed alike in a row.", [("", last.failures if last else 0)]),
+        ("state", "1 for the state that the token is in.", _state_samples(report)),
+    ]
+    lines = []
+    for name, text, samples in metrics:
+        lines += [f"# HELP hhtoken_{name} {text}", f"# TYPE hhtoken_{name} gauge"]
+        lines += [f"hhtoken_{name}{labels} {value}" for labels, value in samples]
+    return "\n".join(lines)
+
+
+def _state_samples(report):
+    return [(f'{{state="{state}"}}', int(state == report.state)) for state in STATES]
+
+
+def _next_refresh_at(report):
+    if report.pair is None:
+        return None
+    decision = refresh_policy.decide(report.pair, report.last, report.now)
+    if decision.kind == refresh_policy.DUE:
+        return int(report.now)
+    return decision.until
+
+
+def _plan(report):
+    at = _next_refresh_at(report)
+    if at is None:
+        return "not possible"
+    return "due now" if at <= report.now else f"possible from {durations.local(at)}"

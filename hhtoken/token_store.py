@@ -1,0 +1,206 @@
+"""Where the pair lives: the only module that knows. A narrow seam: lock, load, journal, save."""
+
+import contextlib
+import os
+import time
+
+from hhtoken import errors, tokens
+from hhtoken.private_directory import open_directory
+
+TOKEN_FILE = "token.json"
+PREVIOUS_FILE = "token.json.prev"
+DAMAGED_FILE = "token.json.damaged-{at}"
+RECORD_FILE = "last-refresh.json"
+KEPT_ANSWER_FILE = "answer.kept"
+LOCK_FILE = ".lock"
+REHEARSAL_FILE = ".rehearsal"
+JOURNAL_FILE = "journal"
+RESCUED_FILE = "journal.rescued"
+
+RUNTIME_DIRECTORY = "/run/hh-token"
+
+HINT_FIRST_PAIR = "type 'hhtoken authorize-url', then 'hhtoken serve-callback', and open the printed address"
+
+
+class StoredPair:
+    """``pair``: the Pair. ``data``, ``modified_ns``: the file that it was read from."""
+
+    __slots__ = ("pair", "data", "modified_ns")
+
+    def __init__(self, pair, data, modified_ns):
+        self.pair = pair
+        self.data = data
+        self.modified_ns = modified_ns
+
+
+class TokenStore:
+    """Given the state directory as a PrivateDirectory; made by ``open_store``."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self._places = None
+
+    # -- for readers: one open, one read, no lock; a rename makes it the old pair or the new, never a mix --
+
+    def load(self):
+        """Return the StoredPair. Raise AuthorizationNeededError where there is none, DataError where it is damaged."""
+        stored = self._read_token_file()
+        if stored is None:
+            raise no_pair(self.directory.path)
+        data, modified_ns = stored
+        try:
+            pair = tokens.from_stored(tokens.parse_object(data), modified_ns // 10**9)
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
+        return StoredPair(pair, data, modified_ns)
+
+    def record(self):
+        """Return the Record of the last refresh, or None; damage counts as none, since it is only a memory aid."""
+        from hhtoken import record
+
+        try:
+            stored = self.directory.read(RECORD_FILE)
+        except errors.DataError:
+            return None
+        return record.from_text(stored[0]) if stored else None
+
+    def record_of(self, pair):
+        """Return the Record if it is about this very Pair, or None."""
+        found = self.record()
+        return found if found and found.refresh_token_sha256 == fingerprint(pair.refresh_token) else None
+
+    def is_unsettled(self):
+        """Tell whether a request is in flight, or was interrupted."""
+        return any(directory.exists(name) for directory, name in self._journal_places())
+
+    # -- for writers, under the lock --
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Hold the lock; raise TryLaterError where another holds it for long."""
+        from hhtoken import file_lock
+
+        with file_lock.held(self.directory, LOCK_FILE):
+            self.directory.remove_leftovers()
+            yield
+
+    def begin(self, intent):
+        """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal.
+
+        The proof is a rehearsal: the very file is written again, unchanged, on the very path that a new pair will
+        take. Nothing less finds an immutable file or an append-only directory. Raise StorageError.
+        """
+        from hhtoken import journal
+
+        try:
+            stored = self._read_token_file()
+        except errors.DataError:
+            stored = None
+        if stored:
+            self.directory.replace(TOKEN_FILE, stored[0], stored[1])
+        else:
+            self.directory.replace(REHEARSAL_FILE, b"")
+            self.directory.remove(REHEARSAL_FILE)
+        return journal.begin(self.directory, JOURNAL_FILE, intent)
+
+    def save(self, pair, is_new_grant=False):
+        """Put this Pair in place of the stored one; raise StorageError.
+
+        A damaged file is kept aside first, and so is the pair of another grant (a renewed one is dead by then).
+        """
+        try:
+            stored = self.load()
+        except errors.DataError:
+            self.directory.keep_aside(TOKEN_FILE, DAMAGED_FILE.format(at=int(time.time())))
+        except errors.AuthorizationNeededError:
+            pass
+        else:
+            if is_new_grant and stored.pair.refresh_token != pair.refresh_token:
+                with contextlib.suppress(errors.StorageError):  # a courtesy; it must not stand in the way
+                    self.directory.replace(PREVIOUS_FILE, stored.data, stored.modified_ns)
+        self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
+
+    def remember(self, record):
+        """Write down what the last refresh came to; raise StorageError."""
+        from hhtoken.record import to_text
+
+        self.directory.replace(RECORD_FILE, to_text(record))
+
+    def leftovers(self):
+        """Return ``[(intent, Answer or None)]`` of the requests that are not settled."""
+        from hhtoken import journal
+
+        found = [journal.read(directory, name) for directory, name in self._journal_places()]
+        return [leftover for leftover in found if leftover is not None]
+
+    def keep_answer(self, body):
+        """Keep the body of an answer that could not be used; returns its path. Raise StorageError."""
+        self.directory.replace(KEPT_ANSWER_FILE, body)
+        return self.directory.path_of(KEPT_ANSWER_FILE)
+
+    def rescue(self, intent, answer):
+        """Write an answer to any place that takes it, for the next run to find; return the path, or None."""
+        from hhtoken import journal
+
+        for directory, name in self._journal_places()[1:]:
+            try:
+                directory.replace(name, journal.text_of(intent, answer))
+            except errors.StorageError:
+                continue
+            return directory.path_of(name)
+        return None
+
+    def settle(self):
+        """Remove the journals: what they held is dealt with. Raise StorageError."""
+        for directory, name in self._journal_places():
+            if directory.exists(name):
+                directory.remove(name)
+
+    def _read_token_file(self):
+        try:
+            return self.directory.read(TOKEN_FILE, tokens.LARGEST_FILE_BYTES)
+        except errors.DataError:
+            raise self._damaged(f"larger than {tokens.LARGEST_FILE_BYTES // 1024} KiB") from None
+
+    def _damaged(self, why):
+        path = self.directory.path_of(TOKEN_FILE)
+        return errors.DataError(
+            f"{path} makes no sense: {why}",
+            f"it is left as it is; restore a copy with 'hhtoken import FILE', or {HINT_FIRST_PAIR}",
+        )
+
+    def _journal_places(self):
+        """Return where a journal can lie, as ``(directory, name)``: its own place, then those that ``rescue`` tries."""
+        if self._places is None:
+            self._places = [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE)]
+            runtime = _open_runtime_directory()
+            if runtime:
+                self._places.append((runtime, f"{RESCUED_FILE}-{fingerprint(self.directory.path)[:16]}"))
+        return self._places
+
+
+def _open_runtime_directory():
+    path = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or RUNTIME_DIRECTORY
+    try:
+        return open_directory(path)
+    except errors.StorageError:
+        return None
+
+
+def open_store(path, create=False):
+    """Open the store in a state directory; where there is none and ``create`` is false, raise AuthorizationNeededError."""
+    directory = open_directory(path, create)
+    if directory is None:
+        raise no_pair(path)
+    return TokenStore(directory)
+
+
+def no_pair(path):
+    return errors.AuthorizationNeededError(f"there is no pair in {path} yet", HINT_FIRST_PAIR)
+
+
+def fingerprint(text):
+    """Return the SHA-256 of a text in hexadecimal, or None of None: tells tokens apart without keeping them."""
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest() if text is not None else None

@@ -1,0 +1,159 @@
+"""The pair as a record: from the provider's answer, to and from the text of ``token.json``. Pure.
+
+On the path of every ``hhtoken show``, so it imports nothing that costs: no dataclasses, no typing, no re.
+"""
+
+import json
+
+ASSUMED_LIFE_SECONDS = 14 * 24 * 3600  # what HeadHunter gives; used where an answer names no sane life
+LONGEST_SANE_LIFE_SECONDS = 366 * 24 * 3600
+LONGEST_TOKEN_CHARACTERS = 8192  # what HTTP servers take as a header line
+LARGEST_FILE_BYTES = 64 * 1024
+LONGEST_NUMBER_DIGITS = 40  # int() refuses over 4300 digits with a ValueError, which would cost the whole answer
+
+OUR_FIELDS = ("obtained_at", "expires_at")
+ESSENTIAL_FIELDS = ("access_token", "token_type", "expires_in", "refresh_token", "scope")
+
+
+class Pair:
+    """Access token and refresh token that the provider issued together.
+
+    ``fields``: every field of the provider's answer, unchanged. ``obtained_at``, ``expires_at``: Unix seconds.
+    ``life_is_assumed``: the answer named no sane ``expires_in``. ``refresh_token`` is None where there is none.
+    """
+
+    __slots__ = ("fields", "obtained_at", "expires_at", "life_is_assumed")
+
+    def __init__(self, fields, obtained_at, expires_at, life_is_assumed=False):
+        self.fields = fields
+        self.obtained_at = obtained_at
+        self.expires_at = expires_at
+        self.life_is_assumed = life_is_assumed
+
+    def __repr__(self):
+        return f"<Pair of {self.obtained_at}, until {self.expires_at}>"
+
+    @property
+    def access_token(self):
+        return self.fields["access_token"]
+
+    @property
+    def refresh_token(self):
+        return self.fields.get("refresh_token")
+
+    def seconds_left(self, now):
+        """Given the time in Unix seconds, return the whole seconds that the access token still lives; never below 0."""
+        return max(0, int(self.expires_at - now))
+
+    def all_fields(self):
+        """Return the fields as ``token.json`` holds them, in their order."""
+        return {**self.fields, "obtained_at": self.obtained_at, "expires_at": self.expires_at}
+
+
+def parse_object(data):
+    """Given the bytes of a JSON object, return it as a dict; raise ValueError, without the text, for anything else.
+
+    Numbers that JSON cannot write back (NaN, 1e999, 5000 digits) become None: one odd field must not cost a pair.
+    """
+    try:
+        value = json.loads(data, parse_constant=_drop, parse_float=_finite_float, parse_int=_bounded_int)
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def from_answer(fields, received_at, kept_refresh_token=None):
+    """Given the fields of a provider's answer and the Unix time of its arrival, return the Pair.
+
+    ``kept_refresh_token`` stands in where the answer has none (RFC 6749 section 6: the old one then stays valid).
+    Raise ValueError, without secrets, where the answer holds no usable token.
+    """
+    fields = {name: value for name, value in fields.items() if name not in OUR_FIELDS}
+    if fields.get("refresh_token") in (None, ""):
+        fields.pop("refresh_token", None)
+        if kept_refresh_token:
+            fields["refresh_token"] = kept_refresh_token
+    _require_tokens(fields)
+    life = sane_life(fields.get("expires_in"))
+    return Pair(fields, int(received_at), int(received_at) + (life or ASSUMED_LIFE_SECONDS), life is None)
+
+
+def from_stored(fields, modified_at):
+    """Given the fields of a ``token.json`` and its modification time, return the Pair; raise ValueError as above.
+
+    A file of the predecessor has no ``obtained_at``: its modification time stands in.
+    """
+    obtained_at = _whole(fields.get("obtained_at"))
+    if obtained_at is None:
+        obtained_at = int(modified_at)
+    life = sane_life(fields.get("expires_in"))
+    expires_at = _whole(fields.get("expires_at"))
+    assumed = expires_at is None and life is None
+    if expires_at is None:
+        expires_at = obtained_at + (life or ASSUMED_LIFE_SECONDS)
+    kept = {name: value for name, value in fields.items() if name not in OUR_FIELDS}
+    _require_tokens(kept)
+    return Pair(kept, obtained_at, expires_at, assumed)
+
+
+def to_text(pair):
+    """Given a Pair, return the bytes of its ``token.json``: at most 64 KiB, whatever the provider sent beside it."""
+    data = _dump(pair.all_fields())
+    if len(data) > LARGEST_FILE_BYTES:
+        essential = {name: pair.fields[name] for name in ESSENTIAL_FIELDS if name in pair.fields}
+        data = _dump(Pair(essential, pair.obtained_at, pair.expires_at).all_fields())
+    return data
+
+
+def is_token(value):
+    """Given any value, tell whether it can stand in a header: RFC 6749 A.12 (VSCHAR), without the space."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= LONGEST_TOKEN_CHARACTERS
+        and value.isascii()
+        and all("!" <= character <= "~" for character in value)
+    )
+
+
+def sane_life(value):
+    """Given an ``expires_in`` of any type, return whole seconds from 1 to a year, or None."""
+    seconds = _whole(value)
+    return seconds if seconds is not None and 0 < seconds <= LONGEST_SANE_LIFE_SECONDS else None
+
+
+def _require_tokens(fields):
+    if not is_token(fields.get("access_token")):
+        raise ValueError("no usable access_token in it")
+    if "refresh_token" in fields and not is_token(fields["refresh_token"]):
+        raise ValueError("no usable refresh_token in it")
+
+
+def _whole(value):
+    """Return a number, or a text of digits, as an int; None for a bool and for all else."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER_DIGITS:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return None
+    return int(value) if abs(value) < 10**LONGEST_NUMBER_DIGITS else None
+
+
+def _dump(fields):
+    try:
+        return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # a lone surrogate in some field
+        return (json.dumps(fields, indent=2) + "\n").encode()
+
+
+def _drop(_constant):
+    return None
+
+
+def _finite_float(text):
+    value = float(text)
+    return value if abs(value) != float("inf") else None
+
+
+def _bounded_int(text):
+    return int(text) if len(text) <= LONGEST_NUMBER_DIGITS else None
