@@ -108,6 +108,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         if message.startswith("argument COMMAND: invalid choice"):
             message = "there is no such command"
+        message = message.partition(": ignored explicit argument")
+        message = f"{message[0]}: takes no value" if message[1] else message[0]
         raise errors.UsageError(message, _help_hint(None, self.prog))
 
 

@@ -105,7 +105,7 @@ def _refresh(store, endpoint, clock):
     pair = pair_in(answer, _received_at(intent, answer), stored.pair.refresh_token)
     if pair:
         return _save(store, pair, intent, answer, journal.durable, record.RENEWED, "renewed the pair")
-    outcome = outcomes.judge(answer, intent, last, clock(), (stored.pair.refresh_token,))
+    outcome = outcomes.judge(answer, intent, last, clock(), (stored.pair.refresh_token, stored.pair.access_token))
     _settle_without_pair(store, outcome, answer)
     return outcome
 

@@ -15,6 +15,7 @@ OUTCOME_OF = {
     provider_errors.UNCLEAR: record.TRY_LATER,
     provider_errors.DEAD: record.AUTHORIZATION_NEEDED,
     provider_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
+    provider_errors.REFUSED: record.AUTHORIZATION_NEEDED,
     provider_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
     provider_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
@@ -22,7 +23,7 @@ OUTCOME_OF = {
 PAUSES_OF = {
     provider_errors.NOT_YET: refresh_policy.NOT_YET_PAUSES_SECONDS,
     provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
-    provider_errors.AUTHORIZE: refresh_policy.REFUSED_PAUSES_SECONDS,
+    provider_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
 }
 
 

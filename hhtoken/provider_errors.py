@@ -12,6 +12,7 @@ TRY_LATER = "try_later"  # weather
 UNCLEAR = "unclear"  # an answer that nobody documented: later, with growing waits, and a human after a day
 DEAD = "dead"  # the provider has called this refresh token dead: it is never sent again
 AUTHORIZE = "authorize"  # this grant is no good; a human must authorize
+REFUSED = "refused"  # the same, in words that nobody documented: asked again, with growing waits, just in case
 ACCOUNT = "account"  # a human must mend the account on hh.ru; the pair may live on after that
 MISCONFIGURED = "misconfigured"
 
@@ -21,6 +22,7 @@ EXIT_CODES = {
     UNCLEAR: errors.TEMPFAIL,
     DEAD: errors.NOPERM,
     AUTHORIZE: errors.NOPERM,
+    REFUSED: errors.NOPERM,
     ACCOUNT: errors.NOPERM,
     MISCONFIGURED: errors.CONFIG,
 }
@@ -74,7 +76,7 @@ DOCUMENTED = {
 
 # What an unknown description of a known error class means (RFC 6749 section 5.2, and HeadHunter's own classes).
 BY_CLASS = {
-    "invalid_grant": (AUTHORIZE, "the provider refuses the grant", HINT_AUTHORIZE),
+    "invalid_grant": (REFUSED, "the provider refuses the grant", HINT_AUTHORIZE),
     "invalid_client": (MISCONFIGURED, "the provider refuses the application", HINT_CREDENTIALS),
     "unauthorized_client": (MISCONFIGURED, "the application may not do this", HINT_CREDENTIALS),
     "unsupported_grant_type": (MISCONFIGURED, "the token address does not know what hhtoken asks", HINT_ADDRESS),
@@ -141,7 +143,7 @@ def _look_up(status, error, description):
         return BY_CLASS[error.lower()]
     if status == 403 and not error:  # the DDoS guard's page [575], or a bad User-Agent [846]
         return TRY_LATER, "a guard in front of HeadHunter answered 403", f"{HINT_WAIT}; if it stays, set HH_USER_AGENT"
-    if status in (404, 405, 410) and not error:
+    if status in (404, 405, 410):
         return MISCONFIGURED, f"the token address answered {status}", HINT_ADDRESS
     return UNCLEAR, f"an answer that is not documented ({status})", HINT_WAIT
 

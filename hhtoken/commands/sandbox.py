@@ -1,0 +1,137 @@
+"""``hhtoken sandbox``: run a local HeadHunter until a signal ends it."""
+
+import argparse
+import re
+
+from hhtoken import addresses, errors, reporting
+from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
+
+SUMMARY = "run a local HeadHunter to test a client against"
+
+DEFAULTS = Settings()
+
+
+def add_arguments(parser):
+    parser.add_argument("--listen", type=_listen, default="127.0.0.1:8900", metavar="HOST:PORT",
+                        help="where to listen; port 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--expires-in", type=_seconds, default=DEFAULTS.expires_in, metavar="SECONDS",
+                        help="life of an access token (default: %(default)s)")
+    parser.add_argument("--code-expires-in", type=_seconds, default=DEFAULTS.code_expires_in, metavar="SECONDS",
+                        help="life of an authorization code (default: %(default)s)")
+    unattended = parser.add_mutually_exclusive_group()
+    unattended.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW,
+                            help="allow every authorization at once, without a page")
+    unattended.add_argument("--deny", dest="auto", action="store_const", const=DENY,
+                            help="refuse every authorization at once, without a page")
+    parser.add_argument("--client-id", type=_client_id, default=DEFAULTS.client_id, metavar="ID",
+                        help="client id of the registered application (default: %(default)s)")
+    parser.add_argument("--redirect-uri", type=_redirect_uri, default=DEFAULTS.redirect_uri, metavar="URI",
+                        help="redirect URI of the registered application (default: %(default)s)")
+    parser.add_argument("--blacklist", action="append", metavar="TEXT",
+                        help="refuse user agents that begin so (repeatable; default: python-requests/)")
+    parser.add_argument("--fault", type=_fault, action="append", default=[], metavar="NAME[=TIMES|=always]",
+                        help="what the next token requests meet, in this order (repeatable)")
+    parser.add_argument("--list-faults", action="store_true", help="list the faults and end")
+    parser.add_argument("--quiet", action="store_true", help="no line a request on standard error")
+
+
+def run(arguments):
+    """Serve until SIGINT or SIGTERM; raise TryLaterError where the port is taken, ConfigError where it cannot be."""
+    import signal
+
+    if arguments.list_faults:
+        reporting.result(_fault_table())
+        return errors.OK
+    # Blocked before the first thread exists, so that every thread inherits it and only sigwait gets the signal.
+    endings = (signal.SIGINT, signal.SIGTERM)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, endings)
+    try:
+        with _start(arguments) as sandbox:
+            for name, times in arguments.fault:
+                sandbox.weather.add(name, times)
+            _announce(sandbox, arguments.listen[0])
+            signal.sigwait(endings)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+    return errors.OK
+
+
+def _start(arguments):
+    import errno
+
+    from hhtoken.sandbox.server import start
+
+    settings = DEFAULTS._replace(
+        client_id=arguments.client_id,
+        redirect_uri=arguments.redirect_uri,
+        expires_in=arguments.expires_in,
+        code_expires_in=arguments.code_expires_in,
+        auto=arguments.auto,
+        blacklist=tuple(arguments.blacklist or DEFAULTS.blacklist),
+    )
+    hint = "hhtoken sandbox --listen 127.0.0.1:0"
+    try:
+        return start(*arguments.listen, settings, log=None if arguments.quiet else reporting.message)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise errors.TryLaterError("another program listens on this port", hint) from None
+        raise errors.ConfigError(f"cannot listen there: {(error.strerror or 'unknown').lower()}", hint) from None
+
+
+def _announce(sandbox, host):
+    import shlex
+
+    if not addresses.is_loopback(host):
+        reporting.warning("the sandbox listens beyond this machine; whoever reaches it can get tokens from it")
+    settings = (f"{name}={shlex.quote(value)}" for name, value in sandbox.environment().items())
+    reporting.result("\n".join([f"# hhtoken sandbox: {sandbox.url}", *settings]))
+
+
+def _fault_table():
+    from hhtoken.sandbox.weather import FAULTS
+
+    width = max(map(len, FAULTS))
+    return "\n".join(
+        f"{name:{width}}  {'commits' if fault.commits else '-':7}  {fault.says}" for name, fault in FAULTS.items()
+    )
+
+
+# The errors below never repeat the value: a mistyped command line may hold anything.
+
+
+def _listen(text):
+    try:
+        return addresses.parse_listen(text)
+    except errors.UsageError:
+        raise argparse.ArgumentTypeError("takes HOST:PORT, as in 127.0.0.1:8900") from None
+
+
+def _seconds(text):
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > LONGEST_LIFE_SECONDS:
+        raise argparse.ArgumentTypeError(f"takes a number of seconds up to {LONGEST_LIFE_SECONDS}")
+    return int(text)
+
+
+def _client_id(text):
+    if not re.fullmatch(r"[!-~]{1,200}", text):
+        raise argparse.ArgumentTypeError("takes up to 200 visible ASCII characters")
+    return text
+
+
+def _redirect_uri(text):
+    from hhtoken.sandbox.redirect_uri import problem_with
+
+    problem = problem_with(text)
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return text
+
+
+def _fault(text):
+    from hhtoken.sandbox import control
+
+    name, _sign, times = text.partition("=")
+    try:
+        return control.read_fault(name, times or "1")
+    except control.BadControl as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,146 @@
+"""What HeadHunter's addresses answer: from a Request to an Answer, by asking the provider and the weather.
+
+``sandbox`` is the running server's bundle: ``provider``, ``weather``, ``requests``, ``settings``, ``auto``.
+"""
+
+from hhtoken.sandbox import authorization_request, delivery, messages, pages
+from hhtoken.sandbox.messages import Answer, api_error, html_answer, json_answer, redirect_answer
+from hhtoken.sandbox.refusals import BadAccess, Refused
+from hhtoken.sandbox.request_log import grant_name
+from hhtoken.sandbox.settings import ALLOW, DENY
+from hhtoken.sandbox.weather import FAULTS
+
+USER = {
+    "auth_type": "applicant",
+    "id": "1",
+    "first_name": "Песочница",
+    "last_name": "Тестовая",
+    "middle_name": None,
+    "email": "sandbox@example.com",
+    "is_admin": False,
+    "is_anonymous": False,
+    "is_applicant": True,
+    "is_application": False,
+    "is_employer": False,
+}
+
+
+def authorize(sandbox, request):
+    """GET /oauth/authorize: ask the user, or answer in the user's place; a page for what must not be a redirect."""
+    lang = pages.language(request.headers.get("Accept-Language"))
+    pairs = messages.parameters(request.query)
+    try:
+        if len(pairs) != len(dict(pairs)):
+            raise authorization_request.BadAuthorizationRequest(authorization_request.REPEATED_PARAMETER)
+        asked = sandbox.provider.read_authorization(dict(pairs))
+    except authorization_request.BadAuthorizationRequest as error:
+        return _refused_page(lang, error.reason)
+    answered = sandbox.auto or (ALLOW if sandbox.provider.may_skip_consent(asked) else None)
+    if asked.error or answered:
+        return redirect_answer(sandbox.provider.answer(asked, answered == ALLOW))
+    ticket = sandbox.provider.keep(asked)
+    return html_answer(200, pages.consent(lang, sandbox.settings.name, asked.destination, ticket), pages.HEADERS)
+
+
+def decide(sandbox, request):
+    """POST /oauth/authorize: the user's answer from the page, good once."""
+    lang = pages.language(request.headers.get("Accept-Language"))
+    form = dict(messages.parameters(request.body)) if request.has_form else {}
+    if form.get("answer") not in (ALLOW, DENY):
+        return _refused_page(lang, "no_answer")
+    asked = sandbox.provider.take(form.get("ticket"))
+    if asked is None:
+        return _refused_page(lang, "used_ticket")
+    return redirect_answer(sandbox.provider.answer(asked, form["answer"] == ALLOW))
+
+
+def token(sandbox, request):
+    """POST /oauth/token and /token: the provider's answer, through the weather of the moment."""
+    pairs = messages.parameters(request.body) if request.has_form else []
+    form = dict(pairs)
+    agent = user_agent_problem(request.headers, sandbox.settings.blacklist)
+    fault = None if agent else sandbox.weather.take()
+    if agent:
+        answer = api_error(400, "bad_user_agent", request.request_id, agent)
+    elif fault and not FAULTS[fault].commits:
+        answer = _spoiled(Answer(200), fault, request.request_id)
+    else:
+        answer = _natural(sandbox.provider, form, len(pairs), request.request_id)
+        answer = _spoiled(answer, fault, request.request_id) if fault else answer
+    answer = answer._replace(note=grant_name(form.get("grant_type")))
+    sent = answer.framing not in delivery.SENDS_NOTHING
+    sandbox.requests.add(form, sandbox.provider.now(), answer, sent)
+    return answer
+
+
+def elsewhere(sandbox, request):
+    """Where the redirect faults lead: count the clients that follow, and give them nothing."""
+    sandbox.requests.add_followed_redirect()
+    return api_error(404, "not_found", request.request_id)
+
+
+def start_page(_sandbox, _request):
+    """GET / and /sandbox: for the person who opens the printed address."""
+    return redirect_answer("/sandbox/")
+
+
+def me(sandbox, request):
+    """GET /me: the user of a living access token."""
+    return _with_access(sandbox, request, sandbox.provider.check_user_token, json_answer(200, USER))
+
+
+def invalidate(sandbox, request):
+    """DELETE /oauth/token: the end of the pair of a living access token."""
+    return _with_access(sandbox, request, sandbox.provider.invalidate, Answer(204, framing="bodiless"))
+
+
+def user_agent_problem(headers, blacklist):
+    """Return HeadHunter's value for a bad user agent, ``unset`` or ``blacklisted``, or None for a good one."""
+    agent = headers.get("HH-User-Agent") or headers.get("User-Agent") or ""
+    if not agent.strip():
+        return "unset"
+    return "blacklisted" if agent.startswith(tuple(blacklist)) else None
+
+
+def _natural(provider, form, count, request_id):
+    try:
+        if count != len(form):
+            raise Refused("repeated_parameter")
+        return json_answer(200, provider.token(form))
+    except Refused as error:
+        return messages.token_error(error.refusal, request_id)
+
+
+def _spoiled(answer, name, request_id):
+    """Given the natural answer, return what the fault of that name leaves of it."""
+    fault = FAULTS[name]
+    headers = tuple((key, value() if callable(value) else value) for key, value in fault.headers)
+    if fault.document is not None:
+        answer = json_answer(fault.status, {**fault.document, "request_id": request_id})
+    if fault.html is not None:
+        answer = html_answer(fault.status, fault.html)
+    return answer._replace(
+        status=fault.status or answer.status,
+        body=fault.reshape(answer.body) if fault.reshape else answer.body,
+        headers=answer.headers + headers,
+        framing=fault.framing,
+        fault=name,
+    )
+
+
+def _with_access(sandbox, request, use, answer):
+    agent = user_agent_problem(request.headers, sandbox.settings.blacklist)
+    if agent:
+        return api_error(400, "bad_user_agent", request.request_id, agent)
+    scheme, _blank, access_token = request.headers.get("Authorization", "").strip().partition(" ")
+    try:
+        if scheme.lower() != "bearer":
+            raise BadAccess("bad_authorization")
+        use(access_token.strip())
+    except BadAccess as error:
+        return api_error(403, "oauth", request.request_id, error.value)
+    return answer
+
+
+def _refused_page(lang, reason):
+    return html_answer(400, pages.refused(lang, reason), pages.HEADERS)

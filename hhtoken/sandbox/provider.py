@@ -1,0 +1,245 @@
+"""The provider as a state machine: what HeadHunter remembers, and what it answers. No socket, no sleep.
+
+One application and one user. All methods may be called from any thread. The rules and their issue numbers stand in
+docs/sandbox.md; ``Refused`` is the token endpoint's no, ``BadAccess`` is the API's.
+"""
+
+import hmac
+import re
+import threading
+import time
+from collections import Counter
+
+from hhtoken.sandbox import authorization_request
+from hhtoken.sandbox.records import AppToken, Code, Pair, fresh, remember
+from hhtoken.sandbox.refusals import BadAccess, Refused
+from hhtoken.sandbox.settings import Settings
+
+TICKET_LIFE_SECONDS = 600  # how long a consent page may stay open
+APP_TOKEN_PAUSE_SECONDS = 300  # "more than once in five minutes"
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # anything else cannot be a token: "bad token"
+
+# State of the user's account -> the refusal that every grant of the user gets.
+ACCOUNT_STATES = {
+    "ok": None,
+    "locked": "account_is_locked",
+    "password_invalidated": "password_invalidated",
+    "login_not_verified": "login_not_verified",
+}
+APPLICATION_STATES = ("ok", "removed")
+
+
+class Provider:
+    """HeadHunter with one registered application and one user; ``clock`` returns Unix seconds."""
+
+    def __init__(self, settings=None, clock=time.time):
+        self._settings = settings or Settings()
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._grants = {
+            "authorization_code": self._exchange,
+            "refresh_token": self._refresh,
+            "client_credentials": self._app_token,
+        }
+        self.reset()
+
+    def reset(self):
+        """Forget everything that was issued, and go back to the settings."""
+        with self._lock:
+            self.expires_in = self._settings.expires_in
+            self.account = self.application = "ok"
+            self.committed = Counter()  # grant type -> how often something was issued
+            self._ahead = 0
+            self._has_been_allowed = False
+            self._tickets, self._codes, self._app_tokens = {}, {}, {}
+            self._by_access, self._by_refresh = {}, {}
+
+    def now(self):
+        """Return the time as the provider sees it, in Unix seconds."""
+        return self._clock() + self._ahead
+
+    # -- the authorize page --
+
+    def read_authorization(self, parameters):
+        """Given the query as a dictionary, return an AuthorizationRequest; raise BadAuthorizationRequest."""
+        client_id = self._settings.client_id if self.application == "ok" else object()
+        return authorization_request.read(parameters, client_id, self._settings.redirect_uri)
+
+    def may_skip_consent(self, request):
+        """Tell whether the user has allowed this before and the client asks not to be kept waiting."""
+        return self._has_been_allowed and request.skip_choose_account and not request.force_login
+
+    def keep(self, request):
+        """Given a request shown to the user, return the one-time ticket for the answer."""
+        with self._lock:
+            ticket = fresh()
+            remember(self._tickets, ticket, (request, self.now() + TICKET_LIFE_SECONDS))
+            return ticket
+
+    def take(self, ticket):
+        """Given a ticket, return its request and forget it; None for one unknown, used or too old."""
+        with self._lock:
+            request, expires_at = self._tickets.pop(ticket, (None, 0))
+            return request if self.now() < expires_at else None
+
+    def answer(self, request, allowed):
+        """Given a request and the user's answer, return the address that the browser goes to."""
+        if request.error:
+            return request.address(error=request.error)
+        if not allowed:
+            return request.address(error="access_denied")
+        with self._lock:
+            self._has_been_allowed = True
+            code = fresh()
+            remember(self._codes, code, Code(request, self.now() + self._settings.code_expires_in))
+            return request.address(code=code)
+
+    # -- the token endpoint --
+
+    def token(self, form):
+        """Given the form as a dictionary, return the document of the answer; raise Refused."""
+        grant_type = form.get("grant_type", "")
+        grant = self._grants.get(grant_type)
+        if grant is None:
+            raise Refused("unsupported_grant_type")
+        with self._lock:
+            document = grant(form)
+            self.committed[grant_type] += 1
+            return document
+
+    def _exchange(self, form):
+        self._check_client(form)
+        code = self._codes.get(form.get("code"))
+        if code is None:
+            raise Refused("code_not_found")
+        if code.ended:
+            raise Refused(code.ended)
+        if self.now() >= code.expires_at:
+            raise Refused("code_expired")
+        if not code.request.is_repeated_by(form):
+            raise Refused("bad_redirect_url")
+        if not code.request.is_proved_by(form):
+            raise Refused("bad_code_verifier")
+        self._check_account()
+        code.ended = "code_has_already_been_used"
+        return self._new_pair()
+
+    def _refresh(self, form):
+        # Client id and secret are neither needed nor looked at; only a removed application is noticed.
+        if self.application != "ok":
+            raise Refused("client_id_or_client_secret_not_found")
+        refresh_token = form.get("refresh_token", "")
+        if not refresh_token:
+            raise Refused("token_is_empty")
+        if not _TOKEN.fullmatch(refresh_token):
+            raise Refused("bad_token")
+        pair = self._by_refresh.get(refresh_token)
+        if pair is None:
+            raise Refused("token_not_found")
+        if pair.ended:
+            raise Refused(pair.ended)
+        self._check_account()
+        if self.now() < pair.expires_at:
+            raise Refused("token_not_expired")  # the rule that breaks ordinary clients [130, 869]
+        pair.ended = "token_has_already_been_refreshed"
+        return self._new_pair()
+
+    def _app_token(self, form):
+        self._check_client(form)
+        earlier = [token for token in self._app_tokens.values() if not token.ended]
+        if any(self.now() < token.issued_at + APP_TOKEN_PAUSE_SECONDS for token in earlier):
+            raise Refused("app_token_refresh_too_early")
+        for token in earlier:
+            token.ended = "token_was_revoked"
+        access_token = fresh("APPL")
+        remember(self._app_tokens, access_token, AppToken(self.now()))
+        return {"access_token": access_token, "token_type": "bearer"}
+
+    def _new_pair(self):
+        pair = Pair(fresh("USER"), fresh("USER"), self.now() + self.expires_in)
+        remember(self._by_access, pair.access_token, pair)
+        remember(self._by_refresh, pair.refresh_token, pair)
+        return {
+            "access_token": pair.access_token,
+            "token_type": "bearer",
+            "expires_in": self.expires_in,
+            "refresh_token": pair.refresh_token,
+        }
+
+    def _check_client(self, form):
+        if self.application != "ok" or form.get("client_id") != self._settings.client_id:
+            raise Refused("client_id_or_client_secret_not_found")
+        if not _same(form.get("client_secret", ""), self._settings.client_secret):
+            raise Refused("account_not_found")
+
+    def _check_account(self):
+        if ACCOUNT_STATES[self.account]:
+            raise Refused(ACCOUNT_STATES[self.account])
+
+    # -- the API --
+
+    def check_user_token(self, access_token):
+        """Given an access token, return if it is a living one of the user; raise BadAccess."""
+        with self._lock:
+            self._user_pair(access_token)
+
+    def invalidate(self, access_token):
+        """Given a living access token of the user, end its pair; raise BadAccess."""
+        with self._lock:
+            self._user_pair(access_token).ended = "token_was_revoked"
+
+    def _user_pair(self, access_token):
+        if self.application != "ok":
+            raise BadAccess("application_not_found")
+        app_token, pair = self._app_tokens.get(access_token), self._by_access.get(access_token)
+        if app_token:
+            raise BadAccess("token_revoked" if app_token.ended else "user_auth_expected")
+        if pair is None:
+            raise BadAccess("bad_authorization")
+        if pair.ended in ("token_was_revoked", "token_deactivated"):
+            raise BadAccess("token_revoked")
+        if pair.ended or self.now() >= pair.expires_at:
+            raise BadAccess("token_expired")
+        return pair
+
+    # -- what happens to the user, at the wish of a test --
+
+    def change_password(self):
+        """The user changes the password: every pair is deactivated [619], every open code revoked."""
+        self._end_all("token_deactivated")
+
+    def revoke(self):
+        """The user takes the access back: every pair and every open code is revoked."""
+        self._end_all("token_was_revoked")
+
+    def _end_all(self, pair_end):
+        with self._lock:
+            self._has_been_allowed = False
+            for pair in self._by_refresh.values():
+                pair.ended = pair.ended or pair_end
+            for code in self._codes.values():
+                code.ended = code.ended or "code_was_revoke"
+
+    def expire(self):
+        """Every access token expires now; the refresh tokens live on."""
+        with self._lock:
+            for pair in self._by_refresh.values():
+                pair.expires_at = min(pair.expires_at, self.now())
+
+    def advance(self, seconds):
+        """Move the provider's clock ahead."""
+        with self._lock:
+            self._ahead += seconds
+
+    def pairs(self):
+        """Return how many pairs there are in each state: living, expired, or the slug of the refusal they get."""
+        with self._lock:
+            return dict(Counter(pair.ended or self._age(pair) for pair in self._by_refresh.values()))
+
+    def _age(self, pair):
+        return "living" if self.now() < pair.expires_at else "expired"
+
+
+def _same(given, expected):
+    return hmac.compare_digest(given.encode(), expected.encode())

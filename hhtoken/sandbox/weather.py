@@ -1,0 +1,208 @@
+"""Bad weather on demand: what can happen to a token request, as one table, and the queue of what is to happen next.
+
+A name that ends in ``_before`` or ``_after`` says whether the provider has done its part (a refresh token is spent, a
+pair issued) before things go wrong; for the other names the column ``commits`` says it. The documented refusals can
+be demanded by their slugs, and then nothing is committed.
+"""
+
+import threading
+import time
+from email.utils import formatdate
+from typing import Any, Callable, NamedTuple, Optional
+
+from hhtoken.sandbox import shapes
+from hhtoken.sandbox.refusals import DOCUMENTED
+
+RETRY_SECONDS = 2
+ELSEWHERE = "/elsewhere"  # where the redirects lead; the sandbox counts who follows
+
+
+class Fault(NamedTuple):
+    """What happens to one token request; each member that is set replaces that part of the natural answer."""
+
+    says: str
+    commits: bool = False
+    status: Optional[int] = None
+    document: Optional[dict] = None
+    html: Optional[str] = None
+    headers: tuple[tuple[str, Any], ...] = ()  # a value may be a function without arguments
+    reshape: Optional[Callable[[bytes], bytes]] = None
+    framing: str = "whole"  # a name in delivery.FRAMINGS
+
+
+def _error(kind):
+    return {"errors": [{"type": kind}]}
+
+
+def _page(title):
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+
+
+def _html(status, title, says, commits=False, **more):
+    return Fault(says, commits, status, html=_page(title), **more)
+
+
+def _shaped(says, reshape, **more):
+    return Fault(says, True, reshape=reshape, **more)
+
+
+def _retry_after(value, says):
+    return Fault(says, False, 429, _error("too_many_requests"), headers=(("Retry-After", value),))
+
+
+def _elsewhere(status):
+    says = f"{status} to another path, where a client must not follow with its secrets"
+    return Fault(says, False, status, headers=(("Location", ELSEWHERE),))
+
+
+_UNAVAILABLE = _error("service_unavailable")
+_LONG = "line one\nline two \x1b[31m red \u202e" + "x" * 100_000
+
+# The provider's front answers; the provider never sees the request.
+_FRONT = {
+    "service_unavailable": Fault("503 with HeadHunter's JSON", False, 503, _UNAVAILABLE),
+    "json_500": Fault("500 with JSON", False, 500, _error("internal_error")),
+    "html_500": _html(500, "Internal Server Error", "500 with HTML"),
+    "html_502": _html(502, "Bad Gateway", "502 with HTML"),
+    "html_503": _html(503, "Service Unavailable", "503 with HTML"),
+    "html_504": _html(504, "Gateway Timeout", "504 with HTML"),
+    "guard_page": _html(403, "Checking your browser", "403 with the HTML page of a DDoS guard [575]"),
+    "bare_403": Fault("403 without a body, as for an unwelcome User-Agent [846]", False, 403, html=""),
+    "blacklisted": Fault(
+        "400 bad_user_agent, blacklisted", False, 400, {"errors": [{"type": "bad_user_agent", "value": "blacklisted"}]}
+    ),
+    "rate_limit": _retry_after(str(RETRY_SECONDS), f"429 with Retry-After: {RETRY_SECONDS}"),
+    "rate_limit_date": _retry_after(
+        lambda: formatdate(time.time() + RETRY_SECONDS, usegmt=True), "429 with Retry-After as a date"
+    ),
+    "rate_limit_absurd": _retry_after("9" * 30, "429 with Retry-After far beyond all sense"),
+    "rate_limit_bare": Fault("429 without Retry-After", False, 429, _error("too_many_requests")),
+    "too_early": Fault("425 without a body", False, 425, html=""),
+    "request_timeout": Fault("408 without a body", False, 408, html=""),
+    "not_found": Fault("404 as for an unknown address", False, 404, _error("not_found")),
+    "gone": Fault("410 as for an address given up", False, 410, _error("gone")),
+    "not_allowed": Fault("405 as for an address that takes no POST", False, 405, html="", headers=(("Allow", "GET"),)),
+    "redirect": _elsewhere(307),
+    "redirect_302": _elsewhere(302),
+    "unknown_error": Fault(
+        "400 with an error that no document knows", False, 400,
+        {"error": "weather_error", "error_description": "nobody knows"},
+    ),
+    "long_error": Fault(
+        "400 with 100 kB of description, line breaks and control characters in it", False, 400,
+        {"error": "invalid_grant", "error_description": _LONG},
+    ),
+    "empty_200_before": Fault("200 without a body", False, 200, html=""),
+    "html_200_before": _html(200, "Welcome", "200 with HTML, as from a hotel's Wi-Fi"),
+    "close_before": Fault("the connection is closed without an answer", framing="close"),
+    "reset_before": Fault("the connection is reset without an answer", framing="reset"),
+    "hang_before": Fault("no answer, and the connection stays open", framing="hang"),
+}
+
+# The provider has done its part, and the answer is lost or damaged on its way.
+_LOST = {
+    "service_unavailable_after": Fault("503 with HeadHunter's JSON", True, 503, _UNAVAILABLE),
+    "html_500_after": _html(500, "Internal Server Error", "500 with HTML", True),
+    "html_502_after": _html(502, "Bad Gateway", "502 with HTML", True),
+    "html_504_after": _html(504, "Gateway Timeout", "504 with HTML", True),
+    "guard_page_after": _html(403, "Checking your browser", "403 with the page of a DDoS guard", True),
+    "empty_200_after": Fault("200 without a body", True, 200, html=""),
+    "html_200_after": _html(200, "Welcome", "200 with HTML", True),
+    "close_after": Fault("the connection is closed without an answer", True, framing="close"),
+    "reset_after": Fault("the connection is reset without an answer", True, framing="reset"),
+    "hang_after": Fault("no answer, and the connection stays open", True, framing="hang"),
+    "stall_after": Fault("half of the JSON, and then silence", True, framing="stall"),
+    "cut_after": Fault("all of the JSON, but fewer bytes than Content-Length says", True, framing="cut"),
+    "cut_reset_after": Fault("as cut_after, but with a reset at the end", True, framing="cut_reset"),
+    "cut_inside_after": Fault("half of the JSON, then the end", True, framing="cut_inside"),
+    "chunked_cut_after": Fault("all of the JSON in chunks, the last chunk missing", True, framing="chunked_cut"),
+    "chunked_garbage_after": Fault("all of the JSON in a chunk, then rubbish", True, framing="chunked_garbage"),
+    "chunked_inside_after": Fault("half of the JSON in a chunk, then the end", True, framing="chunked_inside"),
+}
+
+# The provider has done its part, and the whole answer arrives, in a manner of its own.
+_ODD = {
+    "slow": Fault("the answer byte by byte", True, framing="drip"),
+    "chunked": Fault("a good answer in chunks", True, framing="chunked"),
+    "until_close": Fault("a good answer without Content-Length, ended by the end", True, framing="until_close"),
+    "endless": Fault("all of the JSON, then blanks for ever", True, framing="endless"),
+    "pair_in_503": Fault("503 around a good pair", True, 503),
+    "html_type": Fault("a good pair called text/html", True, headers=(("Content-Type", "text/html"),)),
+    "late_date": Fault("a good pair whose Date is an hour behind", True, headers=(
+        ("Date", lambda: formatdate(time.time() - 3600, usegmt=True)),
+    )),
+    "gzip": _shaped("gzip, asked for or not", shapes.gzipped, headers=(("Content-Encoding", "gzip"),)),
+    "bom": _shaped("a byte order mark before the JSON", shapes.after_bom),
+    "utf_16": _shaped("the JSON in UTF-16", shapes.in_utf_16),
+    "padding": _shaped("128 KiB of padding behind the pair", shapes.padded(128 * 1024)),
+    "nesting": _shaped("100000 arrays in one another behind the pair", shapes.with_members(100_000)),
+    "repeated_members": _shaped("every member twice, the last one counts", shapes.repeated_members),
+    "list": _shaped("the pair in an array", shapes.in_list),
+    "extra_member": _shaped("one member that no document knows", shapes.padded(1)),
+    "no_access_token": _shaped("no access_token", shapes.without("access_token")),
+    "no_refresh_token": _shaped("no refresh_token", shapes.without("refresh_token")),
+    "no_token_type": _shaped("no token_type", shapes.without("token_type")),
+    "no_expires_in": _shaped("no expires_in", shapes.without("expires_in")),
+    "expires_in_null": _shaped("expires_in null", shapes.with_value("expires_in", None)),
+    "expires_in_text": _shaped('expires_in "1209600", a string', shapes.with_value("expires_in", "1209600")),
+    "expires_in_true": _shaped("expires_in true", shapes.with_value("expires_in", True)),
+    "expires_in_zero": _shaped("expires_in 0", shapes.with_value("expires_in", 0)),
+    "expires_in_negative": _shaped("expires_in -1", shapes.with_value("expires_in", -1)),
+    "expires_in_fraction": _shaped("expires_in 59.5", shapes.with_number("expires_in", "59.5")),
+    "expires_in_exponent": _shaped("expires_in 1e6", shapes.with_number("expires_in", "1e6")),
+    "expires_in_overflow": _shaped("expires_in 1e999", shapes.with_number("expires_in", "1e999")),
+    "expires_in_nan": _shaped("expires_in NaN, which is no JSON", shapes.with_number("expires_in", "NaN")),
+    "expires_in_long": _shaped("expires_in of 5000 digits", shapes.with_number("expires_in", "9" * 5000)),
+    "newline_token": _shaped("a line break inside the access token", shapes.with_token(lambda old: old + "\nX: y")),
+    "nul_token": _shaped("a NUL inside the access token", shapes.with_token(lambda old: old + "\0")),
+    "space_token": _shaped("a blank inside the access token", shapes.with_token(lambda old: old[:9] + " " + old[9:])),
+    "non_ascii_token": _shaped("a Cyrillic letter in the access token", shapes.with_token(lambda old: old + "я")),
+    "surrogate_token": _shaped("half a character in the access token", shapes.with_token(lambda old: old + "\ud800")),
+    "long_token": _shaped("an access token of 20 kB", shapes.with_token(lambda old: old * 320)),
+    "empty_token": _shaped("an empty access token", shapes.with_token(lambda old: "")),
+    "number_token": _shaped("a number for an access token", shapes.with_value("access_token", 12345)),
+}
+
+_REFUSED = {
+    refusal.slug: Fault(f"{refusal.status} {refusal.error} / {refusal.description}", False, refusal.status,
+                        refusal.document)
+    for refusal in DOCUMENTED
+}
+
+FAULTS = {**_REFUSED, **_FRONT, **_LOST, **_ODD}
+
+
+class Weather:
+    """The faults to come, in order: each takes effect for a number of token requests, or until cleared."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._coming = []  # [name, how many more times; None is for ever]
+
+    def add(self, name, times=1):
+        """Put a fault behind those that wait already; ``times`` None is until cleared. KeyError: no such fault."""
+        FAULTS[name]
+        with self._lock:
+            self._coming.append([name, times])
+
+    def take(self):
+        """Return the name of the fault of this request, or None in fair weather."""
+        with self._lock:
+            if not self._coming:
+                return None
+            first = self._coming[0]
+            if first[1] is not None:
+                first[1] -= 1
+                if first[1] <= 0:
+                    del self._coming[0]
+            return first[0]
+
+    def clear(self):
+        """Fair weather from now on."""
+        with self._lock:
+            self._coming.clear()
+
+    def coming(self):
+        """Return what waits, as ``{"name": …, "times": … or None}``, the next first."""
+        with self._lock:
+            return [{"name": name, "times": times} for name, times in self._coming]

@@ -1,0 +1,171 @@
+"""A HeadHunter to talk to, the program as operators run it, and a state directory of its own for each test."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from hhtoken.sandbox.server import start
+
+PROGRAM = [sys.executable, "-I", str(Path(__file__).parent.parent / "bin" / "hhtoken")]
+AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
+
+
+class Finished:
+    """A run of the program that has ended."""
+
+    def __init__(self, process):
+        self.code, self.stdout, self.stderr = process.returncode, process.stdout, process.stderr
+
+    def __repr__(self):
+        return f"exit {self.code}\nstdout: {self.stdout}\nstderr: {self.stderr}"
+
+
+class Operator:
+    """Runs hhtoken with an environment and a state directory; an exit code that was not expected fails the test."""
+
+    def __init__(self, state, environment):
+        self.state = state
+        self.environment = {"PATH": os.environ["PATH"], "HHTOKEN_STATE_DIR": str(state), **environment}
+
+    def run(self, *arguments, expect=0, input="", program=None, **environment):
+        finished = Finished(
+            subprocess.run(
+                [*(program or PROGRAM), *map(str, arguments)],
+                input=input,
+                capture_output=True,
+                text=True,
+                env=self._environment(environment),
+                timeout=60,
+            )
+        )
+        assert "Traceback" not in finished.stderr, finished
+        expected = expect if isinstance(expect, tuple) else (expect,)
+        assert finished.code in expected, finished
+        for line in finished.stderr.splitlines():
+            assert line.startswith("hhtoken: "), finished
+        return finished
+
+    def start(self, *arguments, **environment):
+        return subprocess.Popen(
+            [*PROGRAM, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment(environment),
+        )
+
+    def _environment(self, changes):
+        merged = {**self.environment, **changes}
+        return {name: str(value) for name, value in merged.items() if value is not None}
+
+    @property
+    def token_file(self):
+        return self.state / "token.json"
+
+    def stored(self):
+        return json.loads(self.token_file.read_text())
+
+    def store(self, pair, left=-2, life=1):
+        """Write a pair as hhtoken does, with so many seconds left to live; by default one that has just expired."""
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        expires_at = int(time.time()) + left
+        fields = {"token_type": "bearer", "expires_in": life, **pair}
+        fields.update(obtained_at=expires_at - life, expires_at=expires_at)
+        self.token_file.write_text(json.dumps(fields))
+        self.token_file.chmod(0o600)
+        return self.token_file.read_bytes()
+
+    def files(self):
+        return sorted(path.name for path in self.state.iterdir()) if self.state.exists() else []
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def redirect_uri():
+    return f"http://127.0.0.1:{free_port()}/callback"
+
+
+@pytest.fixture
+def sandbox(redirect_uri):
+    with start(auto="allow", drip_seconds=0.01, redirect_uri=redirect_uri) as running:
+        yield running
+
+
+@pytest.fixture
+def operator(tmp_path, sandbox):
+    """An operator whose settings point at the sandbox."""
+    return Operator(tmp_path / "state", sandbox.environment())
+
+
+@pytest.fixture
+def lonely(tmp_path):
+    """An operator with no settings but a state directory; nothing listens where its token address points."""
+    return Operator(tmp_path / "state", {"HH_TOKEN_URL": "http://127.0.0.1:9/oauth/token"})
+
+
+def obtain_pair(sandbox):
+    """Authorize at the sandbox as a bare client would, and return the answer's fields."""
+    settings = sandbox.environment()
+    asked = requests.get(
+        settings["HH_AUTHORIZE_URL"],
+        params={"response_type": "code", "client_id": settings["HH_CLIENT_ID"]},
+        allow_redirects=False,
+        headers=AGENT,
+        timeout=10,
+    )
+    code = parse_qs(urlsplit(asked.headers["Location"]).query)["code"][0]
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": settings["HH_CLIENT_ID"],
+        "client_secret": settings["HH_CLIENT_SECRET"],
+        "code": code,
+    }
+    return requests.post(settings["HH_TOKEN_URL"], data=form, headers=AGENT, timeout=10).json()
+
+
+@pytest.fixture
+def expired(operator, sandbox):
+    """The bytes of a token.json whose access token has expired, at the provider too."""
+    pair = obtain_pair(sandbox)
+    sandbox.provider.expire()
+    return operator.store(pair)
+
+
+def refreshes(sandbox):
+    """How many refresh requests the sandbox has seen."""
+    return sandbox.requests.summary()["token_requests"].get("refresh_token", 0)
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+class Reader(threading.Thread):
+    """Reads a stream to its end in the background, so that a test can look at what has come so far."""
+
+    def __init__(self, stream):
+        super().__init__(daemon=True)
+        self.text = ""
+        self._stream = stream
+        self.start()
+
+    def run(self):
+        for line in self._stream:
+            self.text += line

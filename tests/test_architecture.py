@@ -1,0 +1,108 @@
+"""The house's rules over the imports, the README and the package: nothing else watches them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "hhtoken"
+
+# A module imports only from levels below its own; adapters and commands also not from each other.
+LEVELS = {
+    "errors": 0,
+    **dict.fromkeys(
+        (
+            "addresses answer arguments authorization callback_page callback_rules durations env_file http_head "
+            "outcomes provider_errors record refresh_policy token_status tokens"
+        ).split(),
+        1,
+    ),
+    **dict.fromkeys("file_lock journal private_directory reporting signals".split(), 2),
+    **dict.fromkeys("callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
+    "grants": 4,
+    "commands": 5,
+    "cli": 6,
+    "__main__": 7,
+}
+PURE = [name for name, level in LEVELS.items() if level <= 1]
+IMPURE_MODULES = {
+    "os", "socket", "requests", "subprocess", "random", "secrets", "threading", "selectors", "signal", "fcntl", "sys",
+    "syslog", "tempfile", "shutil", "pathlib", "logging",
+}  # fmt: skip
+SIBLINGS_ALLOWED = {1, 2}  # small words may build on each other; adapters and commands may not
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def house_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path):
+    """Return the full names that a module imports, at its top or inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_the_levels_below(path):
+    here = house_of(path)
+    for name in imports_of(path):
+        parts = name.split(".")
+        if parts[0] != "hhtoken" or len(parts) < 2 or parts[1] not in LEVELS and parts[1] != "commands":
+            continue
+        there = parts[1]
+        if here == there == "sandbox":
+            continue
+        assert there in LEVELS, f"{path.name} imports {name}, which has no level"
+        allowed = LEVELS[there] < LEVELS[here] or LEVELS[there] == LEVELS[here] in SIBLINGS_ALLOWED
+        assert allowed, f"{path.name} (level {LEVELS[here]}) imports {name} (level {LEVELS[there]})"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_touches_no_file_clock_network_or_environment(name):
+    source = (PACKAGE / f"{name}.py").read_text()
+    assert not {full.split(".")[0] for full in imports_of(PACKAGE / f"{name}.py")} & IMPURE_MODULES
+    for word in ("open(", "time.time(", "time.sleep(", "print("):
+        assert word not in source
+
+
+def test_every_module_has_a_level():
+    assert {house_of(path) for path in modules()} == set(LEVELS)
+
+
+def test_requests_is_used_in_one_place():
+    users = {path.name for path in modules() if any(name.split(".")[0] == "requests" for name in imports_of(path))}
+    assert users == {"token_endpoint.py"}
+
+
+def test_one_place_prints():
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"), path
+
+
+def test_names_do_not_shadow_the_standard_library():
+    import sys
+
+    ours = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert not ours & sys.stdlib_module_names if hasattr(sys, "stdlib_module_names") else True
+
+
+def test_every_public_function_says_what_it_does():
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path
+        if house_of(path) == "commands":
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and len(node.body) > 2:
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"

@@ -1,0 +1,160 @@
+"""``hhtoken exchange``: a pasted code or address; ``hhtoken import``: a pair from a file."""
+
+import json
+import os
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from conftest import AGENT, obtain_pair, refreshes
+
+
+def come_back(operator):
+    """Authorize; return the whole address that the browser ends up on."""
+    address = operator.run("authorize-url").stdout.strip()
+    return requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
+
+
+def exchanges(sandbox):
+    return sandbox.requests.summary()["token_requests"].get("authorization_code", 0)
+
+
+def code_of(address):
+    return parse_qs(urlsplit(address).query)["code"][0]
+
+
+@pytest.mark.parametrize(
+    "paste",
+    [
+        lambda address: address,
+        lambda address: f"  '{address}'\r\n",
+        lambda address: address + "#fragment\n",
+        lambda address: urlsplit(address).query,
+        lambda address: "?" + urlsplit(address).query,
+        code_of,
+        lambda address: "\n" + code_of(address) + "\n",
+    ],
+)
+def test_a_pasted_address_or_code_is_exchanged(operator, paste):
+    operator.run("exchange", input=paste(come_back(operator)))
+    assert operator.run("show", "--field", "access_token").stdout.strip() == operator.stored()["access_token"]
+
+
+def test_an_authorization_is_used_once(operator, sandbox):
+    address = come_back(operator)
+    operator.run("exchange", input=address)
+    operator.run("exchange", input=address, expect=77)
+    operator.run("exchange", input=code_of(address), expect=77)
+    assert exchanges(sandbox) == 1
+
+
+def test_a_wrong_state_sends_nothing_and_uses_nothing_up(operator, sandbox):
+    address = come_back(operator)
+    wrong = address.replace("state=", "state=x")
+    operator.run("exchange", input=wrong, expect=77)
+    operator.run("exchange", input=f"http://127.0.0.1/callback?code={code_of(address)}", expect=2)
+    assert exchanges(sandbox) == 0
+    operator.run("exchange", input=address)
+
+
+def test_a_denied_access_is_77(operator, sandbox):
+    sandbox.auto = "deny"
+    assert "denied" in operator.run("exchange", input=come_back(operator), expect=77).stderr
+    assert exchanges(sandbox) == 0
+
+
+@pytest.mark.parametrize("junk", ["", "\n\n", "two words", "код", "x" * 20000, "\0", "https://example.org/"])
+def test_junk_is_wrong_usage(operator, junk):
+    operator.run("authorize-url")
+    run = operator.run("exchange", input=junk, expect=2)
+    assert run.stdout == "" and "hint" in run.stderr
+
+
+def test_a_state_lives_for_an_hour(operator, sandbox):
+    address = come_back(operator)
+    pending = json.loads((operator.state / "pending.json").read_text())
+    pending["authorizations"][0]["created_at"] -= 3601
+    (operator.state / "pending.json").write_text(json.dumps(pending))
+    operator.run("exchange", input=address, expect=77)
+    assert exchanges(sandbox) == 0
+
+
+def test_a_code_that_lost_its_answer_asks_for_a_new_authorization(operator, sandbox):
+    sandbox.weather.add("reset_after")
+    run = operator.run("exchange", input=come_back(operator), expect=75)
+    assert "outcome unknown" in run.stderr and "authorize-url" in run.stderr
+    operator.run("exchange", input=come_back(operator))
+
+
+@pytest.mark.parametrize("fault, code", [("bad_redirect_url", 78), ("account_not_found", 78), ("code_expired", 77)])
+def test_a_refused_code_has_its_exit_code(operator, sandbox, fault, code):
+    sandbox.weather.add(fault)
+    operator.run("exchange", input=come_back(operator), expect=code)
+    assert "token.json" not in operator.files() and "journal" not in operator.files()
+
+
+def write_file(path, text, age=0):
+    path.write_text(text)
+    path.chmod(0o600)
+    then = int(time.time()) - age
+    os.utime(path, (then, then))
+    return then
+
+
+def test_a_predecessors_file_is_taken_over_with_its_modification_time(operator, sandbox, tmp_path):
+    pair = obtain_pair(sandbox)
+    file = tmp_path / "old.json"
+    then = write_file(file, json.dumps({**pair, "expires_in": 1000}), age=400)
+    assert operator.run("import", file).stdout == ""
+    stored = operator.stored()
+    assert (stored["obtained_at"], stored["expires_at"]) == (then, then + 1000)
+    assert stored["refresh_token"] == pair["refresh_token"]
+    assert "600" not in operator.run("show", "--json").stderr
+
+
+def test_the_predecessors_file_is_taken_over_in_its_own_place(operator, sandbox):
+    pair = obtain_pair(sandbox)
+    operator.state.mkdir(mode=0o700)
+    then = write_file(operator.token_file, json.dumps({**pair, "expires_in": 1000}), age=2000)
+    operator.run("import", operator.token_file)
+    assert operator.stored()["expires_at"] == then + 1000
+    assert "token.json.prev" not in operator.files()
+    sandbox.provider.expire()
+    operator.run("refresh")
+
+
+def test_without_import_the_first_refresh_of_a_predecessors_file_just_works(operator, sandbox):
+    pair = obtain_pair(sandbox)
+    sandbox.provider.expire()
+    operator.state.mkdir(mode=0o700)
+    write_file(operator.token_file, json.dumps({**pair, "expires_in": 1000}), age=2000)
+    operator.run("refresh")
+    assert "expires_at" in operator.stored()
+    assert refreshes(sandbox) == 1
+
+
+def test_an_import_over_another_pair_keeps_that_one_aside(operator, sandbox, tmp_path):
+    before = operator.store(obtain_pair(sandbox))
+    write_file(tmp_path / "new.json", json.dumps(obtain_pair(sandbox)))
+    operator.run("import", tmp_path / "new.json")
+    assert (operator.state / "token.json.prev").read_bytes() == before
+    assert operator.token_file.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"access_token": "A"}', '{"refresh_token": "R"}', '{"access_token": 1, "refresh_token": 2}',
+     '{"access_token": "a b", "refresh_token": "R"}', "x" * 70000],
+)  # fmt: skip
+def test_a_file_that_makes_no_sense_is_65_and_changes_nothing(operator, tmp_path, text):
+    before = operator.store({"access_token": "A", "refresh_token": "R"})
+    write_file(tmp_path / "bad.json", text)
+    operator.run("import", tmp_path / "bad.json", expect=65)
+    assert operator.token_file.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_read_is_wrong_usage(operator, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "none", tmp_path, tmp_path / "fifo"):
+        operator.run("import", path, expect=2)

@@ -1,0 +1,96 @@
+"""Unique canaries for every secret, looked for everywhere that a secret must not be."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import PROGRAM, Operator
+from rough_provider import answering, http
+
+ACCESS, REFRESH = "CANARY-ACCESS", "CANARY-REFRESH"
+PAIR = {"access_token": ACCESS, "refresh_token": REFRESH, "expires_in": 60, "token_type": "bearer"}
+
+
+def operator_with(tmp_path, url):
+    return Operator(
+        tmp_path / "state",
+        {
+            "HH_CLIENT_ID": "client",
+            "HH_CLIENT_SECRET": "CANARY-SECRET",
+            "HH_REDIRECT_URI": "http://127.0.0.1:8000/callback",
+            "HH_TOKEN_URL": url,
+        },
+    )
+
+
+ANSWERS = {
+    "good": http(json.dumps(PAIR)),
+    "cut": http(json.dumps(PAIR)[:-9], length=999),
+    "html": http(f"<html>{REFRESH}</html>"),
+    "redirect": http("", "302 Found", [f"Location: http://127.0.0.1:9/{REFRESH}"]),
+    "nothing": b"",
+}
+
+
+def echo(provider, connection):
+    """Answer with an error that repeats all that was sent."""
+    _head, form = provider.requests[-1]
+    sent = " ".join(value for values in form.values() for value in values)
+    body = json.dumps({"error": "invalid_grant", "error_description": sent})
+    connection.sendall(http(body, "400 Bad Request", [f"X-Request-Id: {sent}"]))
+
+
+@pytest.mark.parametrize("name", [*ANSWERS, "echo"])
+def test_no_secret_is_printed_or_lies_about(tmp_path, name):
+    answer = ANSWERS.get(name) or (lambda connection: echo(provider, connection) if name == "echo" else None)
+    with answering(answer) as provider:
+        operator = operator_with(tmp_path, provider.url)
+        operator.store({"access_token": ACCESS, "refresh_token": REFRESH})
+        said = []
+        address = operator.run("authorize-url")
+        said.append(address.stderr)
+        state = address.stdout.partition("state=")[2].partition("&")[0]
+        verifier = json.loads((operator.state / "pending.json").read_text())["authorizations"][0]["verifier"]
+        assert verifier not in address.stdout
+        for run in (
+            operator.run("refresh", expect=(0, 65, 75, 77)),
+            operator.run("show", expect=(0, 69, 77)),
+            operator.run("show", "--json", expect=(0, 69, 77)),
+            operator.run("status", expect=(0, 65, 69, 75, 77)),
+            operator.run("status", "--json", expect=(0, 65, 69, 75, 77)),
+            operator.run("status", "--prometheus", expect=(0, 65, 69, 75, 77)),
+            operator.run("exchange", input=f"http://x/?code=CANARY-CODE&state={state}", expect=(0, 65, 75, 77)),
+            operator.run("exchange", input=f"http://x/?code=CANARY-CODE&state={state}", expect=77),
+        ):
+            said += [run.stdout, run.stderr]
+    said.append((operator.state / "last-refresh.json").read_text())
+    for secret in (ACCESS, REFRESH, "CANARY-CODE", "CANARY-SECRET", state, verifier):
+        assert secret not in "\n".join(said), secret
+    for path in operator.state.iterdir():
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
+    root = PROGRAM[-1].replace("/bin/hhtoken", "")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from hhtoken import cli, config\n"
+        "def broken(arguments): raise KeyError('CANARY')\n"
+        "config.load = broken\n"
+        "sys.exit(cli.main())\n"
+    )
+    finished = subprocess.run(
+        [PROGRAM[0], "-I", "-c", program, root, "refresh"], capture_output=True, text=True, env={}, timeout=20
+    )
+    assert finished.returncode == 1
+    assert "KeyError" in finished.stderr and "in broken" in finished.stderr
+    assert "CANARY" not in finished.stderr and finished.stdout == ""
+
+
+def test_records_do_not_show_their_secrets_when_printed():
+    from hhtoken.answer import Answer
+    from hhtoken.authorization import BrowserReturn
+    from hhtoken.tokens import from_answer
+
+    shown = repr([from_answer(PAIR, 0), Answer(200, b"CANARY", True), BrowserReturn("CANARY", "CANARY", None)])
+    assert "CANARY" not in shown

@@ -1,0 +1,177 @@
+"""Many processes, signals, closed descriptors, no syslog: what the surroundings do to a run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import PROGRAM, obtain_pair, refreshes, wait_for
+
+PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+
+
+def finish(process):
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_a_hundred_refreshes_at_once_send_one_request(operator, sandbox, expired):
+    processes = [operator.start("refresh") for _ in range(100)]
+    results = [finish(process) for process in processes]
+    assert [code for code, _out, _err in results] == [0] * 100, {err for _code, _out, err in results}
+    assert refreshes(sandbox) == 1
+    operator.run("show", "--field", "access_token")
+
+
+def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, sandbox, expired):
+    sandbox.weather.add("hang_before")
+    holder = operator.start("refresh", HHTOKEN_DEADLINE=15)
+    wait_for(lambda: refreshes(sandbox) == 1)
+    run = operator.run("refresh", expect=75)
+    assert f"process {holder.pid} has held the lock" in run.stderr
+    assert finish(holder)[0] == 75
+    assert operator.token_file.read_bytes() == expired
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_waiting_for_the_lock_ends_at_once(operator, sandbox, expired, number):
+    from hhtoken.token_store import open_store
+
+    with open_store(str(operator.state)).lock():
+        process = operator.start("refresh")
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(number)
+        code, _out, err = finish(process)
+    assert code == 75 and "interrupted" in err and "Traceback" not in err
+    assert refreshes(sandbox) == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM", "SIGPIPE"])
+def test_a_signal_during_the_request_waits_until_the_pair_is_saved(operator, sandbox, expired, name):
+    sandbox.weather.add("slow")
+    process = operator.start("refresh")
+    wait_for(lambda: "journal" in operator.files())
+    for _ in range(5):
+        process.send_signal(getattr(signal, name))
+        time.sleep(0.1)
+    code, _out, err = finish(process)
+    assert code == 0, err
+    assert operator.token_file.read_bytes() != expired
+
+
+def with_descriptors(operator, redirections, *arguments):
+    """Run hhtoken through a shell with such redirections; return (exit code, stderr)."""
+    line = " ".join(f"'{word}'" for word in (*PROGRAM, *arguments)) + " " + redirections
+    finished = subprocess.run(
+        ["/bin/bash", "-c", line], env=operator.environment, capture_output=True, text=True, timeout=30
+    )
+    return finished.returncode, finished.stderr
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_a_result_that_nobody_can_have_is_one_line_and_not_success(lonely, redirection):
+    lonely.store(PAIR, left=1000, life=1000)
+    for command in (["show", "--field", "access_token"], ["status"]):
+        code, err = with_descriptors(lonely, redirection, *command)
+        assert code == 74 and len(err.splitlines()) == 1 and "standard output" in err
+
+
+def test_a_reader_that_has_gone_is_one_line(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    code, err = with_descriptors(lonely, "| (exec <&-; sleep 0.5); exit ${PIPESTATUS[0]}", "show", "--header")
+    assert code == 74 and "Traceback" not in err
+
+
+def test_closed_descriptors_do_not_hit_the_files(operator, sandbox, expired):
+    code, _err = with_descriptors(operator, "<&- >&- 2>&-", "refresh")
+    assert code == 0
+    assert operator.stored()["refresh_token"] != json.loads(expired)["refresh_token"]
+    operator.run("show", "--field", "access_token")
+
+
+def test_a_closed_standard_input_is_wrong_usage_for_exchange(operator):
+    code, err = with_descriptors(operator, "<&-", "exchange")
+    assert code == 2 and "standard input" in err
+
+
+def test_an_empty_environment_works(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    finished = subprocess.run(
+        [*PROGRAM, "show", "--field", "access_token", "--state-dir", str(lonely.state)],
+        env={},
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "ACCESS\n", "")
+
+
+SYSLOG_RUN = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from hhtoken import reporting\n"
+    "reporting.SYSLOG_SOCKET = sys.argv.pop(1)\n"
+    "from hhtoken.cli import main; sys.exit(main())\n"
+)
+
+
+def run_with_syslog(operator, path, *arguments):
+    root = os.path.dirname(os.path.dirname(PROGRAM[-1]))
+    command = [sys.executable, "-I", "-c", SYSLOG_RUN, root, str(path), *arguments]
+    return subprocess.run(command, env=operator.environment, capture_output=True, text=True, timeout=30)
+
+
+def received(log):
+    log.settimeout(0.2)
+    lines = []
+    try:
+        while True:
+            lines.append(log.recv(65536).decode())
+    except TimeoutError:
+        return lines
+
+
+def test_an_event_is_one_line_in_syslog_with_the_request_id_and_no_secret(operator, sandbox, expired, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        sandbox.weather.add("html_503")
+        assert run_with_syslog(operator, tmp_path / "log", "refresh").returncode == 75
+        (line,) = received(log)
+        assert line.startswith("<11>") and " hhtoken[" in line and "503" in line and "request id" in line
+        assert run_with_syslog(operator, tmp_path / "log", "refresh").returncode == 0
+        (line,) = received(log)
+        assert line.startswith("<13>") and "renewed the pair" in line and "request id" in line
+        for secret in (*json.loads(expired).values(), *operator.stored().values()):
+            if isinstance(secret, str) and secret.startswith("USER"):
+                assert secret not in line
+        run_with_syslog(operator, tmp_path / "log", "refresh")
+        run_with_syslog(operator, tmp_path / "log", "show")
+        assert received(log) == [], "nothing happened, so nothing is said"
+
+
+def test_a_syslog_that_does_not_read_delays_nothing(operator, sandbox, expired, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as w:
+        log.bind(str(tmp_path / "log"))
+        w.setblocking(False)
+        try:
+            while True:
+                w.sendto(b"x" * 1000, str(tmp_path / "log"))
+        except BlockingIOError:
+            pass
+        started = time.monotonic()
+        assert run_with_syslog(operator, tmp_path / "log", "refresh").returncode == 0
+        assert time.monotonic() - started < 5
+
+
+def test_a_clock_before_the_token_lets_the_provider_decide(operator, sandbox):
+    """1970, or set back: the pair looks as if it came from the future."""
+    before = operator.store(obtain_pair(sandbox), left=10**6, life=60)
+    operator.run("refresh")
+    assert refreshes(sandbox) == 1, "not yet, says the provider"
+    operator.run("refresh")
+    assert refreshes(sandbox) == 1, "and is not asked again for a quarter of an hour"
+    assert operator.token_file.read_bytes() == before
+    assert "clock" in operator.run("show").stderr

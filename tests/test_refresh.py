@@ -1,0 +1,375 @@
+"""``hhtoken refresh`` against a HeadHunter with real sockets: what is sent, when, and what becomes of the pair."""
+
+import json
+import time
+
+import pytest
+from conftest import obtain_pair, refreshes, wait_for
+from rough_provider import answering, http, reset
+
+from hhtoken.provider_errors import DOCUMENTED
+from hhtoken.sandbox.weather import FAULTS
+
+PAIR = {"access_token": "ACCESS-NEW", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH-NEW"}
+OLD = {"access_token": "ACCESS-OLD", "refresh_token": "REFRESH-OLD"}
+
+# The contract's exit code for each documented error; "later" tells whether the next run may ask again.
+EXIT_CODES = {
+    "account not found": 78,
+    "account is locked": 77,
+    "password invalidated": 77,
+    "login not verified": 77,
+    "bad redirect url": 78,
+    "token is empty": 77,
+    "token not found": 77,
+    "code not found": 77,
+    "client_id or client_secret not found": 78,
+    "token has already been refreshed": 77,
+    "token not expired": 0,
+    "token was revoked": 77,
+    "bad token": 77,
+    "code has already been used": 77,
+    "code expired": 77,
+    "code was revoke": 77,
+    "token deactivated": 77,
+    "unsupported grant_type": 78,
+    "app token refresh too early": 75,
+}
+DEAD = {
+    "token not found",
+    "token has already been refreshed",
+    "token was revoked",
+    "bad token",
+    "token deactivated",
+}
+
+
+def test_an_expired_pair_is_renewed(operator, sandbox, expired):
+    run = operator.run("refresh")
+    stored = operator.stored()
+    assert stored["access_token"] != json.loads(expired)["access_token"]
+    assert stored["expires_at"] == stored["obtained_at"] + stored["expires_in"]
+    assert run.stdout == ""
+    assert operator.run("show", "--field", "access_token").stdout == stored["access_token"] + "\n"
+    assert operator.files() == [".lock", "last-refresh.json", "token.json"]
+    assert {path.stat().st_mode & 0o777 for path in operator.state.iterdir()} == {0o600}
+    assert operator.state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_living_pair_costs_no_request_and_no_write(lonely):
+    before = lonely.store(OLD, left=1000, life=1000)
+    changed = lonely.state.stat().st_mtime_ns
+    lonely.run("refresh")
+    assert lonely.token_file.read_bytes() == before
+    assert lonely.files() == ["token.json"]
+    assert lonely.state.stat().st_mtime_ns == changed
+
+
+def test_force_asks_even_before_expiry_and_not_yet_is_quiet(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    before = operator.token_file.read_bytes()
+    run = operator.run("refresh", "--force")
+    assert refreshes(sandbox) == 1
+    assert operator.token_file.read_bytes() == before
+    assert "error" not in run.stderr
+
+
+def test_the_request_carries_exactly_grant_type_and_refresh_token(lonely):
+    lonely.store(OLD)
+    with answering(http(json.dumps(PAIR))) as provider:
+        lonely.run("refresh", HH_TOKEN_URL=provider.url, HH_CLIENT_ID="id", HH_CLIENT_SECRET="secret")
+    head, form = provider.requests[0]
+    assert form == {"grant_type": ["refresh_token"], "refresh_token": ["REFRESH-OLD"]}
+    assert head.startswith("POST /oauth/token HTTP/1.1\r\n")
+    assert "User-Agent: hhtoken/" in head and "Accept-Encoding: identity" in head
+    assert "Content-Type: application/x-www-form-urlencoded" in head
+    assert "Authorization" not in head and "Cookie" not in head
+
+
+@pytest.mark.parametrize("description", DOCUMENTED)
+def test_a_documented_error_has_its_exit_code_and_leaves_the_pair(operator, sandbox, expired, description):
+    sandbox.weather.add(description.replace(" ", "_"))
+    run = operator.run("refresh", expect=EXIT_CODES[description])
+    assert operator.token_file.read_bytes() == expired
+    assert refreshes(sandbox) == 1
+    if EXIT_CODES[description]:
+        error, hint = run.stderr.splitlines()
+        assert error.startswith("hhtoken: error: ") and hint.startswith("hhtoken: hint: ")
+        assert "request id" in error
+
+
+@pytest.mark.parametrize("description", sorted(DEAD))
+@pytest.mark.parametrize("flags", [(), ("--force",)])
+def test_a_refresh_token_called_dead_is_not_sent_again(operator, sandbox, expired, description, flags):
+    sandbox.weather.add(description.replace(" ", "_"))
+    operator.run("refresh", expect=77)
+    again = operator.run("refresh", *flags, expect=77)
+    assert refreshes(sandbox) == 1
+    assert "authorize-url" in again.stderr
+    assert operator.run("show", "--field", "access_token", expect=77).stdout == ""
+
+
+@pytest.mark.parametrize("description", sorted(set(EXIT_CODES) - DEAD - {"token not expired"}))
+def test_every_other_error_lets_the_next_run_recover(operator, sandbox, expired, description):
+    sandbox.weather.add(description.replace(" ", "_"))
+    operator.run("refresh", expect=EXIT_CODES[description])
+    operator.run("refresh")
+    assert operator.stored()["access_token"] != json.loads(expired)["access_token"]
+
+
+# What the answer of a fault leads to: (exit code, the pair is replaced).
+SAVED = (0, True)
+SAVED_FAULTS = (
+    "cut_after cut_reset_after chunked_cut_after chunked_garbage_after slow chunked until_close endless pair_in_503 "
+    "html_type late_date gzip bom utf_16 repeated_members extra_member no_refresh_token no_token_type "
+    "no_expires_in expires_in_null expires_in_text expires_in_true expires_in_zero expires_in_negative "
+    "expires_in_fraction expires_in_exponent expires_in_overflow expires_in_nan expires_in_long"
+).split()
+NONSENSE_FAULTS = (
+    "empty_200_before html_200_before empty_200_after html_200_after padding nesting list no_access_token newline_token "
+    "nul_token space_token non_ascii_token surrogate_token long_token empty_token number_token"
+).split()
+FAULT_RESULTS = {
+    **dict.fromkeys(SAVED_FAULTS, SAVED),
+    **dict.fromkeys(NONSENSE_FAULTS, (65, False)),
+    **dict.fromkeys(("blacklisted", "not_found", "gone", "not_allowed"), (78, False)),
+}
+WEATHER = sorted(set(FAULTS) - {description.replace(" ", "_") for description in DOCUMENTED})
+
+
+@pytest.mark.parametrize("name", WEATHER)
+def test_bad_weather_never_costs_a_pair_that_arrived_and_never_changes_one_that_did_not(
+    operator, sandbox, expired, name
+):
+    code, is_replaced = FAULT_RESULTS.get(name, (75, False))
+    sandbox.weather.add(name)
+    run = operator.run("refresh", expect=code, HHTOKEN_DEADLINE=3)
+    assert (operator.token_file.read_bytes() != expired) == is_replaced
+    assert "journal" not in operator.files()
+    assert sandbox.requests.summary()["followed_redirects"] == 0
+    if name == "no_refresh_token":
+        assert operator.stored()["refresh_token"] == json.loads(expired)["refresh_token"]
+    elif is_replaced:
+        sandbox.provider.expire()
+        stored = operator.stored()
+        operator.store({**stored, "expires_in": 1})
+        operator.run("refresh")  # the stored refresh token is the one that the provider now waits for
+    elif not FAULTS[name].commits:
+        wait = 2.1 if name.startswith("rate_limit") and name != "rate_limit_bare" else 0
+        if name == "rate_limit_absurd" or name == "long_error":
+            return
+        time.sleep(wait)
+        operator.run("refresh")
+        assert operator.token_file.read_bytes() != expired
+    else:
+        assert len(run.stderr.splitlines()) == 2
+        gone = operator.run("refresh", expect=77)
+        assert "lost" in gone.stderr or name == "guard_page_after"
+        before = refreshes(sandbox)
+        operator.run("refresh", expect=77)
+        assert refreshes(sandbox) == before == 2
+
+
+def test_a_lost_answer_is_a_state_of_its_own(operator, sandbox, expired):
+    sandbox.weather.add("reset_after")
+    assert "outcome unknown" in operator.run("refresh", expect=75).stderr
+    status = json.loads(operator.run("status", "--json", expect=75).stdout)
+    assert status["state"] == "outcome_unknown"
+    assert "lost on the way" in operator.run("refresh", expect=77).stderr
+    assert json.loads(operator.run("status", "--json", expect=77).stdout)["state"] == "authorization_needed"
+
+
+def test_a_refresh_token_used_by_somebody_else_is_a_security_message(operator, sandbox, expired):
+    sandbox.weather.add("token_has_already_been_refreshed")
+    assert "somebody else" in operator.run("refresh", expect=77).stderr
+
+
+def test_not_yet_is_remembered_with_a_growing_wait(operator, sandbox, expired):
+    sandbox.weather.add("token_not_expired", times=2)
+    operator.run("refresh")
+    first = json.loads((operator.state / "last-refresh.json").read_text())
+    operator.run("refresh")
+    assert refreshes(sandbox) == 1, "the second run came too early to ask"
+    operator.run("refresh", "--force")
+    second = json.loads((operator.state / "last-refresh.json").read_text())
+    assert refreshes(sandbox) == 2
+    assert first["not_before"] - first["at"] == 5
+    assert second["not_before"] - second["at"] == 15
+
+
+def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
+    sandbox.weather.add("rate_limit_absurd")
+    operator.run("refresh", expect=75)
+    record = json.loads((operator.state / "last-refresh.json").read_text())
+    assert record["not_before"] - record["at"] == 3600
+    operator.run("refresh", expect=75)
+    assert refreshes(sandbox) == 1
+    operator.run("refresh", "--force")
+    assert refreshes(sandbox) == 2
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized"])
+def test_a_generic_servers_invalid_grant_asks_for_a_human_and_is_not_hammered(lonely, status):
+    before = lonely.store(OLD)
+    with answering(http('{"error": "invalid_grant"}', status)) as provider:
+        lonely.run("refresh", expect=77, HH_TOKEN_URL=provider.url)
+        lonely.run("refresh", expect=77, HH_TOKEN_URL=provider.url)
+    assert len(provider.requests) == 1
+    assert lonely.token_file.read_bytes() == before
+
+
+def test_an_answer_without_a_refresh_token_keeps_the_old_one(lonely):
+    lonely.store(OLD)
+    with answering(http('{"access_token": "ACCESS-NEW", "expires_in": 3600}')) as provider:
+        lonely.run("refresh", HH_TOKEN_URL=provider.url)
+    assert lonely.stored()["refresh_token"] == "REFRESH-OLD"
+    assert lonely.stored()["access_token"] == "ACCESS-NEW"
+
+
+def test_every_field_of_the_answer_is_kept(lonely):
+    lonely.store(OLD)
+    with answering(http(json.dumps({**PAIR, "scope": "a b", "имя": ["ключ", {"x": None}]}))) as provider:
+        lonely.run("refresh", HH_TOKEN_URL=provider.url)
+    stored = lonely.stored()
+    assert {key: stored[key] for key in PAIR} == PAIR
+    assert stored["scope"] == "a b" and stored["имя"] == ["ключ", {"x": None}]
+
+
+def test_an_answer_that_drips_its_headers_is_ended_by_the_deadline(lonely):
+    def drip(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(100):
+            connection.sendall(b"a")
+            time.sleep(0.1)
+
+    before = lonely.store(OLD)
+    with answering(drip) as provider:
+        started = time.monotonic()
+        lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, HHTOKEN_DEADLINE=1)
+        assert time.monotonic() - started < 6
+    assert lonely.token_file.read_bytes() == before
+
+
+def test_a_pair_that_came_before_a_reset_is_saved(lonely):
+    def cut(connection):
+        connection.sendall(http(json.dumps(PAIR), length=9999))
+        time.sleep(0.2)
+        reset(connection)
+
+    lonely.store(OLD)
+    with answering(cut) as provider:
+        lonely.run("refresh", HH_TOKEN_URL=provider.url)
+    assert lonely.stored()["refresh_token"] == "REFRESH-NEW"
+
+
+def test_a_redirect_is_not_followed(lonely):
+    lonely.store(OLD)
+    with answering(http(json.dumps(PAIR))) as second:
+        for status in ("301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"):
+            with answering(http("", status, [f"Location: {second.url}"])) as first:
+                run = lonely.run("refresh", expect=75, HH_TOKEN_URL=first.url)
+                assert "127.0.0.1" in run.stderr
+        assert second.requests == []
+
+
+def test_the_environment_does_not_reach_the_request(lonely, tmp_path):
+    keys, home = tmp_path / "keys", tmp_path / "home"
+    home.mkdir()
+    (home / ".netrc").write_text("machine 127.0.0.1 login someone password NETRC-CANARY\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('planted')")
+    lonely.store(OLD)
+    with answering(http("", "500 no")) as proxy, answering(http(json.dumps(PAIR))) as provider:
+        proxy_url = proxy.url.replace("/oauth/token", "")
+        lonely.run(
+            "refresh",
+            HH_TOKEN_URL=provider.url,
+            HTTP_PROXY=proxy_url,
+            http_proxy=proxy_url,
+            ALL_PROXY=proxy_url,
+            HOME=home,
+            REQUESTS_CA_BUNDLE="/nonexistent",
+            SSLKEYLOGFILE=keys,
+            PYTHONPATH=tmp_path,
+        )
+        assert proxy.requests == []
+        assert "NETRC-CANARY" not in provider.requests[0][0] and "Authorization" not in provider.requests[0][0]
+    assert not keys.exists()
+
+
+def test_an_untrusted_certificate_sends_nothing(lonely, tmp_path):
+    import ssl
+
+    import trustme
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    before = lonely.store(OLD)
+    with answering(http(json.dumps(PAIR)), context) as provider:
+        run = lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, SSLKEYLOGFILE=tmp_path / "keys")
+        assert provider.requests == []
+    assert "certificate" in run.stderr
+    assert lonely.token_file.read_bytes() == before
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_closed_port_is_not_an_unknown_outcome(lonely):
+    before = lonely.store(OLD)
+    run = lonely.run("refresh", expect=75)
+    assert "nothing was sent" in run.stderr and "unknown" not in run.stderr
+    assert lonely.token_file.read_bytes() == before
+    assert "journal" not in lonely.files()
+
+
+def test_without_a_pair_a_human_is_asked_and_nothing_is_created(lonely):
+    run = lonely.run("refresh", expect=77)
+    assert "authorize-url" in run.stderr
+    assert lonely.files() == []
+
+
+def test_a_provider_that_echoes_the_token_does_not_make_us_print_it(lonely):
+    lonely.store({"access_token": "ACCESS-OLD", "refresh_token": "CANARY-REFRESH"})
+    body = json.dumps({"error": "weird", "error_description": "we do not like CANARY-REFRESH\n\x1b[31m"})
+    with answering(http(body, "400 Bad Request", ["X-Request-Id: id-CANARY-REFRESH"])) as provider:
+        run = lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url)
+    record = (lonely.state / "last-refresh.json").read_text()
+    assert "CANARY" not in run.stderr + record
+    assert "\x1b" not in run.stderr
+
+
+def test_a_run_killed_in_flight_is_an_unknown_outcome_for_the_next(operator, sandbox, expired):
+    sandbox.weather.add("hang_after")
+    process = operator.start("refresh")
+    wait_for(lambda: refreshes(sandbox) == 1)
+    process.kill()
+    process.wait()
+    assert operator.token_file.read_bytes() == expired
+    assert json.loads(operator.run("status", "--json", expect=69).stdout)["state"] == "in_flight"
+    assert "lost on the way" in operator.run("refresh", expect=77).stderr
+    process.stdout.close(), process.stderr.close()
+
+
+def test_a_run_killed_with_the_answer_on_disk_is_completed_by_the_next(operator, sandbox, expired):
+    sandbox.weather.add("stall_after")
+    process = operator.start("refresh")
+    wait_for(lambda: b"access_token" in _bytes_of(operator.state / "journal"))
+    process.kill()
+    process.wait()
+    process.stdout.close(), process.stderr.close()
+    journal = bytearray((operator.state / "journal").read_bytes())
+    half = bytes(journal[4096:]).rstrip(b"\0")
+    rest = json.dumps(PAIR).encode()
+    journal[4096 : 4096 + len(half)] = b" " * len(half)
+    journal[4096 : 4096 + len(rest)] = rest
+    (operator.state / "journal").write_bytes(journal)  # as if the other half had arrived before the kill
+    run = operator.run("refresh")
+    assert "recovered" in run.stderr
+    assert operator.stored()["refresh_token"] == "REFRESH-NEW"
+    assert refreshes(sandbox) == 1
+    assert "journal" not in operator.files()
+
+
+def _bytes_of(path):
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

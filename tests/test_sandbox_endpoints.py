@@ -1,0 +1,380 @@
+"""The sandbox's addresses over real sockets: authorize page, token, /me, invalidation, user agents, HTTP manners."""
+
+import http.client
+import json
+import re
+import socket
+import threading
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from hhtoken.sandbox.server import start
+from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI
+
+AGENT = {"User-Agent": "App/1.0 (contact@example.com)"}
+FORM = {**AGENT, "Content-Type": "application/x-www-form-urlencoded"}
+CLIENT = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
+
+class Client:
+    """A sandbox and the plainest of clients for it."""
+
+    def __init__(self, **changes):
+        self.lines = []
+        self.sandbox = start(log=self.lines.append, **changes)
+
+    def send(self, method, path, body=None, headers=AGENT):
+        host, port = urlsplit(self.sandbox.url).netloc.split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read().decode()
+        finally:
+            connection.close()
+
+    def token(self, path="/oauth/token", headers=FORM, **form):
+        status, headers, body = self.send("POST", path, urlencode(form), headers)
+        return status, json.loads(body)
+
+    def authorize(self, **query):
+        query = {"response_type": "code", "client_id": CLIENT_ID, **query}
+        return self.send("GET", "/oauth/authorize?" + urlencode(query))
+
+    def pair(self):
+        code = dict(parse_qsl(urlsplit(self.authorize()[1]["Location"]).query))["code"]
+        return self.token(grant_type="authorization_code", code=code, **CLIENT)[1]
+
+    def me(self, access_token, method="GET", path="/me"):
+        status, _headers, body = self.send(method, path, headers={**AGENT, "Authorization": f"Bearer {access_token}"})
+        return status, json.loads(body) if body else None
+
+    def raw(self, data):
+        """Send bytes and return all that comes back until the end of the connection."""
+        host, port = urlsplit(self.sandbox.url).netloc.split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(data)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.fixture
+def client():
+    client = Client(auto="allow")
+    with client.sandbox:
+        yield client
+
+
+@pytest.fixture
+def asking():
+    client = Client()
+    with client.sandbox:
+        yield client
+
+
+# -- the authorize page --
+
+
+def ticket_of(page):
+    return re.search(r'name="ticket" value="([^"]+)"', page)[1]
+
+
+def answer_page(asking, ticket, answer):
+    return asking.send("POST", "/oauth/authorize", urlencode({"ticket": ticket, "answer": answer}), FORM)
+
+
+def test_the_user_is_asked_and_sent_back_with_a_code(asking):
+    status, headers, page = asking.authorize(state="st")
+    assert status == 200 and headers["Cache-Control"] == "no-store"
+    status, headers, _body = answer_page(asking, ticket_of(page), "allow")
+    assert status == 302
+    assert re.fullmatch(re.escape(REDIRECT_URI) + r"\?code=[0-9A-F]{64}&state=st", headers["Location"])
+
+
+def test_the_user_may_refuse(asking):
+    _status, headers, _body = answer_page(asking, ticket_of(asking.authorize(state="st")[2]), "deny")
+    assert headers["Location"] == REDIRECT_URI + "?error=access_denied&state=st"
+
+
+def test_a_page_can_be_answered_once(asking):
+    ticket = ticket_of(asking.authorize()[2])
+    assert [answer_page(asking, ticket, "allow")[0] for _ in range(2)] == [302, 400]
+
+
+@pytest.mark.parametrize("form", [{"answer": "allow"}, {"ticket": "x", "answer": "allow"}, {"ticket": "x"}, {}])
+def test_no_code_without_a_ticket_and_an_answer(asking, form):
+    status, headers, _body = asking.send("POST", "/oauth/authorize", urlencode(form), FORM)
+    assert status == 400 and "Location" not in headers
+
+
+@pytest.mark.parametrize("accept, word", [
+    (None, "Allow"), ("ru", "Разрешить"), ("ru-RU,ru;q=0.9,en;q=0.8", "Разрешить"), ("en-US,ru;q=0.5", "Allow"),
+    ("ru;q=0.2,en;q=0.7", "Allow"), ("de", "Allow"), ("de,ru;q=0.1", "Разрешить"), (";;;q=,,=", "Allow"),
+])
+def test_the_page_speaks_the_language_asked_for(asking, accept, word):
+    headers = {**AGENT, **({"Accept-Language": accept} if accept else {})}
+    page = asking.send("GET", f"/oauth/authorize?response_type=code&client_id={CLIENT_ID}", headers=headers)[2]
+    assert f">{word}</button>" in page
+
+
+@pytest.mark.parametrize("query", [
+    {"client_id": "<script>other"}, {"redirect_uri": "http://evil.example/<script>"}, {"redirect_uri": "\r\nX: y"},
+])
+def test_a_trap_gets_a_page_that_repeats_nothing(client, query):
+    status, headers, page = client.authorize(**query)
+    assert status == 400 and "Location" not in headers
+    assert "script" not in page and "evil" not in page and "X" not in headers
+
+
+def test_a_repeated_parameter_gets_a_page(client):
+    path = f"/oauth/authorize?response_type=code&client_id={CLIENT_ID}&state=a&state=b"
+    assert client.send("GET", path)[0] == 400
+
+
+def test_a_wrong_response_type_goes_back_to_the_client(asking):
+    _status, headers, _body = asking.authorize(response_type="token", state="s")
+    assert headers["Location"] == REDIRECT_URI + "?error=unsupported_response_type&state=s"
+
+
+def test_a_deny_sandbox_refuses_at_once():
+    client = Client(auto="deny")
+    with client.sandbox:
+        assert client.authorize()[1]["Location"] == REDIRECT_URI + "?error=access_denied"
+
+
+def test_what_the_page_shows_of_the_request_is_escaped(asking):
+    page = asking.authorize(redirect_uri=REDIRECT_URI + "?a='b'&c=1")[2]
+    assert "a=&#x27;b&#x27;&amp;c=1" in page
+
+
+def test_the_page_runs_no_script_and_cannot_be_framed(asking):
+    policy = asking.authorize()[1]["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+
+
+def test_a_header_cannot_be_smuggled_through_the_state(client):
+    _status, headers, _body = client.authorize(state="x\r\nX-Evil: 1")
+    assert "X-Evil" not in headers and headers["Location"].endswith("state=x%0D%0AX-Evil%3A+1")
+
+
+# -- the token endpoint --
+
+
+def test_the_whole_circle(client):
+    pair = client.pair()
+    refresh = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
+    status, early = client.token(**refresh)
+    assert (status, early["error"], early["error_description"]) == (400, "invalid_grant", "token not expired")
+    client.sandbox.provider.expire()
+    status, new = client.token("/token", **refresh)
+    assert status == 200 and client.me(new["access_token"])[0] == 200
+    assert client.me(pair["access_token"])[1]["errors"] == [{"type": "oauth", "value": "token_expired"}]
+
+
+def test_every_answer_carries_a_request_id_and_every_error_repeats_it(client):
+    status, headers, body = client.send("POST", "/token", "grant_type=x", FORM)
+    assert status == 400 and json.loads(body)["request_id"] == headers["X-Request-Id"]
+    ids = {client.send("GET", path)[1]["X-Request-Id"] for path in ("/me", "/nowhere", "/sandbox/state")}
+    assert len(ids) == 3 and None not in ids
+
+
+@pytest.mark.parametrize("headers, body", [
+    ({**AGENT, "Content-Type": "application/json"}, '{"grant_type": "refresh_token"}'),
+    ({**AGENT, "Content-Type": "text/plain"}, "grant_type=refresh_token"),
+    (AGENT, "grant_type=refresh_token"),
+    (FORM, ""),
+])
+def test_parameters_outside_the_form_body_are_not_seen(client, headers, body):
+    status, _headers, text = client.send("POST", "/oauth/token?grant_type=refresh_token", body, headers)
+    assert (status, json.loads(text)["error"]) == (400, "unsupported_grant_type")
+
+
+def test_a_repeated_parameter_is_refused(client):
+    status, _headers, text = client.send("POST", "/token", "grant_type=refresh_token&grant_type=x", FORM)
+    assert (status, json.loads(text)["error_description"]) == (400, "repeated parameter")
+
+
+def test_a_form_with_a_charset_is_a_form(client):
+    headers = {**AGENT, "Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    assert client.token(headers=headers, grant_type="refresh_token")[1]["error_description"] == "token is empty"
+
+
+@pytest.mark.parametrize("body", ["a=%ff", "&".join(f"p{n}=1" for n in range(200))])
+def test_a_form_that_is_none_gets_400(client, body):
+    assert client.send("POST", "/token", body, FORM)[0] == 400
+
+
+# -- the API --
+
+
+def test_me_answers_a_user(client):
+    status, user = client.me(client.pair()["access_token"])
+    assert status == 200 and user["is_applicant"] is True
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer nonsense", "Basic eDp5", "nonsense"])
+def test_me_refuses_what_is_no_token(client, authorization):
+    headers = {**AGENT, **({} if authorization is None else {"Authorization": authorization})}
+    status, _headers, body = client.send("GET", "/me", headers=headers)
+    assert (status, json.loads(body)["errors"]) == (403, [{"type": "oauth", "value": "bad_authorization"}])
+
+
+def test_me_refuses_an_application_token(client):
+    token = client.token(grant_type="client_credentials", **CLIENT)[1]["access_token"]
+    assert client.me(token)[1]["errors"][0]["value"] == "user_auth_expected"
+
+
+def test_a_living_token_can_be_invalidated_once(client):
+    access_token = client.pair()["access_token"]
+    assert client.me(access_token, "DELETE", "/oauth/token") == (204, None)
+    assert client.me(access_token, "DELETE", "/oauth/token")[0] == 403
+    assert client.me(access_token)[1]["errors"][0]["value"] == "token_revoked"
+
+
+def test_an_expired_token_cannot_be_invalidated(client):
+    access_token = client.pair()["access_token"]
+    client.sandbox.provider.expire()
+    assert client.me(access_token, "DELETE", "/oauth/token")[0] == 403
+
+
+@pytest.mark.parametrize("method, path", [("POST", "/token"), ("POST", "/oauth/token"), ("GET", "/me"),
+                                          ("DELETE", "/oauth/token")])
+@pytest.mark.parametrize("headers, value", [
+    ({}, "unset"),
+    ({"User-Agent": " "}, "unset"),
+    ({"User-Agent": "python-requests/2.32.4"}, "blacklisted"),
+    ({"User-Agent": "App/1.0", "HH-User-Agent": "python-requests/2"}, "blacklisted"),
+    ({"User-Agent": "python-requests/2.32.4", "HH-User-Agent": "App/1.0 (c@example.com)"}, None),
+    ({"HH-User-Agent": "App/1.0 (c@example.com)"}, None),
+])
+def test_a_user_agent_is_wanted(client, method, path, headers, value):
+    lines = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+    data = client.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
+    document = json.loads(data.partition(b"\r\n\r\n")[2])
+    problem = [{"type": "bad_user_agent", "value": value}]
+    assert (document.get("errors") == problem) if value else (document.get("errors") != problem)
+    assert not value or data.startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_blacklist_is_a_setting():
+    client = Client(blacklist=("App/",))
+    with client.sandbox:
+        assert client.token(grant_type="x")[1]["errors"][0]["value"] == "blacklisted"
+
+
+# -- HTTP manners --
+
+
+@pytest.mark.parametrize("data, status", [
+    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000, 413),
+    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999\r\n\r\n", 413),
+    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
+    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n", 400),
+    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+    (b"POST /token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+    (b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nX: " + b"x" * 70000 + b"\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+    (b"GET http://[bad HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    (b"nonsense\r\n\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
+    (b"GET / HTTP/9.9\r\n\r\n", 505),
+    (b"<script> / HTTP/1.1\r\n\r\n", 501),
+    (b"GET //evil.example/ HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
+    (b"GET /%2e%2e/etc/passwd HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
+    (b"PUT /token HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 405),
+    (b"DELETE /token HTTP/1.1\r\nConnection: close\r\n\r\n", 405),
+])
+def test_bad_input_gets_a_small_answer_and_no_traceback(client, capfd, data, status):
+    answer = client.raw(data)
+    assert answer.startswith(b"HTTP/1.1 %d " % status) and len(answer) < 1000
+    assert b"script" not in answer
+    assert capfd.readouterr().err == ""
+    assert client.send("GET", "/sandbox/state")[0] == 200
+
+
+def test_a_client_in_the_middle_of_too_large_a_body_still_gets_its_answer(client):
+    host, port = urlsplit(client.sandbox.url).netloc.split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # so that sending waits for the sandbox
+        connection.settimeout(5)
+        connection.connect((host, int(port)))
+        connection.sendall(b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_ends_early_gets_400(client):
+    host, port = urlsplit(client.sandbox.url).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST /token HTTP/1.1\r\nContent-Length: 50\r\n\r\ngrant_type=x")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_without_length_is_not_taken_for_a_request(client):
+    answer = client.raw(b"POST /token HTTP/1.1\r\nUser-Agent: a\r\n\r\nDELETE /oauth/token HTTP/1.1\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 1 and b"unsupported_grant_type" in answer
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("path, status", [("/oauth/authorize", 405), ("/nowhere", 404), ("http://[bad", 400)])
+def test_head_never_gets_a_body(client, path, status):
+    answer = client.raw(f"HEAD {path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 %d " % status) and answer.endswith(b"\r\n\r\n")
+    assert (b"\r\nAllow: GET, POST\r\n" in answer) == (status == 405)
+
+
+def test_a_204_says_no_length_and_the_connection_goes_on(client):
+    delete = f"DELETE /oauth/token HTTP/1.1\r\nUser-Agent: a\r\nAuthorization: Bearer {client.pair()['access_token']}"
+    answer = client.raw(f"{delete}\r\n\r\n{delete}\r\nConnection: close\r\n\r\n".encode())
+    first, second, _body = answer.split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 204 ") and b"Content-Length" not in first
+    assert second.startswith(b"HTTP/1.1 403 ")
+
+
+def test_one_connection_serves_many_requests(client):
+    host, port = urlsplit(client.sandbox.url).netloc.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    for _ in range(3):
+        connection.request("POST", "/token", "grant_type=x", FORM)
+        assert json.loads(connection.getresponse().read())["error"] == "unsupported_grant_type"
+    connection.close()
+
+
+def test_two_hundred_connections_at_once_are_served(client):
+    host, port = urlsplit(client.sandbox.url).netloc.split(":")
+    idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(200)]
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(client.send("GET", "/me")[0])) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for connection in idle:
+        connection.close()
+    assert statuses == [403] * 200
+
+
+# -- the access line --
+
+
+def test_the_access_line_tells_the_outcome_and_no_secret(client):
+    pair = client.pair()
+    client.token(grant_type="refresh_token", refresh_token=pair["refresh_token"])
+    client.token(grant_type=pair["access_token"], code=pair["access_token"])
+    client.send("GET", "/" + pair["access_token"] + "?q=1")
+    assert client.lines == [
+        "sandbox: GET /oauth/authorize -> 302",
+        "sandbox: POST /oauth/token authorization_code -> 200",
+        "sandbox: POST /oauth/token refresh_token -> 400 invalid_grant (token not expired)",
+        "sandbox: POST /oauth/token (other) -> 400 unsupported_grant_type (unsupported grant_type)",
+        "sandbox: GET (unknown path) -> 404 not_found",
+    ]
+
+
+def test_a_defect_is_one_line_without_a_traceback(client, capfd, monkeypatch):
+    monkeypatch.setattr(client.sandbox.provider, "token", lambda form: 1 / 0)
+    with pytest.raises((http.client.HTTPException, OSError)):
+        client.token(grant_type="x")
+    assert client.lines[-1].startswith("defect: ZeroDivisionError in <lambda>, line ")
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,364 @@
+"""``hhtoken serve-callback``: one browser comes back, strangers change nothing, and nothing is sent before the state fits."""
+
+import json
+import re
+import signal
+import socket
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from conftest import AGENT, Operator, Reader, free_port, obtain_pair, wait_for
+from rough_provider import answering
+
+from hhtoken.sandbox.server import start
+
+HTTPS = {"X-Forwarded-Proto": "https"}
+
+
+class Listening:
+    """A running serve-callback; the browser's side of it."""
+
+    def __init__(self, operator):
+        self.port = urlsplit(operator.environment["HH_REDIRECT_URI"]).port or free_port()
+        self.process = operator.start("serve-callback", "--listen", f"127.0.0.1:{self.port}", "--timeout", "20")
+        self.stderr = Reader(self.process.stderr)
+        wait_for(lambda: "waiting for the browser" in self.stderr.text or self.process.poll() is not None)
+
+    def get(self, path="/callback", headers=(), method="GET", **query):
+        address = f"http://127.0.0.1:{self.port}{path}"
+        return requests.request(method, address, params=query, headers=dict(headers), timeout=10)
+
+    def raw(self, data):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return answer
+
+    def end(self):
+        code = self.process.wait(20)
+        self.stderr.join(5)
+        self.stdout = self.process.stdout.read()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return code
+
+    @property
+    def is_alive(self):
+        return self.process.poll() is None
+
+
+@pytest.fixture
+def listening(operator, sandbox):
+    started = []
+
+    def listen():
+        started.append(Listening(operator))
+        return started[-1]
+
+    yield listen
+    for listener in started:
+        if listener.is_alive:
+            listener.process.kill()
+            listener.end()
+
+
+def authorize(operator):
+    """Type authorize-url, open the address; return the fields that the browser is sent back with."""
+    address = operator.run("authorize-url").stdout.strip()
+    answer = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10)
+    assert answer.status_code == 302, answer.text
+    query = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: values[0] for name, values in query.items()}
+
+
+def token_requests(sandbox):
+    return sum(sandbox.requests.summary()["token_requests"].values())
+
+
+def test_the_browser_comes_back_and_the_pair_is_stored(operator, listening):
+    listener = listening()
+    page = listener.get(**authorize(operator))
+    assert page.status_code == 200 and "Authorized" in page.text
+    assert listener.end() == 0
+    assert listener.stdout == ""
+    assert operator.run("show", "--field", "access_token").stdout.strip() == operator.stored()["access_token"]
+    assert operator.files() == [".lock", "last-refresh.json", "pending.json", "token.json"]
+
+
+def test_the_page_speaks_the_browsers_language_and_is_not_cached(operator, listening):
+    listener = listening()
+    page = listener.get(headers={"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.8"}, **authorize(operator))
+    page.encoding = "utf-8"
+    assert "Доступ получен" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "Server" not in page.headers
+    assert listener.end() == 0
+
+
+@pytest.mark.parametrize("redirect_uri", ["https://hh.example.org/callback"])
+def test_behind_nginx_the_listener_wants_to_hear_that_the_browser_came_by_https(operator, listening):
+    listener = listening()
+    fields = authorize(operator)
+    for headers in ({}, {"X-Forwarded-Proto": "http"}, {"X-Forwarded-Proto": "https, http"}):
+        assert listener.get(headers={"Host": "hh.example.org", **headers}, **fields).status_code == 400
+    assert listener.is_alive
+    assert listener.get(headers={"Host": "hh.example.org", **HTTPS}, **fields).status_code == 200
+    assert listener.end() == 0
+
+
+def test_strangers_get_400_404_405_and_the_wait_goes_on(operator, sandbox, listening):
+    listener = listening()
+    fields = authorize(operator)
+    right, code = fields["state"], fields["code"]
+    wrong = [
+        {},
+        {"code": code},
+        {"code": code, "state": "x" * 43},
+        {"code": code, "state": right[:-1] + ("A" if right[-1] != "A" else "B")},
+        {"code": code, "state": [right, right]},
+        {"code": [code, code], "state": right},
+        {"code": code, "error": "access_denied", "state": right},
+        {"error": "access_denied"},
+        {"error": "access_denied", "state": "x" * 43},
+        {"state": right},
+        {"code": "", "state": right},
+        {"code": "a\0b", "state": right},
+        {"code": "код", "state": right},
+    ]
+    for query in wrong:
+        assert listener.get(**query).status_code == 400, query
+    for path in ("/", "/callback/", "//callback", "/Callback", "/callback/../callback", "/%63allback", "/favicon.ico"):
+        request = f"GET {path}?code={code}&state={right} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        assert b" 404 " in listener.raw(request.encode()).splitlines()[0], path
+    for method in ("HEAD", "OPTIONS", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "PRI"):
+        request = f"{method} /callback?code={code}&state={right} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        answer = listener.raw(request.encode())
+        assert b" 405 " in answer.splitlines()[0] and b"\r\nAllow: GET\r\n" in answer, method
+    assert listener.get(headers={"Host": "evil.example"}, **fields).status_code == 421
+    assert token_requests(sandbox) == 0
+    assert listener.is_alive
+    assert listener.get(**fields).status_code == 200
+    assert listener.end() == 0
+    assert token_requests(sandbox) == 1
+
+
+@pytest.mark.parametrize(
+    "junk, status",
+    [
+        (b"GET /callback\r\n\r\n", b"400"),
+        (b"GET /callback HTTP/2.0\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", b"400"),
+        (b"GET http://evil/callback HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"404"),
+        (b"GET /callback\0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 60 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 20000 + b"\r\n\r\n", b"431"),
+        (b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello", b"400"),
+        (b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (b"GET /callback HTTP/1.1\r\nHost: 127.0.0.1\r\nBroken\r\n\r\n", b"400"),
+    ],
+)
+def test_junk_is_refused_without_an_echo(listening, junk, status):
+    listener = listening()
+    first_line = listener.raw(junk).splitlines()[0]
+    assert first_line.startswith(b"HTTP/1.0 " + status), first_line
+    assert listener.is_alive
+
+
+def test_a_state_works_once(operator, sandbox, listening):
+    listener = listening()
+    fields = authorize(operator)
+    assert listener.get(**fields).status_code == 200
+    assert listener.end() == 0
+    second = listening()
+    assert second.get(**fields).status_code == 400
+    assert second.is_alive
+    assert token_requests(sandbox) == 1
+
+
+def test_a_second_tab_sees_the_same_page_and_costs_no_request(operator, sandbox, listening):
+    listener = listening()
+    fields = authorize(operator)
+    query = "&".join(f"{name}={value}" for name, value in fields.items())
+    request = f"GET /callback?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    tabs = [socket.create_connection(("127.0.0.1", listener.port), timeout=10) for _ in range(2)]
+    for tab in tabs:
+        tab.sendall(request)
+    for tab in tabs:
+        assert tab.recv(65536).startswith(b"HTTP/1.0 200 ")
+        tab.close()
+    assert listener.end() == 0
+    assert token_requests(sandbox) == 1
+
+
+def test_two_authorizations_are_both_valid(operator, listening):
+    listener = listening()
+    first, second = authorize(operator), authorize(operator)
+    assert listener.get(**first).status_code == 200
+    assert listener.end() == 0
+    again = listening()
+    assert again.get(**second).status_code == 200
+    assert again.end() == 0
+
+
+def test_a_denied_access_ends_the_wait_with_77(operator, sandbox, listening):
+    listener = listening()
+    sandbox.auto = "deny"
+    fields = authorize(operator)
+    assert fields["error"] == "access_denied"
+    page = listener.get(**fields)
+    assert "denied" in page.text
+    assert listener.end() == 77
+    assert "access was denied" in listener.stderr.text
+    assert token_requests(sandbox) == 0
+
+
+def test_a_refused_code_keeps_the_pair_that_is_stored(operator, sandbox, listening):
+    before = operator.store(obtain_pair(sandbox))
+    listener = listening()
+    fields = authorize(operator)
+    sandbox.weather.add("code_expired")
+    assert listener.get(**fields).status_code == 502
+    assert listener.end() == 77
+    assert operator.token_file.read_bytes() == before
+
+
+def test_a_new_authorization_replaces_the_pair_and_keeps_the_old_one_aside(operator, sandbox, listening):
+    before = operator.store(obtain_pair(sandbox))
+    listener = listening()
+    assert listener.get(**authorize(operator)).status_code == 200
+    assert listener.end() == 0
+    assert operator.token_file.read_bytes() != before
+    assert (operator.state / "token.json.prev").read_bytes() == before
+
+
+def test_pkce_and_the_redirect_uri_are_the_same_in_both_steps(operator, listening, lonely):
+    with answering(b"HTTP/1.1 400 no\r\nContent-Length: 0\r\n\r\n") as provider:
+        listener = listening()
+        operator.environment["HH_TOKEN_URL"] = provider.url
+        address = operator.run("authorize-url", "--force-login", "--skip-choose-account", "--role", "applicant").stdout
+        listener.process.kill(), listener.end()
+        listener = listening()
+        asked = {name: value for name, (value,) in parse_qs(urlsplit(address.strip()).query).items()}
+        assert listener.get(code="CODE", state=asked["state"]).status_code == 502
+        assert listener.end() == 75
+        _head, form = provider.requests[0]
+    assert asked["force_login"] == asked["skip_choose_account"] == "true" and asked["role"] == "applicant"
+    assert asked["response_type"] == "code" and asked["code_challenge_method"] == "S256"
+    assert re.fullmatch("[A-Za-z0-9_-]{43,}", asked["state"])
+    assert form["redirect_uri"] == [asked["redirect_uri"]] == [operator.environment["HH_REDIRECT_URI"]]
+    assert form["grant_type"] == ["authorization_code"] and form["code"] == ["CODE"]
+    assert sorted(form) == ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri"]
+    from hhtoken.authorization import code_challenge
+
+    assert code_challenge(form["code_verifier"][0]) == asked["code_challenge"]
+
+
+def test_a_timeout_is_temporary_and_frees_the_port(operator, sandbox):
+    run = operator.run("serve-callback", "--timeout", "1", "--listen", "127.0.0.1:0", expect=75)
+    assert "no browser came back within 1 seconds" in run.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_wait_with_one_line_and_frees_the_port(listening, number):
+    listener = listening()
+    listener.process.send_signal(number)
+    assert listener.end() == 75
+    assert "Traceback" not in listener.stderr.text
+    socket.create_server(("127.0.0.1", listener.port)).close()
+
+
+def test_a_signal_during_the_exchange_waits_until_the_pair_is_stored(operator, sandbox, listening):
+    import threading
+
+    listener = listening()
+    fields = authorize(operator)
+    sandbox.weather.add("slow")
+    browser = threading.Thread(target=lambda: listener.get(**fields))
+    browser.start()
+    wait_for(lambda: "journal" in operator.files())
+    listener.process.send_signal(signal.SIGTERM)
+    assert listener.end() == 0
+    browser.join()
+    assert operator.run("show", "--field", "access_token").stdout
+
+
+def test_a_port_that_is_taken_is_said_at_once(operator):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = operator.run("serve-callback", "--listen", f"127.0.0.1:{port}", expect=78)
+    assert "cannot listen" in run.stderr and "--listen" in run.stderr
+
+
+def test_a_provider_out_of_reach_during_the_exchange_is_temporary(operator, listening):
+    listener = listening()
+    fields = authorize(operator)
+    listener.process.kill(), listener.end()
+    operator.environment["HH_TOKEN_URL"] = "http://127.0.0.1:9/token"
+    listener = listening()
+    assert listener.get(**fields).status_code == 502
+    assert listener.end() == 75
+    assert "nothing was sent" in listener.stderr.text and "authorize-url" in listener.stderr.text
+
+
+def test_slow_clients_do_not_keep_the_browser_waiting(operator, listening):
+    listener = listening()
+    fields = authorize(operator)
+    slow = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(450)]
+    for connection in slow:
+        try:
+            connection.send(b"GET /callback?")
+        except OSError:
+            pass  # the oldest had to make room
+    assert listener.get(**fields).status_code == 200
+    for connection in slow:
+        connection.close()
+    assert listener.end() == 0
+
+
+def test_a_client_that_drips_is_cut_off(listening):
+    listener = listening()
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=20) as connection:
+        while time.monotonic() - started < 15:
+            try:
+                connection.sendall(b"G")
+                connection.settimeout(1)
+                if connection.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert 5 < time.monotonic() - started < 12
+    assert listener.is_alive
+
+
+def test_the_whole_cycle_of_a_newcomer(tmp_path):
+    port = free_port()
+    with start(auto="allow", expires_in=2, redirect_uri=f"http://127.0.0.1:{port}/callback") as sandbox:
+        operator = Operator(tmp_path / "state", sandbox.environment())
+        process = operator.start("serve-callback")  # listens where the redirect URI says
+        stderr = Reader(process.stderr)
+        wait_for(lambda: "waiting" in stderr.text)
+        assert f"127.0.0.1:{port}/callback" in stderr.text
+        page = requests.get(operator.run("authorize-url").stdout.strip(), headers=AGENT, timeout=10)
+        assert page.status_code == 200
+        assert process.wait(10) == 0
+        process.stdout.close(), stderr.join(5), process.stderr.close()
+        first = operator.run("show", "--field", "access_token").stdout.strip()
+        operator.run("refresh")
+        assert operator.stored()["access_token"] == first, "nothing was due yet"
+        time.sleep(2)
+        operator.run("show", "--field", "access_token", expect=69)
+        second = operator.run("show", "--refresh", "--field", "access_token").stdout.strip()
+        assert second != first
+        me = requests.get(sandbox.url + "/me", headers={**AGENT, "Authorization": f"Bearer {second}"}, timeout=10)
+        assert me.status_code == 200
+        assert json.loads(operator.run("status", "--json").stdout)["state"] == "valid"

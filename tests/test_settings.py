@@ -1,0 +1,211 @@
+"""Settings as operators write them: env files with quotes and CRLF, placeholders, secrets in the wrong place."""
+
+import os
+
+import pytest
+
+GOOD = {
+    "HH_CLIENT_ID": "CLIENT",
+    "HH_CLIENT_SECRET": "SECRET-CANARY",
+    "HH_REDIRECT_URI": "https://hh.example.org/callback",
+}
+
+
+def env_file(tmp_path, text, mode=0o600):
+    path = tmp_path / "hh.env"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(mode)
+    return path
+
+
+def lines(**changes):
+    return "".join(f"{name}={value}\n" for name, value in {**GOOD, **changes}.items() if value is not None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines(),
+        lines().replace("\n", "\r\n"),
+        "\ufeff" + lines(),
+        lines().replace("=", '="').replace("\n", '"\n'),
+        lines().replace("=", "='").replace("\n", "'\n"),
+        "# comment\n\n; comment\n" + lines().replace("HH_", "export HH_"),
+        lines().replace("\n", "   # comment\n"),
+        "BOT_KEY='several\nlines'\n" + lines(),
+        "HH_CLIENT_ID=overruled\n" + lines(),
+    ],
+)
+def test_an_env_file_is_read_as_systemd_and_a_shell_read_it(lonely, tmp_path, text):
+    address = lonely.run("authorize-url", "--env-file", env_file(tmp_path, text)).stdout
+    assert "client_id=CLIENT&" in address
+    assert "redirect_uri=https%3A%2F%2Fhh.example.org%2Fcallback&" in address
+
+
+def test_flag_beats_environment_beats_env_file_beats_default(lonely, tmp_path):
+    file = env_file(tmp_path, lines() + f"HHTOKEN_STATE_DIR={tmp_path}/from-file\n")
+    del lonely.environment["HHTOKEN_STATE_DIR"]
+    here = {"HOME": tmp_path, "XDG_STATE_HOME": tmp_path}
+    assert f"{tmp_path}/from-file" in lonely.run("show", "--env-file", file, expect=77, **here).stderr
+    here["HHTOKEN_ENV_FILE"] = file
+    assert f"{tmp_path}/from-file" in lonely.run("show", expect=77, **here).stderr
+    assert "/from-env " in lonely.run("show", expect=77, HHTOKEN_STATE_DIR="/from-env", **here).stderr
+    for arguments in (("--state-dir", "/from-flag", "show"), ("show", "--state-dir", "/from-flag")):
+        assert "/from-flag " in lonely.run(*arguments, expect=77, HHTOKEN_STATE_DIR="/from-env", **here).stderr
+    del here["HHTOKEN_ENV_FILE"]
+    assert "/from-systemd " in lonely.run("show", expect=77, STATE_DIRECTORY="/from-systemd:/b", **here).stderr
+    default = "/var/lib/hh-token" if os.geteuid() == 0 else f"{tmp_path}/hh-token"
+    run = lonely.run("status", "--json", expect=(0, 65, 69, 75, 77, 78), **here)
+    assert f'"state_directory": "{default}"' in run.stdout
+
+
+@pytest.mark.parametrize("missing", ["HH_CLIENT_ID", "HH_REDIRECT_URI"])
+@pytest.mark.parametrize("command", ["authorize-url", "serve-callback"])
+def test_a_missing_setting_is_78_and_named(lonely, tmp_path, command, missing):
+    run = lonely.run(command, "--env-file", env_file(tmp_path, lines(**{missing: None})), expect=78, input="x")
+    assert f"{missing} is not set" in run.stderr
+    assert lonely.files() == []
+
+
+@pytest.mark.parametrize("command", ["serve-callback", "exchange"])
+def test_a_missing_secret_is_said_before_anything_happens(lonely, tmp_path, command):
+    file = env_file(tmp_path, lines(HH_CLIENT_SECRET=None))
+    assert "HH_CLIENT_SECRET is not set" in lonely.run(command, "--env-file", file, expect=78, input="x").stderr
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("HH_CLIENT_ID", "your_client_id_here"),
+        ("HH_CLIENT_ID", "YOUR_ID"),
+        ("HH_CLIENT_ID", "<client id>"),
+        ("HH_CLIENT_SECRET", "your_client_secret_here"),
+        ("HH_CLIENT_SECRET", "changeme"),
+        ("HH_REDIRECT_URI", "https://your-domain.keenetic.pro/callback"),
+    ],
+)
+def test_a_placeholder_is_78_with_its_line(lonely, tmp_path, name, value):
+    file = env_file(tmp_path, lines(**{name: value}))
+    run = lonely.run("serve-callback", "--env-file", file, expect=78)
+    line = list(GOOD).index(name) + 1
+    assert f"{name} ({file}:{line}) still holds a placeholder" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("HH_TOKEN_URL", "http://hh.ru/oauth/token"),
+        ("HH_AUTHORIZE_URL", "http://hh.ru/oauth/authorize"),
+        ("HH_REDIRECT_URI", "http://hh.example.org/callback"),
+        ("HH_REDIRECT_URI", "hh.example.org/callback"),
+        ("HH_REDIRECT_URI", "ftp://hh.example.org/callback"),
+        ("HH_REDIRECT_URI", "https://user:pass@hh.example.org/callback"),
+        ("HH_REDIRECT_URI", "https://hh.example.org/callback#top"),
+        ("HH_REDIRECT_URI", "https:///callback"),
+        ("HH_REDIRECT_URI", "https://hh.example.org:port/callback"),
+        ("HH_REDIRECT_URI", "https://hh.example.org/call back"),
+        ("HH_USER_AGENT", "Бот/1.0"),
+        ("HHTOKEN_DEADLINE", "soon"),
+    ],
+)
+def test_an_unsafe_or_malformed_setting_is_78(lonely, name, value):
+    if name == "HH_AUTHORIZE_URL":
+        run = lonely.run("authorize-url", expect=78, **{**GOOD, name: value})
+    else:
+        run = lonely.run("serve-callback", expect=78, **{**GOOD, "HH_TOKEN_URL": None, name: value})
+    assert name in run.stderr and "user:" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [("A=1\nno equals sign SECRET-CANARY\n", 2), ("A='no end SECRET-CANARY\n", 1), ("1A=2\n", 1), ("=x\n", 1)],
+)
+def test_a_malformed_line_is_78_with_its_number_and_without_its_text(lonely, tmp_path, text, line):
+    file = env_file(tmp_path, text)
+    run = lonely.run("authorize-url", "--env-file", file, expect=78)
+    assert f"{file}:{line} " in run.stderr and "CANARY" not in run.stderr
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"A" * 70000])
+def test_a_file_that_is_no_settings_file_is_78(lonely, tmp_path, content):
+    lonely.run("authorize-url", "--env-file", env_file(tmp_path, content), expect=78)
+
+
+def test_an_env_file_that_was_named_must_be_there(lonely, tmp_path):
+    for path in (tmp_path / "none", tmp_path):
+        lonely.run("show", "--env-file", path, expect=78)
+        lonely.run("show", expect=78, HHTOKEN_ENV_FILE=path)
+
+
+def test_a_secret_that_everybody_can_read_is_refused_with_the_command(lonely, tmp_path):
+    file = env_file(tmp_path, lines(), mode=0o644)
+    run = lonely.run("serve-callback", "--env-file", file, expect=78)
+    assert f"chmod o= {file}" in run.stderr and "CANARY" not in run.stderr
+    lonely.run("authorize-url", "--env-file", file)
+
+
+def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
+    from test_exchange_and_import import come_back
+
+    secret = operator.environment.pop("HH_CLIENT_SECRET")
+    file = tmp_path / "secret"
+    file.write_text(secret + "\n")
+    file.chmod(0o600)
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "hh_client_secret").write_text(secret)
+    (credentials / "hh_client_secret").chmod(0o400)
+    env = env_file(tmp_path, f"HH_CLIENT_SECRET={secret}\n")
+    for place in (
+        {"HH_CLIENT_SECRET": secret},
+        {"HH_CLIENT_SECRET_FILE": file},
+        {"CREDENTIALS_DIRECTORY": credentials},
+        {"HHTOKEN_ENV_FILE": env},
+    ):
+        operator.run("exchange", input=come_back(operator), **place)
+    operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=tmp_path / "none")
+    file.chmod(0o644)
+    operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=file)
+
+
+@pytest.mark.parametrize("command", ["refresh", "show", "status"])
+def test_renewing_and_reading_need_neither_id_nor_secret(lonely, command):
+    lonely.store({"access_token": "A", "refresh_token": "R"}, left=1000, life=1000)
+    lonely.run(command)
+
+
+def test_a_secret_is_never_taken_from_the_command_line_nor_repeated(lonely):
+    for arguments in (
+        ["authorize-url", "--client-secret", "CANARY"],
+        ["exchange", "CANARY"],
+        ["exchange", "--code=CANARY"],
+        ["CANARY"],
+        ["show", "--field", "access_token", "--min-seconds", "CANARY"],
+        ["authorize-url", "--role", "CANARY"],
+        ["serve-callback", "--timeout", "CANARY"],
+        ["show", "--json=CANARY"],
+    ):
+        run = lonely.run(*arguments, expect=2)
+        assert "CANARY" not in run.stderr + run.stdout, arguments
+    run = lonely.run("serve-callback", "--listen", "CANARY", expect=2, **GOOD)
+    assert "CANARY" not in run.stderr
+
+
+def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(tmp_path, requests_mock):
+    from hhtoken import config, journal
+    from hhtoken.private_directory import open_directory
+    from hhtoken.token_endpoint import TokenEndpoint
+
+    newer = requests_mock.post("https://api.hh.ru/token", text='{"access_token": "A"}')
+    directory = open_directory(str(tmp_path / "state"), create=True)
+    for status, expected in ((404, 1), (405, 2), (410, 3), (400, 3), (200, 3), (503, 3)):
+        requests_mock.post("https://hh.ru/oauth/token", status_code=status, text="gone and long " * 9)
+        written = journal.begin(directory, "journal", {})
+        addresses = config.Settings({"HHTOKEN_ENV_FILE": ""}).token_urls()
+        answer = TokenEndpoint(addresses, "a/1 (b)", 5).post({"grant_type": "refresh_token"}, written)
+        written.close()
+        assert newer.call_count == expected, status
+        _intent, kept = journal.read(directory, "journal")
+        assert kept.body == answer.body and kept.status == answer.status
+    configured = config.Settings({"HH_TOKEN_URL": "https://hh.ru/oauth/token"}).token_urls()
+    assert configured == ["https://hh.ru/oauth/token"], "a configured address is never second-guessed"

@@ -1,0 +1,148 @@
+"""``hhtoken show``: a token that lives, or nothing and an exit code that says why."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM, obtain_pair, refreshes
+
+PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH", "scope": "a b", "n": 1}
+
+
+def test_a_living_token_is_printed_alone(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    run = lonely.run("show", "--field", "access_token")
+    assert (run.stdout, run.stderr) == ("ACCESS\n", "")
+
+
+def test_the_header_is_ready_for_curl(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    assert lonely.run("show", "--header").stdout == "Authorization: Bearer ACCESS\n"
+
+
+@pytest.mark.parametrize("form", [("--field", "access_token"), ("--header",)])
+def test_an_expired_token_is_not_printed_unless_allowed(lonely, form):
+    lonely.store(PAIR)
+    run = lonely.run("show", *form, expect=69)
+    assert run.stdout == "" and "expired" in run.stderr and "hint" in run.stderr
+    assert "ACCESS" in lonely.run("show", *form, "--allow-expired").stdout
+
+
+def test_min_seconds_asks_for_a_longer_life(lonely):
+    lonely.store(PAIR, left=100, life=1000)
+    lonely.run("show", "--field", "access_token", "--min-seconds", "50")
+    assert lonely.run("show", "--field", "access_token", "--min-seconds", "200", expect=69).stdout == ""
+
+
+@pytest.mark.parametrize(
+    "field, text", [("refresh_token", "REFRESH"), ("expires_in", "1000"), ("scope", "a b"), ("n", "1")]
+)
+def test_any_field_can_be_had(lonely, field, text):
+    lonely.store(PAIR, left=1000, life=1000)
+    assert lonely.run("show", "--field", field).stdout == text + "\n"
+
+
+def test_seconds_left_is_a_whole_number_and_never_negative(lonely):
+    lonely.store(PAIR, left=100, life=1000)
+    assert 97 <= int(lonely.run("show", "--field", "seconds_left").stdout) <= 100
+    lonely.store(PAIR)
+    assert lonely.run("show", "--field", "seconds_left").stdout == "0\n"
+
+
+def test_an_unknown_field_is_wrong_usage_and_names_the_known_ones(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    run = lonely.run("show", "--field", "acces_token", expect=2)
+    assert run.stdout == "" and "access_token" in run.stderr
+
+
+@pytest.mark.parametrize("left, code, usable", [(1000, 0, True), (-5, 69, False)])
+def test_the_summary_has_no_secret_and_tells_whether_the_token_is_usable(lonely, left, code, usable):
+    lonely.store(PAIR, left=left, life=1000)
+    text = lonely.run("show", expect=code).stdout
+    summary = lonely.run("show", "--json", expect=code).stdout
+    assert json.loads(summary)["usable"] is usable
+    assert "ACCESS" not in text + summary and "REFRESH" not in text + summary
+
+
+def test_refresh_renews_what_is_due_and_leaves_what_is_not(operator, sandbox, expired):
+    first = operator.run("show", "--refresh", "--field", "access_token").stdout
+    assert refreshes(sandbox) == 1
+    assert operator.run("show", "--refresh", "--field", "access_token").stdout == first
+    assert refreshes(sandbox) == 1
+
+
+def test_refresh_says_why_it_failed(operator, sandbox, expired):
+    sandbox.weather.add("html_503")
+    run = operator.run("show", "--refresh", "--field", "access_token", expect=75)
+    assert run.stdout == "" and "503" in run.stderr
+
+
+def test_without_a_pair_it_is_77(lonely):
+    assert lonely.run("show", "--field", "access_token", expect=77).stdout == ""
+
+
+def test_a_predecessors_file_counts_from_its_modification_time(lonely):
+    import os
+
+    lonely.state.mkdir(mode=0o700)
+    lonely.token_file.write_text('{"access_token": "ACCESS", "refresh_token": "REFRESH", "expires_in": 1000}')
+    lonely.token_file.chmod(0o600)
+    then = int(time.time()) - 400
+    os.utime(lonely.token_file, (then, then))
+    assert lonely.run("show", "--field", "expires_at").stdout == f"{then + 1000}\n"
+    assert lonely.run("show", "--field", "obtained_at").stdout == f"{then}\n"
+
+
+def test_readers_never_see_a_torn_file(operator, sandbox):
+    """A writer replaces the file as fast as it can; readers see the old pair or the new one, never a mix."""
+    from hhtoken import tokens
+    from hhtoken.token_store import open_store
+
+    operator.store(PAIR, left=1000, life=1000)
+    store = open_store(str(operator.state))
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[2]); from hhtoken.token_store import open_store\n"
+        "store = open_store(sys.argv[1])\n"
+        "for _ in range(10000):\n"
+        "    fields = store.load().pair.fields\n"
+        "    assert fields['access_token'][1:] == fields['refresh_token'][1:], 'torn'\n"
+    )
+    now = int(time.time())
+    number, pair = 0, tokens.from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
+    store.save(pair)
+    root = str(Path(__file__).parent.parent)
+    readers = [subprocess.Popen([sys.executable, "-c", program, str(operator.state), root]) for _ in range(2)]
+    while any(reader.poll() is None for reader in readers):
+        number += 1
+        fields = {"access_token": f"A{number}", "refresh_token": f"R{number}", "expires_in": 60, "pad": "x" * 5000}
+        store.save(tokens.from_answer(fields, now))
+    assert [reader.returncode for reader in readers] == [0, 0]
+    assert number > 100
+
+
+def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from hhtoken.cli import main\n"
+        "code = main()\n"
+        "print(code, *sorted(sys.modules), file=sys.stderr)\n"
+    )
+    root = PROGRAM[-1].replace("/bin/hhtoken", "")
+    finished = subprocess.run(
+        [sys.executable, "-I", "-c", program, root, "show", "--field", "access_token"],
+        env=lonely.environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    code, *modules = finished.stderr.split()
+    assert (code, finished.stdout) == ("0", "ACCESS\n")
+    loaded = set(modules)
+    assert not loaded & {"requests", "urllib3", "http.server", "http.client", "ssl", "socket", "hashlib", "logging"}
+    ours = {name for name in loaded if name.startswith("hhtoken.")}
+    assert "hhtoken.token_store" in ours
+    assert not ours & {"hhtoken.grants", "hhtoken.token_endpoint", "hhtoken.journal", "hhtoken.callback_server"}

@@ -1,0 +1,187 @@
+"""A damaged, exposed or planted file in the state directory: the contract's exit code, one clear line, nothing lost."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
+
+READERS = [("show", "--field", "access_token"), ("refresh",), ("show", "--refresh", "--field", "access_token")]
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"access_token": "A', b"null", b"[1]", b"\0" * 100, b"\xff\xfe\xfd", b"{}", b"[" * 60000,
+     b'{"access_token": "a\\nb", "refresh_token": "R"}', b'{"access_token": "A", "pad": "' + b"x" * 70000 + b'"}'],
+    ids=lambda content: str(content[:20]),
+)  # fmt: skip
+def test_a_damaged_pair_is_65_and_stays_as_it_is(lonely, command, content):
+    lonely.store(PAIR)
+    lonely.token_file.write_bytes(content)
+    run = lonely.run(*command, expect=65)
+    assert run.stdout == "" and len(run.stderr.splitlines()) == 2
+    assert lonely.token_file.read_bytes() == content
+
+
+def test_an_authorization_keeps_a_damaged_file_aside(operator, sandbox):
+    from test_exchange_and_import import come_back
+
+    operator.store(PAIR)
+    operator.token_file.write_bytes(b"{damaged")
+    operator.run("exchange", input=come_back(operator))
+    (kept,) = [name for name in operator.files() if name.startswith("token.json.damaged-")]
+    assert (operator.state / kept).read_bytes() == b"{damaged"
+    operator.run("show", "--field", "access_token")
+
+
+@pytest.mark.parametrize("command", READERS, ids=" ".join)
+def test_a_link_a_fifo_a_folder_and_a_second_name_are_74(lonely, command, tmp_path):
+    lonely.store(PAIR)
+    real = tmp_path / "real.json"
+    lonely.token_file.rename(real)
+    token_file = lonely.token_file
+
+    token_file.symlink_to(real)
+    lonely.run(*command, expect=74)
+    assert real.exists() and token_file.is_symlink()
+    token_file.unlink()
+
+    os.mkfifo(token_file)
+    lonely.run(*command, expect=74)
+    token_file.unlink()
+
+    token_file.mkdir()
+    lonely.run(*command, expect=74)
+    token_file.rmdir()
+
+    os.link(real, token_file)
+    lonely.run(*command, expect=74)
+
+
+def test_a_pair_that_others_could_read_is_closed_to_them_with_a_warning(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    lonely.token_file.chmod(0o644)
+    run = lonely.run("show", "--field", "access_token")
+    assert run.stdout == "ACCESS\n" and "warning" in run.stderr
+    assert lonely.token_file.stat().st_mode & 0o777 == 0o600
+    assert lonely.run("show", "--field", "access_token").stderr == ""
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_directory_where_others_may_write_is_74_with_the_command(lonely, mode):
+    lonely.store(PAIR)
+    lonely.state.chmod(mode)
+    assert "chmod 700" in lonely.run("refresh", expect=74).stderr
+
+
+def test_a_state_directory_that_is_a_link_or_a_file_is_74(lonely, tmp_path):
+    lonely.store(PAIR)
+    (tmp_path / "link").symlink_to(lonely.state)
+    (tmp_path / "file").write_text("")
+    for name in ("link", "file"):
+        lonely.run("refresh", "--state-dir", tmp_path / name, expect=74)
+
+
+@AS_ROOT
+def test_a_pair_of_a_foreign_owner_is_74(lonely):
+    before = lonely.store(PAIR)
+    os.chown(lonely.token_file, 12345, 12345)
+    assert "belongs to user 12345" in lonely.run("refresh", expect=74).stderr
+    assert lonely.token_file.read_bytes() == before
+
+
+@AS_ROOT
+def test_the_owner_of_the_directory_owns_every_file_whoever_runs_it(operator, sandbox, expired):
+    os.chown(operator.state, 12345, 12346)
+    os.chown(operator.token_file, 12345, 12346)
+    operator.run("authorize-url")
+    operator.run("refresh")
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in operator.state.iterdir()} == {(12345, 12346)}
+
+
+@AS_ROOT
+def test_a_stranger_is_told_whose_directory_it_is(lonely, tmp_path):
+    import shutil
+
+    from conftest import PROGRAM
+
+    lonely.store(PAIR)
+    if not os.access(PROGRAM[-1], os.R_OK) or not shutil.which("setpriv"):
+        pytest.skip("setpriv is missing")
+    home = tmp_path
+    while home != home.parent:  # let the stranger come as far as the state directory itself
+        home.chmod(home.stat().st_mode | 0o055)
+        home = home.parent
+        if str(home) == "/tmp":
+            break
+    stranger = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    run = lonely.run("refresh", expect=74, program=[*stranger, *["/usr/bin/python3", "-I", _copy(tmp_path)]])
+    assert str(lonely.state) in run.stderr
+
+
+def _copy(tmp_path):
+    """Copy the program to where a stranger may read it; return the path of its doorway."""
+    import shutil
+    from pathlib import Path
+
+    root = Path(__file__).parent.parent
+    target = tmp_path / "copy"
+    shutil.copytree(root / "hhtoken", target / "hhtoken", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "bin", target / "bin")
+    subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
+    return str(target / "bin" / "hhtoken")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_the_umask_changes_nothing(operator, sandbox, umask):
+    from test_exchange_and_import import come_back
+
+    previous = os.umask(umask)
+    try:
+        operator.run("exchange", input=come_back(operator))
+    finally:
+        os.umask(previous)
+    assert operator.state.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in operator.state.iterdir()} == {0o600}
+
+
+def test_what_a_killed_run_left_is_cleared(operator, sandbox, expired):
+    (operator.state / ".token.json.1.aa.tmp").write_text("half")
+    (operator.state / "mine.tmp").write_text("not ours")
+    operator.run("refresh")
+    assert "mine.tmp" in operator.files() and ".token.json.1.aa.tmp" not in operator.files()
+
+
+def test_a_damaged_record_is_forgotten_not_fatal(operator, sandbox, expired):
+    (operator.state / "last-refresh.json").write_bytes(b"\xff{")
+    operator.run("status", expect=69)
+    operator.run("refresh")
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 69632, b"junk" * 20000])
+def test_a_damaged_journal_is_settled_and_the_refresh_goes_on(operator, sandbox, expired, content):
+    (operator.state / "journal").write_bytes(content)
+    (operator.state / "journal").chmod(0o600)
+    operator.run("refresh")
+    assert operator.token_file.read_bytes() != expired
+    assert "journal" not in operator.files()
+
+
+def test_a_journal_of_a_pair_that_was_replaced_meanwhile_is_kept_aside(operator, sandbox, expired):
+    from hhtoken import journal
+    from hhtoken.answer import Answer
+    from hhtoken.private_directory import open_directory
+
+    theirs = {"access_token": "OTHER-A", "refresh_token": "OTHER-R", "expires_in": 60}
+    intent = {"kind": "refresh", "refresh_token_sha256": "of another pair", "started_at": 1}
+    written = journal.text_of(intent, Answer(200, json.dumps(theirs).encode(), True))
+    open_directory(str(operator.state)).replace("journal", written)
+    run = operator.run("refresh")
+    assert "warning" in run.stderr
+    kept = json.loads((operator.state / "answer.kept").read_text())
+    assert kept["refresh_token"] == "OTHER-R"
+    assert operator.stored()["refresh_token"] not in ("OTHER-R", json.loads(expired)["refresh_token"])
