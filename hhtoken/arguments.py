@@ -19,6 +19,11 @@ def positive_seconds(text):
     return seconds(text)
 
 
+def exit_code(text):
+    """Given the text of an argument, return an exit code from 0 to 255, or 0 for any other text (a signal's name)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255 else 0
+
+
 def one_of(*choices):
     """Return a type that takes one of these words."""
 

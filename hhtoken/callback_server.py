@@ -4,6 +4,7 @@ One thread and a selector instead of a thread for each connection: a slow or sil
 and at most 16 KiB, junk costs a parse, and neither can stand in the way of the browser.
 """
 
+import os
 import selectors
 import socket
 import time
@@ -11,6 +12,7 @@ import time
 from hhtoken import callback_page, errors, http_head, reporting
 
 BACKLOG = 128
+FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 MOST_CONNECTIONS = 400  # below the usual limit of 1024 descriptors; beyond it the oldest make room
 READ_SECONDS = 5  # of silence
 CONNECTION_SECONDS = 8  # for a whole request, however it drips
@@ -55,6 +57,15 @@ def listen(host, port):
             f"cannot listen on {host} port {port}: {(error.strerror or 'not an address').lower()}",
             f"see who does with 'ss -ltnp sport = :{port}', or choose another with --listen HOST:PORT",
         ) from None
+
+
+def inherited():
+    """Return the listening socket that systemd has passed to this very process (sd_listen_fds(3)), or None."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    listener = socket.socket(fileno=FIRST_INHERITED_DESCRIPTOR)
+    listener.set_inheritable(False)
+    return listener
 
 
 class CallbackServer:

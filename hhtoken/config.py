@@ -59,7 +59,7 @@ class Settings:
         credentials = self._environment.get("CREDENTIALS_DIRECTORY")
         if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
             place = "the credential " + CREDENTIAL_NAME
-            secret = _read_secret(os.path.join(credentials, CREDENTIAL_NAME), place)
+            secret = _read_secret(os.path.join(credentials, CREDENTIAL_NAME), place, optional=True)
         return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
 
     def redirect_uri(self):
@@ -208,7 +208,9 @@ def _read_file(path, optional=False):
     return data, bool(mode & 0o007)
 
 
-def _read_secret(path, what):
+def _read_secret(path, what, optional=False):
+    """Return the secret in a file; where ``optional`` (a unit's default credential is an empty one) perhaps "".
+    """
     data, is_public = _read_file(path)
     if is_public:
         raise _public_secret(what, path)
@@ -216,7 +218,7 @@ def _read_secret(path, what):
         secret = data.decode().strip()
     except UnicodeDecodeError:
         secret = ""
-    if not secret:
+    if not secret and not optional:
         raise errors.ConfigError(f"{what} holds no secret", "put the client secret into it, as one line")
     return secret
 

@@ -61,6 +61,16 @@ class Report:
         return self.pair.seconds_left(self.now) if self.pair else 0
 
 
+def look(store, now):
+    """Given a TokenStore and the time, return the Report; raise StorageError where the store cannot be read."""
+    last = store.record()
+    try:
+        pair = store.load().pair
+    except (errors.AuthorizationNeededError, errors.DataError) as error:
+        return of_error(error, last, now)
+    return of_pair(pair, store.record_of(pair), now, store.is_unsettled())
+
+
 def of_pair(pair, last, now, is_unsettled=False):
     """Given the Pair, the Record of its last refresh (or None), the time, and whether a request is in flight or was
     interrupted, return the Report."""
@@ -100,7 +110,7 @@ def to_lines(report, directory):
         rows.append(("refresh", _plan(report)))
     if report.last:
         last = report.last
-        rows.append(("last attempt", f"{durations.local(last.at)}: {last.outcome.replace('_', ' ')}, {last.message}"))
+        rows.append(("last attempt", f"{durations.local(last.at)}: {last.message}"))
     rows.append(("stored in", directory))
     rows.append(("to do", report.next_step or "nothing"))
     return "\n".join(f"{name + ':':14}{text}" for name, text in rows)

@@ -13,13 +13,14 @@ LEVELS = {
     **dict.fromkeys(
         (
             "addresses answer arguments authorization callback_page callback_rules durations env_file http_head "
-            "outcomes provider_errors record refresh_policy token_status tokens"
+            "notices outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,
     ),
     **dict.fromkeys("file_lock journal private_directory reporting signals".split(), 2),
     **dict.fromkeys("callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
     "grants": 4,
+    "invitation": 4,
     "commands": 5,
     "cli": 6,
     "__main__": 7,

@@ -1,13 +1,10 @@
 """``hhtoken authorize-url``: remember a fresh state and verifier, print the address to open."""
 
 from hhtoken import arguments as argument_types
-from hhtoken import authorization, config, reporting
-from hhtoken.pending_state import LIFE_SECONDS, PendingAuthorizations
-from hhtoken.token_store import open_store
+from hhtoken import config, invitation, reporting
+from hhtoken.pending_state import LIFE_SECONDS
 
 SUMMARY = "print the address to open in a browser, to authorize"
-
-SECRET_BYTES = 32  # 256 bits, for the state and for the verifier (43 characters, as RFC 7636 asks)
 
 
 def add_arguments(parser):
@@ -22,17 +19,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from secrets import token_urlsafe
-
-    settings = config.load(arguments)
-    client_id, redirect_uri, authorize_url = settings.client_id(), settings.redirect_uri(), settings.authorize_url()
-    state, verifier = token_urlsafe(SECRET_BYTES), token_urlsafe(SECRET_BYTES)
-    store = open_store(settings.state_directory(), create=True)
-    with store.lock():
-        PendingAuthorizations(store.directory).add(state, verifier, redirect_uri)
-    reporting.result(
-        authorization.request_url(authorize_url, client_id, redirect_uri, state, verifier, _options(arguments))
-    )
+    reporting.result(invitation.invite(config.load(arguments), _options(arguments)))
     reporting.message(
         f"open this address in a browser within {LIFE_SECONDS // 60} minutes, while 'hhtoken serve-callback' runs; "
         "or paste the address that the browser ends up on into 'hhtoken exchange'"

@@ -25,6 +25,7 @@ SUMMARY = "wait for the browser to come back, then store the pair"
 
 DEFAULT_LISTEN = "127.0.0.1:8000"
 DEFAULT_TIMEOUT_SECONDS = 600
+STRAY_VISIT_SECONDS = 5  # started by systemd for a visitor while no authorization is under way
 
 
 def add_arguments(parser):
@@ -48,12 +49,16 @@ def run(arguments):
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint.from_settings(settings)
     store = open_store(settings.state_directory(), create=True)
-    host, port = addresses.parse_listen(arguments.listen or _default_listen(redirect_uri))
     visit = _Visit(store, PendingAuthorizations(store.directory), application, endpoint)
     rules = CallbackRules(redirect_uri)
-    with callback_server.listen(host, port) as listener:
-        _announce(listener, rules, visit, arguments.timeout)
-        came = callback_server.CallbackServer(listener, rules, visit.on_return).serve(arguments.timeout)
+    inherited = callback_server.inherited()
+    timeout = arguments.timeout if not inherited or visit.pending.newest() else STRAY_VISIT_SECONDS
+    with inherited or _listen(arguments.listen or _default_listen(redirect_uri)) as listener:
+        if not inherited:
+            _announce(listener, rules, visit, timeout)
+        came = callback_server.CallbackServer(listener, rules, visit.on_return).serve(timeout)
+    if not came and inherited:
+        return 0  # systemd keeps the port; whoever comes next starts us again
     if not came:
         raise errors.TryLaterError(
             f"no browser came back within {arguments.timeout} seconds",
@@ -112,6 +117,10 @@ class _Visit:
         reporting.failure(error)
         reporting.event(f"serve-callback: {error.message}", reporting.ERROR)
         return Reply(callback_page.TRY_LATER)
+
+
+def _listen(text):
+    return callback_server.listen(*addresses.parse_listen(text))
 
 
 def _default_listen(redirect_uri):

@@ -29,11 +29,7 @@ def run(arguments):
 
 
 def _look(directory):
-    store = last = None
     try:
-        store = open_store(directory)
-        last = store.record()
-        pair = store.load().pair
-        return token_status.of_pair(pair, store.record_of(pair), time.time(), store.is_unsettled())
-    except (errors.AuthorizationNeededError, errors.DataError) as error:
-        return token_status.of_error(error, last, time.time())
+        return token_status.look(open_store(directory), time.time())
+    except errors.AuthorizationNeededError as error:
+        return token_status.of_error(error, None, time.time())

@@ -1,0 +1,84 @@
+"""``hhtoken notice``: what an operator must be told, once; for a hook that sends it by mail or to a phone."""
+
+import json
+import os
+import time
+
+from hhtoken import arguments as argument_types
+from hhtoken import config, errors, invitation, notices, reporting, token_status
+from hhtoken.pending_state import LIFE_SECONDS
+from hhtoken.private_directory import open_directory
+from hhtoken.token_store import open_store
+
+SUMMARY = "print what an operator must be told, or nothing where there is nothing new"
+
+MEMORY_FILE = "last-notice.json"
+
+
+def add_arguments(parser):
+    parser.add_argument("--again", action="store_true", help="even if it was told before")
+    parser.add_argument(
+        "--failed-with",
+        metavar="CODE",
+        type=argument_types.exit_code,
+        default=0,
+        help="the exit code of the run that failed (systemd: $MONITOR_EXIT_STATUS)",
+    )
+
+
+def run(arguments):
+    settings = config.load(arguments)
+    path = settings.state_directory()
+    trouble = notices.trouble_in(_look(path), arguments.failed_with)
+    memory = _open_memory(path)
+    told = _recall(memory)
+    if trouble is None:
+        if told:
+            memory.remove(MEMORY_FILE)
+        return 0
+    now = time.time()
+    if not (arguments.again or notices.is_new(trouble, told, now)):
+        return 0
+    address = _invite(settings, trouble) if trouble.needs_authorization else None
+    reporting.result(notices.text(trouble, os.uname().nodename, address, LIFE_SECONDS // 60))
+    if memory:
+        memory.replace(MEMORY_FILE, json.dumps({"key": trouble.key, "at": int(now)}).encode())
+    return 0
+
+
+def _look(path):
+    try:
+        return token_status.look(open_store(path), time.time())
+    except errors.Error as error:
+        return token_status.of_error(error, None, time.time())
+
+
+def _invite(settings, trouble):
+    try:
+        return invitation.invite(settings)
+    except errors.Error as error:
+        trouble.next_step = f"{error.message}; {error.hint or trouble.next_step}"
+        return None
+
+
+def _open_memory(path):
+    """Return the directory that remembers what was told: systemd's runtime directory, so that a full disk does not
+    make the same trouble new at every run; else the state directory; None where neither can be had."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    for place in filter(None, (runtime, path)):
+        try:
+            directory = open_directory(place)
+        except errors.StorageError:
+            continue
+        if directory:
+            return directory
+    return None
+
+
+def _recall(memory):
+    try:
+        stored = memory.read(MEMORY_FILE) if memory else None
+        told = json.loads(stored[0]) if stored else None
+    except (ValueError, errors.DataError):
+        return None
+    return told if isinstance(told, dict) and isinstance(told.get("at"), int) else None

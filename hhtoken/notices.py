@@ -1,0 +1,61 @@
+"""What an operator who is not looking must be told, and when. Pure."""
+
+from hhtoken import errors
+
+REPEAT_SECONDS = 24 * 3600
+PATIENCE_SECONDS = 3600  # temporary trouble is not worth a message before
+
+NAMES = {
+    errors.DEFECT: "a defect of hhtoken",
+    errors.USAGE: "wrong usage",
+    errors.DATAERR: "a file or an answer makes no sense",
+    errors.IOERR: "the state directory cannot be read or written",
+    errors.NOPERM: "a human must authorize",
+    errors.CONFIG: "a setting is missing, malformed or unsafe",
+}
+
+
+class Trouble:
+    """``key`` tells one trouble from another; ``reason`` and ``next_step`` are for people."""
+
+    __slots__ = ("key", "reason", "next_step", "needs_authorization")
+
+    def __init__(self, key, reason, next_step=None, needs_authorization=False):
+        self.key = key
+        self.reason = reason
+        self.next_step = next_step
+        self.needs_authorization = needs_authorization
+
+
+def trouble_in(report, failed_with=0):
+    """Given a token_status.Report and the exit code of the run that failed (0: not known), return the Trouble or None.
+
+    Temporary trouble counts once it has lasted.
+    """
+    if report.exit_code == errors.NOPERM:
+        return Trouble(report.state, report.reason, report.next_step, needs_authorization=True)
+    if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
+        return Trouble(report.state, report.reason, report.next_step)
+    if failed_with in NAMES:
+        hint = "type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'"
+        return Trouble(f"exit {failed_with}", f"a refresh ended with exit code {failed_with}: {NAMES[failed_with]}", hint)
+    if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
+        return Trouble(report.state, f"no access token for over an hour: {report.reason}", report.next_step)
+    return None
+
+
+def is_new(trouble, told, now):
+    """Given a Trouble and what was told last (``{"key", "at"}`` or None), tell whether to tell it now."""
+    return not told or told.get("key") != trouble.key or not 0 <= now - told.get("at", 0) < REPEAT_SECONDS
+
+
+def text(trouble, host, address=None, minutes=0):
+    """Given a Trouble, the host's name and an address to open (or None), return the message."""
+    lines = [f"hhtoken on {host}: {trouble.reason}"]
+    if address:
+        lines.append(f"open this address in a browser within {minutes} minutes, and allow the access:")
+        lines.append(address)
+        lines.append("if that is too late, 'hhtoken notice --again' prints a fresh one")
+    elif trouble.next_step:
+        lines.append(f"to do: {trouble.next_step}")
+    return "\n".join(lines)

@@ -1,0 +1,154 @@
+"""What timers, sockets and hooks use: ``refresh --wait``, a socket passed by systemd, ``notice``."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+from conftest import AGENT, PROGRAM, obtain_pair, refreshes
+
+from hhtoken import notices
+
+PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+
+
+def test_wait_renews_at_expiry(operator, sandbox):
+    sandbox.provider.expires_in = 3
+    operator.store(obtain_pair(sandbox), left=3, life=3)
+    expires_at = operator.stored()["expires_at"]
+    operator.run("refresh", "--wait", "10")
+    assert refreshes(sandbox) == 1
+    assert 0 <= operator.stored()["obtained_at"] - expires_at <= 2
+
+
+def test_wait_does_not_wait_for_what_is_far_away(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    started = time.monotonic()
+    lonely.run("refresh", "--wait", "60")
+    assert time.monotonic() - started < 5
+    assert lonely.files() == ["token.json"]
+
+
+def test_wait_holds_no_lock_and_ends_on_a_signal(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=30, life=60)
+    waiting = operator.start("refresh", "--wait", "60")
+    time.sleep(1)
+    assert waiting.poll() is None
+    operator.run("authorize-url")
+    waiting.terminate()
+    _out, err = waiting.communicate(timeout=10)
+    assert waiting.returncode == 75 and "SIGTERM" in err
+
+
+def test_wait_asks_again_after_a_not_yet(operator, sandbox, expired):
+    sandbox.weather.add("token_not_expired")
+    started = time.monotonic()
+    operator.run("refresh", "--wait", "20")
+    assert 4 < time.monotonic() - started < 9
+    assert refreshes(sandbox) == 2 and operator.token_file.read_bytes() != expired
+
+
+ACTIVATE = (
+    "import os, socket, sys\n"
+    "os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True)\n"
+    "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+def activate(operator, listener, *arguments):
+    """Start hhtoken as systemd does for a socket unit."""
+    return subprocess.Popen(
+        [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *PROGRAM, *arguments],
+        pass_fds=[listener.fileno()],
+        env=operator.environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_socket_from_systemd_is_used_and_stays_open_for_it(operator):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        address = operator.run("authorize-url").stdout.strip()
+        back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
+        process = activate(operator, listener, "serve-callback")
+        page = requests.get(f"http://127.0.0.1:{port}/callback?{back.partition('?')[2]}", timeout=10)
+        assert page.status_code == 200
+        _out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        operator.run("show", "--field", "access_token")
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_a_stray_visit_while_nothing_is_pending_changes_nothing_and_ends_soon(operator):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        process = activate(operator, listener, "serve-callback")
+        started = time.monotonic()
+        page = requests.get(f"http://127.0.0.1:{listener.getsockname()[1]}/callback?code=a&state=b", timeout=10)
+        assert page.status_code == 400
+        process.communicate(timeout=20)
+        assert process.returncode == 0 and time.monotonic() - started < 9
+        assert "token.json" not in operator.files()
+
+
+def test_descriptors_meant_for_another_process_are_left_alone(operator):
+    run = operator.run("serve-callback", "--timeout", "1", expect=75, LISTEN_PID="1", LISTEN_FDS="1")
+    assert "waiting for the browser" in run.stderr
+
+
+def test_a_notice_tells_a_trouble_once_with_an_address_to_open(operator, sandbox, expired):
+    assert operator.run("notice").stdout == ""
+    sandbox.weather.add("token_deactivated")
+    operator.run("refresh", expect=77)
+    notice = operator.run("notice", "--failed-with", "77").stdout
+    assert "password" in notice and os.uname().nodename in notice
+    address = next(line for line in notice.splitlines() if line.startswith("http"))
+    assert operator.run("notice", "--failed-with", "77").stdout == ""
+    assert "http" in operator.run("notice", "--again").stdout
+    back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
+    operator.run("exchange", input=back)
+    assert operator.run("notice").stdout == ""
+
+
+def test_a_notice_without_an_application_says_what_to_mend(lonely):
+    notice = lonely.run("notice").stdout
+    assert "there is no pair" in notice and "HH_CLIENT_ID is not set" in notice
+
+
+def test_a_failure_that_left_no_record_is_told_by_its_exit_code(lonely):
+    lonely.store(PAIR)
+    assert lonely.run("notice", "--failed-with", "75").stdout == ""
+    assert "cannot be read or written" in lonely.run("notice", "--failed-with", "74").stdout
+    assert lonely.run("notice", "--failed-with", "74").stdout == ""
+    assert lonely.run("notice", "--failed-with", "TERM").stdout == ""
+
+
+def test_a_notice_remembers_in_the_runtime_directory_when_systemd_gives_one(lonely, tmp_path):
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    assert lonely.run("notice", RUNTIME_DIRECTORY=runtime).stdout
+    assert (runtime / "last-notice.json").exists()
+    assert lonely.run("notice", RUNTIME_DIRECTORY=runtime).stdout == ""
+
+
+@pytest.mark.parametrize("minutes, told", [(30, False), (90, True)])
+def test_temporary_trouble_is_told_once_it_has_lasted(lonely, minutes, told):
+    lonely.store(PAIR, left=-60 * minutes)
+    lonely.run("refresh", expect=75)
+    assert bool(lonely.run("notice", "--failed-with", "75").stdout) is told
+
+
+def test_the_same_trouble_is_told_again_after_a_day():
+    trouble = notices.Trouble("key", "reason")
+    assert notices.is_new(trouble, None, 0)
+    assert not notices.is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86399)
+    assert notices.is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86400)
+    assert notices.is_new(trouble, {"key": "other", "at": 1000}, 1001)
+    assert notices.is_new(trouble, {"key": "key", "at": 1000}, 999), "the clock was set back"
+
+
