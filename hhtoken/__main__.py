@@ -2,6 +2,6 @@
 
 import sys
 
-from hhtoken.cli import main
+from hhtoken.doorway import main
 
 sys.exit(main())

@@ -52,7 +52,7 @@ def object_in(body):
 
 def holds_pair(body):
     """Given the bytes that have come so far, tell whether a full pair is among them, so that no more is needed."""
-    if not body.rstrip().endswith(b"}") and body[:2] != b"\x1f\x8b":
+    if not body.rstrip(b" \t\r\n\0").endswith(b"}") and body[:2] != b"\x1f\x8b":  # the NUL is UTF-16's
         return False
     fields = object_in(body)
     return bool(fields) and tokens.is_token(fields.get("access_token")) and tokens.is_token(fields.get("refresh_token"))
@@ -92,9 +92,11 @@ def wait_seconds(retry_after, now):
 
 def http_date(text):
     """Given an HTTP date, return it in Unix seconds, or None."""
+    from datetime import timezone
     from email.utils import parsedate_to_datetime
 
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, OverflowError, IndexError):
         return None

@@ -1,8 +1,6 @@
-"""The command line: finds the command, runs it, and turns errors into a message, a hint and an exit code."""
+"""The command line: the argparse tree, of which only the part that is asked for is built and imported."""
 
 import argparse
-import os
-import sys
 from importlib import import_module
 
 from hhtoken import __version__, errors, reporting, signals
@@ -29,26 +27,9 @@ try it out:   hhtoken sandbox           a local HeadHunter with short-lived toke
 """
 
 
-def main(argv=None):
-    """Run a command line (``sys.argv`` without the program's name) and return the exit code."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    _occupy_standard_descriptors()
-    os.umask(0o077)
-    try:
-        signals.end_on_signals()
-        return _run(argv)
-    except errors.Error as error:
-        reporting.failure(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        reporting.message("error: interrupted")
-        return errors.TEMPFAIL
-    except Exception as defect:
-        _report_defect(defect)
-        return errors.DEFECT
-
-
-def _run(argv):
+def run(argv):
+    """Run a command line (without the program's name) and return the exit code; raise Error."""
+    signals.end_on_signals()
     arguments = _parse(argv)
     command = import_module(f"hhtoken.commands.{COMMANDS[arguments.command]}")
     try:
@@ -116,26 +97,3 @@ class _Parser(argparse.ArgumentParser):
 
 def _help_hint(command, program=None):
     return f"type '{program or ' '.join(filter(None, (reporting.NAME, command)))} --help'"
-
-
-def _occupy_standard_descriptors():
-    """Open /dev/null where descriptors 0 to 2 are closed: else the next file that is opened becomes stdout."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-
-
-def _report_defect(defect):
-    """Write where it happened and of which type it is; never its text, which may hold a secret."""
-    frame, places = defect.__traceback__, []
-    while frame:
-        code = frame.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
-        frame = frame.tb_next
-    reporting.message(f"error: a defect of hhtoken: {type(defect).__name__}")
-    for place in places[-8:]:
-        reporting.message(f"  at {place}")
-    reporting.message("hint: nothing stored was changed; please report these lines")
-    reporting.event(f"a defect: {type(defect).__name__} at {places[-1] if places else '?'}", reporting.ERROR)

@@ -69,6 +69,18 @@ class ConfigError(Error):
     exit_code = CONFIG
 
 
+KINDS = (
+    UsageError,
+    DataError,
+    UnavailableError,
+    StorageError,
+    TryLaterError,
+    AuthorizationNeededError,
+    ConfigError,
+)
+CODES = tuple(kind.exit_code for kind in KINDS)
+
+
 def with_exit_code(exit_code, message, hint=None):
-    """Given an exit code other than 0, return the exception that carries it."""
-    return next(kind for kind in Error.__subclasses__() if kind.exit_code == exit_code)(message, hint)
+    """Given one of ``CODES``, return the exception that carries it."""
+    return KINDS[CODES.index(exit_code)](message, hint)

@@ -27,6 +27,7 @@ def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
             os.fchown(descriptor, directory.owner, directory.group)
         _wait(descriptor, directory.path_of(name), wait_seconds)
         _leave_note(descriptor, b"%d\n" % os.getpid())
+        directory.remove_leftovers()
         yield
         _leave_note(descriptor, b"")
     finally:

@@ -12,7 +12,7 @@ from hhtoken.record import Record
 OUTCOME_OF = {
     provider_errors.NOT_YET: record.NOT_YET,
     provider_errors.TRY_LATER: record.TRY_LATER,
-    provider_errors.UNCLEAR: record.TRY_LATER,
+    provider_errors.UNCLEAR: record.UNCLEAR,
     provider_errors.DEAD: record.AUTHORIZATION_NEEDED,
     provider_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
     provider_errors.REFUSED: record.AUTHORIZATION_NEEDED,
@@ -47,7 +47,7 @@ def standing(pair, last, now, force=False):
 
 def saved(outcome, message, pair, answer, refresh_token_sha256):
     """Given a Pair that has been saved and the Answer that it came in, return the Record of it."""
-    request_id = provider_errors.printable(answer.request_id)
+    request_id = provider_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,
         at=pair.obtained_at,
@@ -123,14 +123,16 @@ def _refused(answer, last, now, secrets):
     outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, verdict.hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == provider_errors.DEAD
-    if verdict.description == provider_errors.ALREADY_REFRESHED and outcome.perhaps_spent_at:
+    if verdict.kind == provider_errors.NOT_YET:
+        outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
+    if verdict.is_already_refreshed and outcome.perhaps_spent_at:
         lost_at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(outcome.perhaps_spent_at))
         outcome.message = f"the answer to the refresh of {lost_at} was lost on the way, and with it the new pair"
         outcome.hint = provider_errors.HINT_AUTHORIZE
     if verdict.error and verdict.kind != provider_errors.NOT_YET:
         outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
     if answer.location_host:
-        outcome.message += f", to {provider_errors.printable(answer.location_host)}"
+        outcome.message += f", to {provider_errors.printable(answer.location_host, secrets)}"
     outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now)
     if verdict.kind == provider_errors.UNCLEAR and _is_out_of_patience(outcome, now):
         outcome.exit_code, outcome.hint = errors.NOPERM, provider_errors.HINT_AUTHORIZE

@@ -92,7 +92,8 @@ BY_CLASS = {
 
 class Verdict:
     """``kind`` is one of the constants above; ``meaning`` and ``hint`` are for people; ``error`` and
-    ``description`` are the provider's own words, filtered to what is safe to print."""
+    ``description`` are the provider's own words, filtered to what is safe to print. ``is_already_refreshed``: the
+    refresh token was used before, by us or by somebody else."""
 
     __slots__ = ("kind", "meaning", "hint", "error", "description")
 
@@ -102,6 +103,10 @@ class Verdict:
         self.hint = hint
         self.error = error
         self.description = description
+
+    @property
+    def is_already_refreshed(self):
+        return _normal(self.description) == ALREADY_REFRESHED
 
     @property
     def exit_code(self):
@@ -136,7 +141,7 @@ def _look_up(status, error, description):
         return TRY_LATER, f"HeadHunter answered {status}", HINT_WAIT
     if 300 <= status < 400:
         return TRY_LATER, f"the token address answered {status}, a redirect, which is not followed", HINT_ADDRESS
-    documented = DOCUMENTED.get((description or "").strip().lower())
+    documented = DOCUMENTED.get(_normal(description))
     if documented and error:
         return documented
     if error and error.lower() in BY_CLASS:
@@ -146,6 +151,10 @@ def _look_up(status, error, description):
     if status in (404, 405, 410):
         return MISCONFIGURED, f"the token address answered {status}", HINT_ADDRESS
     return UNCLEAR, f"an answer that is not documented ({status})", HINT_WAIT
+
+
+def _normal(description):
+    return (description or "").strip().lower()
 
 
 def _api_error_type(fields):

@@ -2,21 +2,38 @@
 
 import json
 
+from hhtoken import errors
+
 # What a refresh, or an authorization, came to.
 RENEWED = "renewed"
 AUTHORIZED = "authorized"
 NOT_DUE = "not_due"
 NOT_YET = "not_yet"
 TRY_LATER = "try_later"
+UNCLEAR = "unclear"  # try later, too, but a series of its own: it ends in asking a human
 OUTCOME_UNKNOWN = "outcome_unknown"
 AUTHORIZATION_NEEDED = "authorization_needed"
 MISCONFIGURED = "misconfigured"
 NONSENSE = "nonsense"
 
+OUTCOMES = (
+    RENEWED,
+    AUTHORIZED,
+    NOT_DUE,
+    NOT_YET,
+    TRY_LATER,
+    UNCLEAR,
+    OUTCOME_UNKNOWN,
+    AUTHORIZATION_NEEDED,
+    MISCONFIGURED,
+    NONSENSE,
+)
+LATEST_SECONDS = 2**40  # far beyond any clock; what is later comes from damage
+
 DEFAULTS = {
     "outcome": None,  # one of the above
     "at": 0,  # Unix seconds
-    "message": None,
+    "message": "no details were kept",
     "hint": None,
     "exit_code": 0,
     "error": None,  # the provider's own words, made printable
@@ -56,13 +73,17 @@ def from_text(data):
         stored = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(stored, dict):
+    if not isinstance(stored, dict) or stored.get("outcome") not in OUTCOMES:
         return None
     return Record(**{name: value for name, value in stored.items() if name in DEFAULTS and _fits(name, value)})
 
 
 def _fits(name, value):
     default = DEFAULTS[name]
+    if name == "exit_code":
+        return type(value) is int and value in (errors.OK, *errors.CODES)
+    if name == "http_status":
+        return value is None or type(value) is int
     if default is None:
-        return value is None or isinstance(value, (str, int))
-    return type(value) is type(default)
+        return value is None or isinstance(value, str)
+    return type(value) is type(default) and (isinstance(value, str) or 0 <= value < LATEST_SECONDS)

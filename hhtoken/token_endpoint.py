@@ -6,6 +6,7 @@ left is called not sent.
 """
 
 import os
+import sys
 import threading
 import time
 from urllib.parse import urlsplit
@@ -162,6 +163,10 @@ def from_settings(settings):
 
 def _load_requests():
     os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
+    if "site" not in sys.modules:  # bin/hhtoken starts without it, for the sake of `show`
+        import site
+
+        site.main()
     try:
         import requests
     except ImportError:

@@ -1,6 +1,5 @@
 """Where the pair lives: the only module that knows. A narrow seam: lock, load, journal, save."""
 
-import contextlib
 import os
 import time
 
@@ -49,7 +48,7 @@ class TokenStore:
             raise no_pair(self.directory.path)
         data, modified_ns = stored
         try:
-            pair = tokens.from_stored(tokens.parse_object(data), modified_ns // 10**9)
+            pair = tokens.from_stored(tokens.parse_stored(data), modified_ns // 10**9)
         except ValueError as error:
             raise self._damaged(str(error)) from None
         return StoredPair(pair, data, modified_ns)
@@ -75,14 +74,11 @@ class TokenStore:
 
     # -- for writers, under the lock --
 
-    @contextlib.contextmanager
     def lock(self):
-        """Hold the lock; raise TryLaterError where another holds it for long."""
+        """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long."""
         from hhtoken import file_lock
 
-        with file_lock.held(self.directory, LOCK_FILE):
-            self.directory.remove_leftovers()
-            yield
+        return file_lock.held(self.directory, LOCK_FILE)
 
     def begin(self, intent):
         """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal.
@@ -116,9 +112,14 @@ class TokenStore:
             pass
         else:
             if is_new_grant and stored.pair.refresh_token != pair.refresh_token:
-                with contextlib.suppress(errors.StorageError):  # a courtesy; it must not stand in the way
-                    self.directory.replace(PREVIOUS_FILE, stored.data, stored.modified_ns)
+                self._keep_previous(stored)
         self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
+
+    def _keep_previous(self, stored):
+        try:
+            self.directory.replace(PREVIOUS_FILE, stored.data, stored.modified_ns)
+        except errors.StorageError:
+            pass  # a courtesy; it must not stand in the way of the new pair
 
     def remember(self, record):
         """Write down what the last refresh came to; raise StorageError."""

@@ -1,9 +1,8 @@
 """The pair as a record: from the provider's answer, to and from the text of ``token.json``. Pure.
 
-On the path of every ``hhtoken show``, so it imports nothing that costs: no dataclasses, no typing, no re.
+On the path of every ``hhtoken show``, so it imports nothing that costs: no dataclasses, no typing, and ``json``, which
+brings ``re`` with it, only where an answer is read or a file is written.
 """
-
-import json
 
 ASSUMED_LIFE_SECONDS = 14 * 24 * 3600  # what HeadHunter gives; used where an answer names no sane life
 LONGEST_SANE_LIFE_SECONDS = 366 * 24 * 3600
@@ -13,6 +12,7 @@ LONGEST_NUMBER_DIGITS = 40  # int() refuses over 4300 digits with a ValueError, 
 
 OUR_FIELDS = ("obtained_at", "expires_at")
 ESSENTIAL_FIELDS = ("access_token", "token_type", "expires_in", "refresh_token", "scope")
+TOKEN_FIELDS = ("access_token", "refresh_token")
 
 
 class Pair:
@@ -55,6 +55,8 @@ def parse_object(data):
 
     Numbers that JSON cannot write back (NaN, 1e999, 5000 digits) become None: one odd field must not cost a pair.
     """
+    import json
+
     try:
         value = json.loads(data, parse_constant=_drop, parse_float=_finite_float, parse_int=_bounded_int)
     except (ValueError, RecursionError):
@@ -62,6 +64,21 @@ def parse_object(data):
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
+
+
+def parse_stored(data):
+    """Like ``parse_object``, for a file that we wrote: by the scanner of CPython's ``json`` alone, 7 ms sooner.
+
+    Where that is not to be had, or finds anything odd, ``parse_object`` has the word.
+    """
+    try:
+        from _json import make_scanner
+
+        text = data.decode().strip(" \t\r\n")
+        value, end = make_scanner(_Hooks)(text, 0)
+    except Exception:  # whatever it is (a SystemError, where json.decoder is not loaded): the real parser will say
+        return parse_object(data)
+    return value if end == len(text) and isinstance(value, dict) else parse_object(data)
 
 
 def from_answer(fields, received_at, kept_refresh_token=None):
@@ -100,10 +117,14 @@ def from_stored(fields, modified_at):
 
 def to_text(pair):
     """Given a Pair, return the bytes of its ``token.json``: at most 64 KiB, whatever the provider sent beside it."""
-    data = _dump(pair.all_fields())
-    if len(data) > LARGEST_FILE_BYTES:
-        essential = {name: pair.fields[name] for name in ESSENTIAL_FIELDS if name in pair.fields}
-        data = _dump(Pair(essential, pair.obtained_at, pair.expires_at).all_fields())
+    for names in (pair.fields, ESSENTIAL_FIELDS, TOKEN_FIELDS):
+        fields = {name: pair.fields[name] for name in names if name in pair.fields}
+        try:
+            data = _dump(Pair(fields, pair.obtained_at, pair.expires_at).all_fields())
+        except RecursionError:  # a nest that can be read but not written; the tokens are what counts
+            continue
+        if len(data) <= LARGEST_FILE_BYTES:
+            break
     return data
 
 
@@ -140,6 +161,8 @@ def _whole(value):
 
 
 def _dump(fields):
+    import json
+
     try:
         return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
     except UnicodeEncodeError:  # a lone surrogate in some field
@@ -157,3 +180,13 @@ def _finite_float(text):
 
 def _bounded_int(text):
     return int(text) if len(text) <= LONGEST_NUMBER_DIGITS else None
+
+
+class _Hooks:
+    """What the scanner asks for; the same as ``parse_object`` passes to ``json.loads``."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_constant = staticmethod(_drop)
+    parse_float = staticmethod(_finite_float)
+    parse_int = staticmethod(_bounded_int)

@@ -23,7 +23,8 @@ LEVELS = {
     "invitation": 4,
     "commands": 5,
     "cli": 6,
-    "__main__": 7,
+    "doorway": 7,
+    "__main__": 8,
 }
 PURE = [name for name, level in LEVELS.items() if level <= 1]
 IMPURE_MODULES = {

@@ -74,10 +74,10 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from hhtoken import cli, config\n"
+        "from hhtoken import config, doorway\n"
         "def broken(arguments): raise KeyError('CANARY')\n"
         "config.load = broken\n"
-        "sys.exit(cli.main())\n"
+        "sys.exit(doorway.main())\n"
     )
     finished = subprocess.run(
         [PROGRAM[0], "-I", "-c", program, root, "refresh"], capture_output=True, text=True, env={}, timeout=20

@@ -114,7 +114,7 @@ def test_an_empty_environment_works(lonely):
 SYSLOG_RUN = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from hhtoken import reporting\n"
     "reporting.SYSLOG_SOCKET = sys.argv.pop(1)\n"
-    "from hhtoken.cli import main; sys.exit(main())\n"
+    "from hhtoken.doorway import main; sys.exit(main())\n"
 )
 
 

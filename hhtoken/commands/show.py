@@ -2,9 +2,12 @@
 
 import time
 
-from hhtoken import arguments as argument_types
 from hhtoken import config, errors, reporting
 from hhtoken.token_store import HINT_FIRST_PAIR, open_store
+
+# Kept in step with add_arguments() for hhtoken.doorway, which knows these without argparse.
+FLAGS = ("--header", "--json", "--allow-expired")
+VALUES = ("--field", "--min-seconds", "--state-dir", "--env-file")
 
 SUMMARY = "print the access token, another field, the header, or a summary without secrets"
 
@@ -14,6 +17,8 @@ CLOCK_SLACK_SECONDS = 60
 
 
 def add_arguments(parser):
+    from hhtoken import arguments as argument_types
+
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--field", metavar="NAME", help="any field of token.json, or seconds_left")
     form.add_argument("--header", action="store_true", help="the Authorization header")
@@ -90,8 +95,8 @@ def _field(pair, name, now):
     if name not in fields:
         raise errors.UsageError("token.json has no such field", f"it has: {', '.join([*fields, 'seconds_left'])}")
     value = fields[name]
-    if isinstance(value, str):
-        return value
+    if type(value) in (str, int):
+        return str(value)
     import json
 
     return json.dumps(value)
