@@ -10,6 +10,7 @@ sandbox=
 listener=
 
 hhtoken() { "${PYTHON:-/usr/bin/python3}" -I "$here/bin/hhtoken" "$@"; }
+become_hhtoken() { exec "${PYTHON:-/usr/bin/python3}" -I "$here/bin/hhtoken" "$@"; } # for &: $! is then the program
 if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 typed() { printf '  $ %s\n' "$*"; }
@@ -38,7 +39,7 @@ printf 'Access tokens live for %s seconds here instead of 14 days.\n' "$life"
 say '1. A local HeadHunter'
 typed "hhtoken sandbox --listen 127.0.0.1:0 --expires-in $life --auto-approve"
 port=$("${PYTHON:-/usr/bin/python3}" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
-hhtoken sandbox --listen 127.0.0.1:0 --expires-in "$life" --auto-approve --quiet \
+become_hhtoken sandbox --listen 127.0.0.1:0 --expires-in "$life" --auto-approve --quiet \
     --redirect-uri "http://127.0.0.1:$port/callback" >"$work/hh-token.env" 2>"$work/sandbox.log" &
 sandbox=$!
 await HH_API_URL "$work/hh-token.env"
@@ -52,7 +53,7 @@ hhtoken status | shown || :
 
 say '3. The listener waits for the browser'
 typed 'hhtoken serve-callback &'
-hhtoken serve-callback --timeout 30 2>"$work/listener.log" &
+become_hhtoken serve-callback --timeout 30 2>"$work/listener.log" &
 listener=$!
 await waiting "$work/listener.log"
 shown <"$work/listener.log"
