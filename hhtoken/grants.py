@@ -7,7 +7,7 @@ between waits. The order is the product; ``docs/reliability.md`` has the reasons
 
 import time
 
-from hhtoken import errors, outcomes, provider_errors, record, refresh_policy, reporting, signals, tokens
+from hhtoken import errors, outcomes, provider_errors, record, refresh_policy, reporting, signals
 from hhtoken.answer import Answer, pair_in
 from hhtoken.token_endpoint import NotSent
 from hhtoken.token_store import fingerprint
@@ -205,7 +205,7 @@ def _promote(store, intent, answer):
     if stored and stored.pair.access_token == pair.access_token:
         return None
     if stored and intent.get("kind") == REFRESH and intent.get("refresh_token_sha256") != fingerprint(kept):
-        path = store.keep_answer(tokens.to_text(pair))
+        path = store.keep_pair(pair)
         text = f"the stored pair was replaced while a refresh was in flight; what that refresh received is in {path}"
         reporting.event(text, reporting.ERROR)
         reporting.warning(text)

@@ -8,6 +8,8 @@ from hhtoken import errors
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
 
+_noted = False
+
 
 def end_on_signals():
     """Turn the ending signals into a TryLaterError in the main thread, so that locks, ports and files are closed."""
@@ -31,5 +33,11 @@ def _end(number, _frame):
     raise errors.TryLaterError(f"interrupted by {signal.Signals(number).name}", "nothing is lost; start it again")
 
 
-def _note(_number, _frame):
-    """Nothing: what is under way ends by itself, and with it the process."""
+def end_was_asked():
+    """Tell whether an ending signal came while it was deferred: what has been done counts, but nothing new begins."""
+    return _noted
+
+
+def _note(number, _frame):
+    global _noted
+    _noted = _noted or number in ENDING

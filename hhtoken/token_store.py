@@ -9,6 +9,7 @@ from hhtoken.private_directory import open_directory
 TOKEN_FILE = "token.json"
 PREVIOUS_FILE = "token.json.prev"
 DAMAGED_FILE = "token.json.damaged-{at}"
+UNCLAIMED_FILE = "token.json.unclaimed-{at}"
 RECORD_FILE = "last-refresh.json"
 KEPT_ANSWER_FILE = "answer.kept"
 LOCK_FILE = ".lock"
@@ -139,6 +140,12 @@ class TokenStore:
         self.directory.replace(KEPT_ANSWER_FILE, body)
         return self.directory.path_of(KEPT_ANSWER_FILE)
 
+    def keep_pair(self, pair):
+        """Keep a pair that has no claim to the place of the stored one; returns its path. Raise StorageError."""
+        name = UNCLAIMED_FILE.format(at=int(time.time()))
+        self.directory.replace(name, tokens.to_text(pair))
+        return self.directory.path_of(name)
+
     def rescue(self, intent, answer):
         """Write an answer to any place that takes it, for the next run to find; return the path, or None."""
         from hhtoken import journal
@@ -204,4 +211,4 @@ def fingerprint(text):
     """Return the SHA-256 of a text in hexadecimal, or None of None: tells tokens apart without keeping them."""
     from hashlib import sha256
 
-    return sha256(text.encode()).hexdigest() if text is not None else None
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if text is not None else None

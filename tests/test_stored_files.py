@@ -182,6 +182,6 @@ def test_a_journal_of_a_pair_that_was_replaced_meanwhile_is_kept_aside(operator,
     open_directory(str(operator.state)).replace("journal", written)
     run = operator.run("refresh")
     assert "warning" in run.stderr
-    kept = json.loads((operator.state / "answer.kept").read_text())
-    assert kept["refresh_token"] == "OTHER-R"
+    (kept,) = operator.state.glob("token.json.unclaimed-*")
+    assert json.loads(kept.read_text())["refresh_token"] == "OTHER-R"
     assert operator.stored()["refresh_token"] not in ("OTHER-R", json.loads(expired)["refresh_token"])

@@ -3,7 +3,7 @@
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, durations, grants, outcomes, record, reporting, token_endpoint
+from hhtoken import config, durations, grants, outcomes, record, reporting, signals, token_endpoint
 from hhtoken.token_store import open_store
 
 SUMMARY = "renew the pair if it is due; safe to run at any time"
@@ -48,7 +48,7 @@ def _renew_in_time(store, endpoint, force, patience):
         if outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
             return outcome
         pause = outcome.not_before - time.time()
-        if pause > patient_until - time.monotonic():
+        if pause > patient_until - time.monotonic() or signals.end_was_asked():
             return outcome
         if pause > NAP_SECONDS and reporting.is_watched():
             reporting.message(f"waiting {durations.span(pause)} for the access token to expire")

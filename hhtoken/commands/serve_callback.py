@@ -13,6 +13,7 @@ from hhtoken import (
     grants,
     outcomes,
     reporting,
+    signals,
     token_endpoint,
 )
 from hhtoken import arguments as argument_types
@@ -114,6 +115,9 @@ class _Visit:
 
     def _not_now(self, error):
         """The authorization is not used up: say why, and go on waiting for a reload."""
+        if signals.end_was_asked():
+            self.failure = error
+            return Reply(callback_page.TRY_LATER, is_final=True)
         reporting.failure(error)
         reporting.event(f"serve-callback: {error.message}", reporting.ERROR)
         return Reply(callback_page.TRY_LATER)
