@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-from hhtoken import __version__, errors, reporting, signals
+from hhtoken import __version__, errors, reporting
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {
@@ -27,20 +27,8 @@ try it out:   hhtoken sandbox           a local HeadHunter with short-lived toke
 """
 
 
-def run(argv):
-    """Run a command line (without the program's name) and return the exit code; raise Error."""
-    signals.end_on_signals()
-    arguments = _parse(argv)
-    command = import_module(f"hhtoken.commands.{COMMANDS[arguments.command]}")
-    try:
-        return command.run(arguments)
-    except errors.Error as error:
-        if getattr(command, "LOGS_FAILURES", True) and not isinstance(error, errors.UsageError):
-            reporting.event(f"{arguments.command}: {error.message}; {error.hint or 'no hint'}", reporting.ERROR)
-        raise
-
-
-def _parse(argv):
+def parse(argv):
+    """Given a command line (without the program's name), return the command's module and its arguments; raise UsageError."""
     parser = build_parser([name for name in COMMANDS if name in argv] or list(COMMANDS))
     arguments, surplus = parser.parse_known_args(argv)
     if surplus:  # not repeated: people paste codes and secrets
@@ -49,7 +37,7 @@ def _parse(argv):
         )
     if not arguments.command:
         raise errors.UsageError("no command given", _help_hint(None))
-    return arguments
+    return _module(arguments.command), arguments
 
 
 def build_parser(names=tuple(COMMANDS)):
@@ -65,13 +53,17 @@ def build_parser(names=tuple(COMMANDS)):
     _add_common_arguments(parser)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in names:
-        command = import_module(f"hhtoken.commands.{COMMANDS[name]}")
+        command = _module(name)
         subparser = subparsers.add_parser(
             name, help=command.SUMMARY, description=command.SUMMARY, allow_abbrev=False
         )
         _add_common_arguments(subparser)
         command.add_arguments(subparser)
     return parser
+
+
+def _module(name):
+    return import_module(f"hhtoken.commands.{COMMANDS[name]}")
 
 
 def _add_common_arguments(parser):

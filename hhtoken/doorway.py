@@ -1,7 +1,8 @@
 """The way in: runs a command line, and turns errors into a message, a hint and an exit code.
 
-``show`` stands in front of every API call of a shell script. Its plain forms are understood here at a glance, without
-argparse, which would cost more than all the rest; everything else, and everything odd, is for ``hhtoken.cli``.
+``show`` stands in front of every API call of a shell script, and ``refresh`` runs every minute for nothing. Their plain
+forms are understood here at a glance, without argparse, which would cost more than all the rest; all other command
+lines, and odd ones, are for ``hhtoken.cli``.
 """
 
 import os
@@ -29,46 +30,67 @@ def main(argv=None):
 
 
 def _run(argv):
+    command, arguments = _plain(argv)
+    if arguments is None:
+        from hhtoken import cli, signals
+
+        signals.end_on_signals()
+        command, arguments = cli.parse(argv)
+    try:
+        return command.run(arguments)
+    except errors.Error as error:
+        if getattr(command, "LOGS_FAILURES", True) and not isinstance(error, errors.UsageError):
+            reporting.event(f"{error.message}; {error.hint or 'no hint'}", reporting.ERROR)
+        raise
+
+
+def _plain(argv):
+    """Return the command's module and its arguments, or None for them where argparse has to look at the words."""
     if argv[:1] == ["show"]:
-        from hhtoken.commands import show
-
-        arguments = plain_show(argv[1:], show.FLAGS, show.VALUES)
-        if arguments:
-            return show.run(arguments)
-    from hhtoken import cli
-
-    return cli.run(argv)
+        from hhtoken.commands import show as command
+    elif argv[:1] == ["refresh"]:
+        from hhtoken.commands import refresh as command
+    else:
+        return None, None
+    return command, plain_arguments(argv[1:], command.PLAIN, command.FORMS)
 
 
 class PlainArguments:
-    """What argparse would have returned for a plain ``show``."""
-
-    field = None
-    header = json = refresh = allow_expired = False
-    min_seconds = 0
+    """Has as attributes what argparse would have returned."""
 
 
-def plain_show(words, flags, values):
-    """Given the words behind ``show``, return them as PlainArguments; None where argparse has to look at them."""
+def plain_arguments(words, defaults, forms):
+    """Given the words behind a command, its plain flags with their defaults (False: a switch, 0: a number, None: a
+    text), and those of them that exclude each other, return PlainArguments; None where anything is odd."""
     arguments = PlainArguments()
+    chosen = 0
     rest = iter(words)
     for word in rest:
         name, equals, value = word.partition("=")
-        if name in flags and not equals:
-            value = True
-        elif name in values:
-            value = value if equals else next(rest, "-")
-            if value[:1] in ("-", ""):  # not for us to say what that means
+        if name not in defaults:
+            return None
+        if defaults[name] is False:
+            if equals:
                 return None
+            value = True
         else:
-            return None
-        setattr(arguments, name[2:].replace("-", "_"), value)
-    if arguments.min_seconds:
-        if not (arguments.min_seconds.isascii() and arguments.min_seconds.isdigit() and len(arguments.min_seconds) < 9):
-            return None
-        arguments.min_seconds = int(arguments.min_seconds)
-    forms = bool(arguments.field) + arguments.header + arguments.json
-    return arguments if forms <= 1 else None
+            value = value if equals else next(rest, "-")
+            if value[:1] in ("-", ""):
+                return None
+            if defaults[name] == 0:
+                if not (value.isascii() and value.isdigit() and len(value) < 9):
+                    return None
+                value = int(value)
+        setattr(arguments, _attribute(name), value)
+        chosen += name in forms
+    for name, default in defaults.items():
+        if not hasattr(arguments, _attribute(name)):
+            setattr(arguments, _attribute(name), default)
+    return arguments if chosen < 2 else None
+
+
+def _attribute(flag):
+    return flag[2:].replace("-", "_")
 
 
 def _occupy_standard_descriptors():

@@ -39,17 +39,18 @@ def decide(pair, record, now, force=False):
     ``force`` asks the provider even before expiry and during a pause; a refresh token that the provider has called
     dead is not sent even then.
     """
+    is_clock_plausible = now >= pair.obtained_at - CLOCK_SLACK_SECONDS
+    if is_clock_plausible and now < pair.expires_at and not force:
+        return Decision(NOT_DUE, pair.expires_at)
     if not pair.refresh_token:
-        return Decision(NOT_DUE, pair.expires_at) if now < pair.expires_at else Decision(IMPOSSIBLE)
+        return Decision(IMPOSSIBLE)
     if record and record.dead:
         return Decision(DEAD)
     if force:
         return Decision(DUE)
-    if now < pair.obtained_at - CLOCK_SLACK_SECONDS:  # 1970, or set back: let the provider decide, but not too often
+    if not is_clock_plausible:  # 1970, or set back: let the provider decide, but not too often
         resume_at = record.at + IMPLAUSIBLE_CLOCK_PAUSE_SECONDS if record else 0
         return Decision(WAITING, resume_at) if record and record.at <= now < resume_at else Decision(DUE)
-    if now < pair.expires_at:
-        return Decision(NOT_DUE, pair.expires_at)
     if record and now < record.not_before <= now + LONGEST_PAUSE_SECONDS:
         return Decision(WAITING, record.not_before)
     return Decision(DUE)

@@ -2,8 +2,7 @@
 
 import time
 
-from hhtoken import arguments as argument_types
-from hhtoken import config, durations, grants, outcomes, record, reporting, signals, token_endpoint
+from hhtoken import config, refresh_policy, reporting
 from hhtoken.token_store import open_store
 
 SUMMARY = "renew the pair if it is due; safe to run at any time"
@@ -12,7 +11,14 @@ SUMMARY = "renew the pair if it is due; safe to run at any time"
 NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
 
 
+# In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
+FORMS = ()
+PLAIN = {"--force": False, "--wait": 0, "--state-dir": None, "--env-file": None}
+
+
 def add_arguments(parser):
+    from hhtoken import arguments as argument_types
+
     parser.add_argument("--force", action="store_true", help="ask even before expiry, or during a pause")
     parser.add_argument(
         "--wait",
@@ -25,13 +31,37 @@ def add_arguments(parser):
 
 def run(arguments):
     settings = config.load(arguments)
-    endpoint = token_endpoint.from_settings(settings)
     store = open_store(settings.state_directory())
+    if not arguments.force and _is_at_rest(store, arguments.wait):
+        return 0
+    return _renew(store, settings, arguments)
+
+
+def _is_at_rest(store, patience):
+    """Tell whether there is nothing to do, nor within so many seconds: what a timer hears nearly every time."""
+    if store.is_unsettled():
+        return False
+    pair = store.load().pair
+    decision = refresh_policy.decide(pair, None, time.time())
+    if decision.kind != refresh_policy.NOT_DUE or decision.until <= time.time() + patience:
+        return False
+    if reporting.is_watched():
+        from hhtoken import durations
+
+        reporting.message(f"nothing is due until {durations.local(decision.until)}")
+    return True
+
+
+def _renew(store, settings, arguments):
+    from hhtoken import durations, outcomes, record, signals, token_endpoint
+
+    signals.end_on_signals()
+    endpoint = token_endpoint.from_settings(settings)
     outcome = _renew_in_time(store, endpoint, arguments.force, arguments.wait)
     failure = outcomes.error_of(outcome)
     if failure:
         raise failure
-    if outcome.outcome == record.RENEWED or outcome.outcome == record.AUTHORIZED:
+    if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
         expires_at = store.load().pair.expires_at
         reporting.message(f"{outcome.message}; the new access token lives until {durations.local(expires_at)}")
     elif reporting.is_watched():
@@ -42,6 +72,8 @@ def run(arguments):
 
 def _renew_in_time(store, endpoint, force, patience):
     """Renew, waiting for what falls due within ``patience`` seconds. Without the lock, so that nobody waits for us."""
+    from hhtoken import durations, grants, record, signals
+
     patient_until = time.monotonic() + patience
     while True:
         outcome = grants.renew(store, endpoint, force)

@@ -5,9 +5,18 @@ import time
 from hhtoken import config, errors, reporting
 from hhtoken.token_store import HINT_FIRST_PAIR, open_store
 
-# Kept in step with add_arguments() for hhtoken.doorway, which knows these without argparse.
-FLAGS = ("--header", "--json", "--allow-expired")
-VALUES = ("--field", "--min-seconds", "--state-dir", "--env-file")
+# In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
+FORMS = ("--field", "--header", "--json")
+PLAIN = {
+    "--field": None,
+    "--min-seconds": 0,
+    "--header": False,
+    "--json": False,
+    "--refresh": False,
+    "--allow-expired": False,
+    "--state-dir": None,
+    "--env-file": None,
+}
 
 SUMMARY = "print the access token, another field, the header, or a summary without secrets"
 
