@@ -1,0 +1,19 @@
+#!/bin/sh
+# Put the measured tables into docs/performance.md, below its marker: `make bench`. $1: a Python with requests.
+set -eu
+cd "$(dirname "$0")/.."
+page=docs/performance.md
+marker='<!-- measured: below this line everything is written by make bench -->'
+new=$(mktemp)
+trap 'rm -f "$new"' EXIT
+{
+    sed "/^$marker\$/q" "$page"
+    printf '\n%s, %s processors, Python %s, kernel %s.\n\n' "$(. /etc/os-release && echo "$PRETTY_NAME")" "$(nproc)" \
+        "$(/usr/bin/python3 -c 'import platform; print(platform.python_version())')" "$(uname -r | cut -d- -f1)"
+    "$1" tests/bench_performance.py
+    printf '\n## The callback listener under attack\n\n```\n'
+    "$1" tests/bench_callback.py
+    printf '```\n'
+} >"$new"
+cat "$new" >"$page"
+sed "1,/^$marker\$/d" "$page"
