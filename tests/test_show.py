@@ -152,6 +152,41 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
     } | ({"hhtoken.env_file"} & loaded)
 
 
+@pytest.mark.parametrize(
+    "command, files",
+    [
+        ("show --field access_token", ["{state}", "token.json"]),
+        ("refresh", ["{state}", "/run/hh-token", "token.json"]),  # an interrupted run may have left a journal there
+    ],
+)
+def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(lonely, command, files):
+    """Counted, not timed: what a run opens, lists, connects or starts, by the interpreter's own audit events."""
+    lonely.store(PAIR, left=1000, life=1000)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); seen = []\n"
+        "sys.addaudithook(lambda event, values: seen.append((event, str(values[0]) if values else '')))\n"
+        "from hhtoken.doorway import main\n"
+        "code = main()\n"
+        "quiet = ('import', 'marshal', 'compile', 'exec', 'object.', 'code.', 'sys.', 'builtins.')\n"
+        "told = [f'{event} {what}' for event, what in seen if not event.startswith(quiet)\n"
+        "        and not what.endswith(('.py', '.pyc')) and 'hhtoken' not in what.replace(sys.argv[-1], '')]\n"
+        "print(code, *told, sep='\\n', file=sys.stderr)\n"
+    )
+    root = PROGRAM[-1].replace("/bin/hhtoken", "")
+    state = lonely.environment.pop("HHTOKEN_STATE_DIR")
+    finished = subprocess.run(
+        [sys.executable, "-IS", "-c", program, root, *command.split(), "--state-dir", state],
+        env=lonely.environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    code, *events = finished.stderr.splitlines()
+    assert code == "0"
+    assert [event for event in events if event.startswith("open ")] == [f"open {file.format(state=state)}" for file in files]
+    assert not [event for event in events if event.startswith(("socket", "subprocess", "os.rename", "os.remove"))]
+
+
 WORDS = ["show", "--field", "access_token", "--field=expires_in", "--header", "--json", "--allow-expired", "--refresh",
          "--min-seconds", "5", "--min-seconds=0", "--state-dir", "--state-dir=/x", "--env-file=/y", "", "-h", "x", "--"]  # fmt: skip
 
