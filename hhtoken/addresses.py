@@ -17,6 +17,8 @@ def problem(address):
         return "is not an address"
     if parts.scheme not in ("http", "https") or not host:
         return "is not an http or https address"
+    if not is_literal(host) and not all(0 < len(label) < 64 for label in host.rstrip(".").split(".")):
+        return "has a host that no name server knows"
     if parts.username is not None or parts.password is not None:
         return "has a user name or password in it"
     if "#" in address:

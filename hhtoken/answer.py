@@ -38,7 +38,10 @@ class Answer:
 
 
 def object_in(body):
-    """Given the bytes of a body, return its JSON object, or None; a BOM, UTF-16 and unasked gzip are read too."""
+    """Given the bytes of a body, return its JSON object, or None.
+
+    A BOM, UTF-16, unasked gzip, and rubbish behind a pair of tokens do not matter.
+    """
     if body[:2] == b"\x1f\x8b":
         try:
             body = zlib.decompressobj(wbits=31).decompress(body, LARGEST_BODY_BYTES)
@@ -47,12 +50,12 @@ def object_in(body):
     try:
         return tokens.parse_object(body.lstrip())
     except ValueError:
-        return None
+        return tokens.parse_first_object(body)
 
 
 def holds_pair(body):
     """Given the bytes that have come so far, tell whether a full pair is among them, so that no more is needed."""
-    if not body.rstrip(b" \t\r\n\0").endswith(b"}") and body[:2] != b"\x1f\x8b":  # the NUL is UTF-16's
+    if b"}" not in body and body[:2] != b"\x1f\x8b":
         return False
     fields = object_in(body)
     return bool(fields) and tokens.is_token(fields.get("access_token")) and tokens.is_token(fields.get("refresh_token"))

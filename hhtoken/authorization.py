@@ -79,7 +79,7 @@ def read_return(query):
 
 def denial(error):
     """Given the ``error`` of a browser's return (RFC 6749 section 4.1.2.1), return the Error for the operator."""
-    hint = "type 'hhtoken authorize-url' and open the new address"
+    hint = errors.HINT_AUTHORIZE
     if error in ("server_error", "temporarily_unavailable"):
         return errors.TryLaterError("HeadHunter could not answer the authorization just now", hint)
     if error == "access_denied":

@@ -5,6 +5,7 @@ and at most 16 KiB, junk costs a parse, and neither can stand in the way of the 
 """
 
 import os
+import resource
 import selectors
 import socket
 import time
@@ -13,7 +14,8 @@ from hhtoken import callback_page, errors, http_head, reporting
 
 BACKLOG = 128
 FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
-MOST_CONNECTIONS = 400  # below the usual limit of 1024 descriptors; beyond it the oldest make room
+MOST_CONNECTIONS = 400  # beyond it the oldest make room
+DESCRIPTORS_KEPT_FREE = 30  # for the exchange itself: lock, journal, connection, and Python's own modules
 READ_SECONDS = 5  # of silence
 CONNECTION_SECONDS = 8  # for a whole request, however it drips
 DRAIN_SECONDS = 1  # closing at once, with input unread, would reset the connection and lose the page
@@ -69,7 +71,8 @@ def inherited():
 
 
 class CallbackServer:
-    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a Reply."""
+    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a Reply.
+    """
 
     def __init__(self, listener, rules, handle_return):
         self._listener = listener
@@ -80,6 +83,8 @@ class CallbackServer:
         self._final = None  # (query, page) of the return that ended the wait
         self._refused = 0
         self._report_at = 0.0
+        limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_connections = max(1, min(MOST_CONNECTIONS, limit - DESCRIPTORS_KEPT_FREE))
 
     def serve(self, timeout_seconds):
         """Answer requests until a Reply is final, and return True; at the deadline return False."""
@@ -125,7 +130,7 @@ class CallbackServer:
                 self._drop_oldest()
                 return
             sock.setblocking(False)
-            if len(self._connections) >= MOST_CONNECTIONS:
+            if len(self._connections) >= self._most_connections:
                 self._drop_oldest()
             self._connections[sock] = _Connection(sock, time.monotonic())
             self._selector.register(sock, selectors.EVENT_READ)
@@ -208,7 +213,7 @@ class CallbackServer:
         """At most one line in ten seconds, however much junk comes."""
         now = time.monotonic()
         if self._refused and (at_end or now >= self._report_at):
-            reporting.event(f"callback listener: refused {self._refused} requests", reporting.NOTICE)
-            reporting.message(f"refused {self._refused} requests that are no return of this authorization")
+            reporting.event(f"callback listener: refused {self._refused} request(s)", reporting.NOTICE)
+            reporting.message(f"refused {self._refused} request(s) that are no return of this authorization")
             self._refused = 0
             self._report_at = now + REPORT_SECONDS

@@ -28,7 +28,9 @@ try it out:   hhtoken sandbox           a local HeadHunter with short-lived toke
 
 
 def parse(argv):
-    """Given a command line (without the program's name), return the command's module and its arguments; raise UsageError."""
+    """Given a command line without the program's name, return the command's module and its arguments.
+
+    Raise UsageError."""
     parser = build_parser([name for name in COMMANDS if name in argv] or list(COMMANDS))
     arguments, surplus = parser.parse_known_args(argv)
     if surplus:  # not repeated: people paste codes and secrets

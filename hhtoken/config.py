@@ -1,4 +1,4 @@
-"""Settings: flag beats environment beats env file beats default. Every problem is a ConfigError that names its place."""
+"""Settings: flag beats environment beats env file beats default. Every problem is a ConfigError with its place."""
 
 import errno
 import os
@@ -22,7 +22,8 @@ DEFAULTS = {
 NEWER_TOKEN_URL = "https://api.hh.ru/token"  # tried where the default address is gone
 
 HINT_SETTINGS = "put it into {place} as a line NAME=VALUE, or into the environment"
-PLACEHOLDERS = ("your_", "your-", "yourdomain", "changeme", "change_me", "change-me", "placeholder", "<", "…", "xxxx")
+PLACEHOLDER_STARTS = ("your_", "your-", "changeme", "change_me", "change-me", "placeholder", "<", "…", "xxxx")
+PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your_domain.")
 
 
 class Settings:
@@ -41,6 +42,8 @@ class Settings:
 
     def state_directory(self):
         """Return the absolute path of the state directory."""
+        if self._state_directory == "":
+            raise errors.UsageError("--state-dir takes a directory", "for example --state-dir /var/lib/hh-token")
         path = self._state_directory or self._get("HHTOKEN_STATE_DIR")
         if not path:
             path = self._environment.get("STATE_DIRECTORY", "").split(":")[0] or self._default_state_directory()
@@ -74,20 +77,17 @@ class Settings:
             return [self._address("HH_TOKEN_URL")]
         return [DEFAULTS["HH_TOKEN_URL"], NEWER_TOKEN_URL]
 
-    def api_url(self):
-        return self._address("HH_API_URL").rstrip("/")
-
     def deadline_seconds(self):
         value = self._required("HHTOKEN_DEADLINE")
-        if not (value.isascii() and value.isdigit() and 1 <= int(value[:6]) <= 600):
+        if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= 180):
             raise errors.ConfigError(
-                f"HHTOKEN_DEADLINE ({self._place('HHTOKEN_DEADLINE')}) is no number of seconds from 1 to 600",
+                f"HHTOKEN_DEADLINE ({self._place('HHTOKEN_DEADLINE')}) is no number of seconds from 1 to 180",
                 "leave it unset for 180",
             )
         return int(value)
 
     def user_agent(self):
-        agent = self._required("HH_USER_AGENT")
+        agent = self._required("HH_USER_AGENT").strip()
         if not all(" " <= character <= "~" for character in agent):
             raise errors.ConfigError(
                 f"HH_USER_AGENT ({self._place('HH_USER_AGENT')}) has characters that no header may have",
@@ -97,19 +97,20 @@ class Settings:
 
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)
-        if not value:
+        if not value or not value.strip():
             raise errors.ConfigError(f"{name} is not set", self._hint())
         return self._judged(value, name)
 
     def _judged(self, value, name):
         lowered = value.lower()
-        if any(lowered.startswith(word) or (word in lowered and word.startswith("your")) for word in PLACEHOLDERS):
+        place = f"{name} ({self._place(name)})" if name.isupper() else name  # the secret has other places, too
+        if lowered.startswith(PLACEHOLDER_STARTS) or any(part in lowered for part in PLACEHOLDER_PARTS):
             raise errors.ConfigError(
-                f"{name} ({self._place(name)}) still holds a placeholder",
+                f"{place} still holds a placeholder",
                 "put in the value from the application's page on dev.hh.ru",
             )
         if any(character < " " or character == "\x7f" for character in value):
-            raise errors.ConfigError(f"{name} ({self._place(name)}) has control characters in it", self._hint())
+            raise errors.ConfigError(f"{place} has control characters in it", self._hint())
         return value
 
     def _address(self, name):

@@ -10,6 +10,8 @@ import sys
 
 from hhtoken import errors, reporting
 
+HINT_SURROUNDINGS = "look at the working directory, the disk and the limits of this shell (ulimit -a)"
+
 
 def main(argv=None):
     """Run a command line (``sys.argv`` without the program's name) and return the exit code."""
@@ -18,9 +20,15 @@ def main(argv=None):
     os.umask(0o077)
     try:
         return _run(argv)
-    except errors.Error as error:
+    except SystemExit as end:  # argparse, after a help text
+        return _flush_help(end.code)
+    except (errors.Error, errors.Interrupted) as error:
         reporting.failure(error)
         return error.exit_code
+    except OSError as error:  # of the surroundings: no working directory, no standard output for a help text
+        reason = (error.strerror or type(error).__name__).lower()
+        reporting.failure(errors.StorageError(f"cannot go on: {reason}", HINT_SURROUNDINGS))
+        return errors.IOERR
     except KeyboardInterrupt:
         reporting.message("error: interrupted")
         return errors.TEMPFAIL
@@ -93,6 +101,17 @@ def _attribute(flag):
     return flag[2:].replace("-", "_")
 
 
+def _flush_help(code):
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again at its end, and complains
+        reporting.message(f"error: cannot write to standard output: {error.strerror.lower()}")
+        return errors.IOERR
+    return code
+
+
 def _occupy_standard_descriptors():
     """Open /dev/null where descriptors 0 to 2 are closed: else the next file that is opened becomes stdout."""
     for descriptor in range(3):
@@ -112,5 +131,5 @@ def _report_defect(defect):
     reporting.message(f"error: a defect of hhtoken: {type(defect).__name__}")
     for place in places[-8:]:
         reporting.message(f"  at {place}")
-    reporting.message("hint: nothing stored was changed; please report these lines")
+    reporting.message("hint: what is stored is whole; please report these lines")
     reporting.event(f"a defect: {type(defect).__name__} at {places[-1] if places else '?'}", reporting.ERROR)

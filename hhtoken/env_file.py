@@ -18,6 +18,8 @@ def parse(text):
     """
     text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     found, position, line = {}, 0, 1
+    if "\0" in text:
+        raise Malformed(text.count("\n", 0, text.index("\0")) + 1)
     while position < len(text):
         end = text.find("\n", position)
         end = len(text) if end < 0 else end

@@ -4,7 +4,9 @@ Every foreseen failure is an ``Error`` with a message (what happened) and a hint
 no full stop, no secret. ``cli`` prints both and exits with the code; nothing else turns an error into an exit.
 """
 
-# sysexits(3), which `systemctl status` prints by name. Plain integers: an IntEnum would cost `show` 3 ms.
+HINT_AUTHORIZE = "type 'hhtoken authorize-url', then 'hhtoken serve-callback', and open the printed address"
+
+# sysexits(3), which `systemctl status` prints by name. Plain integers: to import `enum` would cost `show` 3 ms.
 OK = 0
 DEFECT = 1
 USAGE = 2
@@ -25,6 +27,18 @@ class Error(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class Interrupted(BaseException):
+    """A signal asks for the end while nothing is at stake. Not an Error: nobody on the way may take it for a failure
+    of their own and go on."""
+
+    exit_code = TEMPFAIL
+
+    def __init__(self, signal_name):
+        super().__init__(signal_name)
+        self.message = f"interrupted by {signal_name}"
+        self.hint = "nothing is lost; start it again"
 
 
 class UsageError(Error):

@@ -46,9 +46,10 @@ def _wait(descriptor, path, wait_seconds):
         if time.monotonic() >= deadline:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             who = f"process {holder}" if holder.isdigit() else "another process"
+            look = f"ps -fp {holder}" if holder.isdigit() else f"fuser -v {path}"
             raise errors.TryLaterError(
                 f"{who} has held the lock {path} for over {wait_seconds:g} seconds",
-                f"let it finish, then try again; to see it, type: ps -fp {holder}" if holder.isdigit() else None,
+                f"let it finish, then try again; to see it, type: {look}",
             )
         time.sleep(POLL_SECONDS)
 

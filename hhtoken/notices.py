@@ -38,7 +38,8 @@ def trouble_in(report, failed_with=0):
         return Trouble(report.state, report.reason, report.next_step)
     if failed_with in NAMES:
         hint = "type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'"
-        return Trouble(f"exit {failed_with}", f"a refresh ended with exit code {failed_with}: {NAMES[failed_with]}", hint)
+        reason = f"a refresh ended with exit code {failed_with}: {NAMES[failed_with]}"
+        return Trouble(f"exit {failed_with}", reason, hint)
     if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
         return Trouble(report.state, f"no access token for over an hour: {report.reason}", report.next_step)
     return None

@@ -5,8 +5,8 @@ The question "temporary, or a matter for a human?" is decided here and in ``prov
 
 import time
 
-from hhtoken import errors, provider_errors, record, refresh_policy
-from hhtoken.answer import object_in, wait_seconds
+from hhtoken import durations, errors, provider_errors, record, refresh_policy
+from hhtoken.answer import http_date, object_in, wait_seconds
 from hhtoken.record import Record
 
 OUTCOME_OF = {
@@ -42,6 +42,11 @@ def standing(pair, last, now, force=False):
             message="the access token has expired, and there is no refresh token to renew it",
             hint=provider_errors.HINT_AUTHORIZE,
         )
+    if decision.kind == refresh_policy.WAITING and last.exit_code:
+        waiting = Record(**last.as_dict())
+        waiting.message += f"; no new attempt before {durations.local(last.not_before)}"
+        waiting.hint = "wait, or type 'hhtoken refresh --force' to ask at once"
+        return waiting
     return last
 
 
@@ -55,6 +60,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256):
         http_status=answer.status or None,
         request_id=request_id,
         refresh_token_sha256=refresh_token_sha256,
+        provider_ahead=_provider_ahead(answer, pair.obtained_at),
     )
 
 
@@ -70,10 +76,11 @@ def error_of(outcome):
     return errors.with_exit_code(outcome.exit_code, outcome.message, outcome.hint) if outcome.exit_code else None
 
 
-def judge(answer, intent, last, now, secrets=()):
+def judge(answer, intent, last, now, secrets=(), pair=None):
     """Given an Answer without a pair, the intent, the Record before it (or None) and the time, return the Record.
 
-    ``secrets``: values that may not be repeated, should the provider echo them.
+    ``secrets``: values that may not be repeated, should the provider echo them. ``pair``: the Pair that was to be
+    renewed, where it is known.
     """
     if answer.status == 0 or _is_good(answer) and not answer.complete:
         outcome = _lost(answer, last, now)
@@ -81,13 +88,16 @@ def judge(answer, intent, last, now, secrets=()):
         outcome = _nonsense(answer, last, now)
     else:
         outcome = _refused(answer, last, now, secrets)
-    if answer.status == 0 or answer.status >= 500 or _is_good(answer):
-        # It may have been spent: a gateway's 5xx can stand for an answer that got lost behind it.
+    if not outcome.error or answer.status >= 500:
+        # Not the provider's own word, so it may have been spent: whatever stands in front of the provider can answer
+        # in place of an answer that got lost behind it.
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None
     outcome.request_id = provider_errors.printable(answer.request_id, secrets)
     outcome.message += _quoted(outcome.request_id)
+    if pair and outcome.outcome == record.NOT_YET:
+        outcome.lives_until = _lives_until(pair, answer, outcome, now)
     return outcome
 
 
@@ -113,7 +123,8 @@ def _nonsense(answer, last, now):
         now,
         record.NONSENSE,
         errors.DATAERR,
-        f"the provider's answer makes no sense ({answer.failure or 'no token in it'}); it is kept aside",
+        f"the provider's answer makes no sense ({answer.failure or ('no token in it' if answer.body else 'empty')})"
+        + ("; it is kept aside as answer.kept" if answer.body else ""),
         f"{provider_errors.HINT_WAIT}; if it stays, {provider_errors.HINT_ADDRESS}",
     )
 
@@ -123,8 +134,6 @@ def _refused(answer, last, now, secrets):
     outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, verdict.hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == provider_errors.DEAD
-    if verdict.kind == provider_errors.NOT_YET:
-        outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
     if verdict.is_already_refreshed and outcome.perhaps_spent_at:
         lost_at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(outcome.perhaps_spent_at))
         outcome.message = f"the answer to the refresh of {lost_at} was lost on the way, and with it the new pair"
@@ -132,8 +141,11 @@ def _refused(answer, last, now, secrets):
     if verdict.error and verdict.kind != provider_errors.NOT_YET:
         outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
     if answer.location_host:
-        outcome.message += f", to {provider_errors.printable(answer.location_host, secrets)}"
+        lowered = [secret.lower() for secret in secrets if secret]
+        outcome.message += f", to {provider_errors.printable(answer.location_host, [*secrets, *lowered])}"
     outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now)
+    if verdict.kind == provider_errors.NOT_YET:
+        outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
     if verdict.kind == provider_errors.UNCLEAR and _is_out_of_patience(outcome, now):
         outcome.exit_code, outcome.hint = errors.NOPERM, provider_errors.HINT_AUTHORIZE
     return outcome
@@ -162,7 +174,27 @@ def _continue(last, now, outcome, exit_code, message, hint):
         failures=last.failures + 1 if again else 1,
         failing_since=last.failing_since if again else int(now),
         perhaps_spent_at=last.perhaps_spent_at if last else 0,
+        provider_ahead=last.provider_ahead if last else 0,
     )
+
+
+def _provider_ahead(answer, now):
+    """Return by how many seconds the provider's clock is ahead of ours, 0 where it does not say."""
+    moment = http_date(answer.date) if answer.date else None
+    return int(moment - now) if moment else 0
+
+
+def _lives_until(pair, answer, outcome, now):
+    """Given that the provider says "not yet", return until when the access token lives by our clock.
+
+    Our own estimate was wrong, since our clock has been set between the issue and now. The provider's clock was not:
+    its Date then and its Date now tell how much of the life is left. Without a Date, it lives for the pause at least.
+    """
+    if answer.date:
+        left = pair.expires_at + outcome.provider_ahead - (now + _provider_ahead(answer, now))
+        if 0 < left <= pair.expires_at - pair.obtained_at:
+            return int(now + left)
+    return outcome.not_before
 
 
 def _quoted(request_id):

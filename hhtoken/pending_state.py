@@ -46,6 +46,9 @@ class PendingAuthorizations:
         try:
             entries = json.loads(stored[0])["authorizations"]
             now = self._clock()
+            texts = [entry[name] for entry in entries for name in ("state", "verifier", "redirect_uri")]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError
             return [entry for entry in entries if -LIFE_SECONDS < now - entry["created_at"] < LIFE_SECONDS]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise errors.DataError(

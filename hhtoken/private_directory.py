@@ -90,14 +90,21 @@ class PrivateDirectory:
             os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
             self.sync()
         except OSError as error:
-            self._try_unlink(temporary)
+            self.discard(temporary)
             raise storage_error("write", self.path_of(name), error) from None
 
     def create(self, name):
-        """Create a new file, open for reading and writing, and return its descriptor; raise OSError."""
+        """Create a new file, open for reading and writing, and return its descriptor; raise OSError.
+
+        A name that ends in ``TEMPORARY_SUFFIX`` is swept away by ``remove_leftovers``.
+        """
         flags = CREATE_FLAGS & ~os.O_WRONLY | os.O_RDWR
         descriptor = os.open(name, flags, 0o600, dir_fd=self.descriptor)
-        self._give_to_owner(descriptor)
+        try:
+            self._give_to_owner(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def keep_aside(self, name, new_name):
@@ -118,12 +125,31 @@ class PrivateDirectory:
         except OSError as error:
             raise storage_error("remove", self.path_of(name), error) from None
 
-    def exists(self, name):
+    def modified_ns(self, name):
+        """Return when a file was modified last, in Unix ns, or None where there is none."""
         try:
-            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime_ns
         except OSError:
-            return False
-        return True
+            return None
+
+    def exists(self, name):
+        return self.modified_ns(name) is not None
+
+    def close_to_others(self, own_names):
+        """Before the first write: give the directory mode 0700 if it is ours alone, that is, empty or holding one of
+        these names. Raise StorageError where it is somebody else's: a mistyped path must not lock a machine out."""
+        if not os.fstat(self.descriptor).st_mode & 0o077:
+            return
+        names = os.listdir(self.descriptor)
+        if names and not set(own_names) & set(names):
+            raise errors.StorageError(
+                f"{self.path} is open to others and holds files that are not hhtoken's",
+                f"name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {self.path}",
+            )
+        try:
+            os.fchmod(self.descriptor, 0o700)
+        except OSError as error:
+            raise storage_error("set the mode of", self.path, error) from None
 
     def sync(self):
         """Make the names in the directory durable; raise OSError."""
@@ -133,7 +159,7 @@ class PrivateDirectory:
         """Remove temporary files that a killed process left; only while the lock is held, for no one else writes."""
         for name in os.listdir(self.descriptor):
             if name.startswith(".") and name.endswith(TEMPORARY_SUFFIX):
-                self._try_unlink(name)
+                self.discard(name)
 
     def _check_file(self, name, descriptor):
         status = os.fstat(descriptor)
@@ -167,7 +193,8 @@ class PrivateDirectory:
         if self.owner != os.geteuid():
             os.fchown(descriptor, self.owner, self.group)
 
-    def _try_unlink(self, name):
+    def discard(self, name):
+        """Remove a file that does not matter; where that fails, leave it."""
         try:
             os.unlink(name, dir_fd=self.descriptor)
         except OSError:
@@ -175,7 +202,7 @@ class PrivateDirectory:
 
 
 def open_directory(path, create=False):
-    """Open a state directory, made with mode 0700 if asked for, and return it as a PrivateDirectory.
+    """Open a directory, made with mode 0700 if asked for, and return it as a PrivateDirectory.
 
     Return None where it does not exist. Raise StorageError where it is unsafe or cannot be opened.
     """
@@ -183,7 +210,9 @@ def open_directory(path, create=False):
         if create:
             os.makedirs(path, mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if create:
+            raise storage_error("create", path, error) from None
         return None
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST):
@@ -196,13 +225,12 @@ def open_directory(path, create=False):
     if status.st_uid != me and me != 0:
         os.close(descriptor)
         raise errors.StorageError(
-            f"{path} belongs to user {status.st_uid}, not to you", f"type: runuser -u '#{status.st_uid}' -- hhtoken …"
+            f"{path} belongs to user {status.st_uid}, not to you",
+            f"run it as that user (sudo -u '#{status.st_uid}' hhtoken …), or name a directory of your own",
         )
     if status.st_mode & 0o022:
         os.close(descriptor)
         raise errors.StorageError(f"others may write in {path}", f"type: chmod 700 {path}")
-    if create and status.st_mode & 0o077 and status.st_uid == me:
-        os.fchmod(descriptor, 0o700)
     return PrivateDirectory(path, descriptor, status)
 
 

@@ -27,8 +27,8 @@ EXIT_CODES = {
     MISCONFIGURED: errors.CONFIG,
 }
 
-HINT_AUTHORIZE = "type 'hhtoken authorize-url', then 'hhtoken serve-callback', and open the printed address"
-HINT_WAIT = "nothing is lost; the next run tries again, or type 'hhtoken refresh' now"
+HINT_AUTHORIZE = errors.HINT_AUTHORIZE
+HINT_WAIT = "the stored pair is kept, and the next run tries again; or type 'hhtoken refresh' now"
 HINT_CREDENTIALS = "compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru"
 HINT_ADDRESS = "check HH_TOKEN_URL, or leave it unset"
 HINT_SUPPORT = "write to HeadHunter's support and quote the request id; then type 'hhtoken refresh'"
@@ -69,7 +69,7 @@ DOCUMENTED = {
     "code has already been used": (AUTHORIZE, "the code was used before", HINT_AUTHORIZE),
     "code expired": (AUTHORIZE, "the code came too late", HINT_AUTHORIZE),
     "code was revoke": (AUTHORIZE, "the code was revoked", HINT_AUTHORIZE),
-    "token deactivated": (DEAD, "the user changed the password, which ends the pair [619]", HINT_AUTHORIZE),
+    "token deactivated": (DEAD, "the user changed the password, which ends the pair", HINT_AUTHORIZE),
     "unsupported grant_type": (MISCONFIGURED, "the token address does not know what hhtoken asks", HINT_ADDRESS),
     "app token refresh too early": (TRY_LATER, "an application token was asked for less than 5 minutes ago", HINT_WAIT),
 }
@@ -85,9 +85,14 @@ BY_CLASS = {
         "HeadHunter refuses the User-Agent",
         "set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'",
     ),
+    "access_denied": (AUTHORIZE, "the provider denies the access", HINT_AUTHORIZE),
+    "invalid_scope": (MISCONFIGURED, "the application may not have this scope", HINT_CREDENTIALS),
     "server_error": (TRY_LATER, "the provider has a fault", HINT_WAIT),
     "temporarily_unavailable": (TRY_LATER, "the provider is not available", HINT_WAIT),
 }
+
+
+SHORTEST_SECRET_CHARACTERS = 8  # a shorter one is a word of its own: hiding it would garble what is said
 
 
 class Verdict:
@@ -95,7 +100,7 @@ class Verdict:
     ``description`` are the provider's own words, filtered to what is safe to print. ``is_already_refreshed``: the
     refresh token was used before, by us or by somebody else."""
 
-    __slots__ = ("kind", "meaning", "hint", "error", "description")
+    __slots__ = ("kind", "meaning", "hint", "error", "description", "is_already_refreshed")
 
     def __init__(self, kind, meaning, hint=None, error=None, description=None):
         self.kind = kind
@@ -103,10 +108,7 @@ class Verdict:
         self.hint = hint
         self.error = error
         self.description = description
-
-    @property
-    def is_already_refreshed(self):
-        return _normal(self.description) == ALREADY_REFRESHED
+        self.is_already_refreshed = False
 
     @property
     def exit_code(self):
@@ -119,10 +121,12 @@ def judge(status, fields, secrets=()):
     ``secrets`` are values that may not be repeated, should the provider echo them.
     """
     fields = fields or {}
-    error = printable(fields.get("error") or _api_error_type(fields), secrets)
-    description = printable(fields.get("error_description"), secrets)
+    error = _text(fields.get("error") or _api_error_type(fields))
+    description = _text(fields.get("error_description"))
     kind, meaning, hint = _look_up(status, error, description)
-    return Verdict(kind, meaning, hint, error, description)
+    verdict = Verdict(kind, meaning, hint, printable(error, secrets), printable(description, secrets))
+    verdict.is_already_refreshed = _normal(description) == ALREADY_REFRESHED
+    return verdict
 
 
 def printable(text, secrets=()):
@@ -130,7 +134,7 @@ def printable(text, secrets=()):
     if not isinstance(text, str) or not text:
         return None
     for secret in secrets:
-        if secret:
+        if secret and len(secret) >= SHORTEST_SECRET_CHARACTERS:
             text = text.replace(secret, "[hidden]")
     return "".join(character if " " <= character <= "~" else "?" for character in text[:200])
 
@@ -154,7 +158,11 @@ def _look_up(status, error, description):
 
 
 def _normal(description):
-    return (description or "").strip().lower()
+    return description.strip().lower()
+
+
+def _text(value):
+    return value if isinstance(value, str) else ""
 
 
 def _api_error_type(fields):

@@ -46,6 +46,8 @@ DEFAULTS = {
     "failures": 0,  # in a row, of the same outcome
     "failing_since": 0,  # Unix seconds
     "perhaps_spent_at": 0,  # Unix seconds of the first request whose answer did not come; 0: none
+    "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
+    "lives_until": 0,  # Unix seconds; "not yet" says that the access token lives on, whatever we had computed
 }
 
 
@@ -86,4 +88,4 @@ def _fits(name, value):
         return value is None or type(value) is int
     if default is None:
         return value is None or isinstance(value, str)
-    return type(value) is type(default) and (isinstance(value, str) or 0 <= value < LATEST_SECONDS)
+    return type(value) is type(default) and (isinstance(value, str) or abs(value) < LATEST_SECONDS)

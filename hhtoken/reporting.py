@@ -27,9 +27,10 @@ def result(text):
 
 
 def message(text):
-    """Write a sentence to standard error; where that is closed, nowhere."""
+    """Write a sentence to standard error, as one line whatever is in it; where that is closed, nowhere."""
+    line = "".join(character if character.isprintable() else "?" for character in f"{NAME}: {text}")
     try:
-        os.write(2, f"{NAME}: {text}\n".encode("utf-8", "backslashreplace"))
+        os.write(2, (line + "\n").encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 

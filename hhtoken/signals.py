@@ -12,7 +12,7 @@ _noted = False
 
 
 def end_on_signals():
-    """Turn the ending signals into a TryLaterError in the main thread, so that locks, ports and files are closed."""
+    """Turn the ending signals into an Interrupted in the main thread, so that locks, ports and files are closed."""
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:  # nohup ignores SIGHUP
             signal.signal(number, _end)
@@ -30,7 +30,7 @@ def deferred():
 
 
 def _end(number, _frame):
-    raise errors.TryLaterError(f"interrupted by {signal.Signals(number).name}", "nothing is lost; start it again")
+    raise errors.Interrupted(signal.Signals(number).name)
 
 
 def end_was_asked():

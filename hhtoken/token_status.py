@@ -58,8 +58,14 @@ class Report:
         self.now = now
 
     @property
+    def expires_at(self):
+        """When the access token expires, in Unix seconds; later than computed where HeadHunter has said "not yet"."""
+        computed = self.pair.expires_at if self.pair else 0
+        return max(computed, self.last.lives_until) if self.last and self.last.lives_until > self.now else computed
+
+    @property
     def seconds_left(self):
-        return self.pair.seconds_left(self.now) if self.pair else 0
+        return max(0, int(self.expires_at - self.now))
 
 
 def look(store, now):
@@ -67,7 +73,12 @@ def look(store, now):
     last = store.record()
     try:
         pair = store.load().pair
-    except (errors.AuthorizationNeededError, errors.DataError) as error:
+    except errors.AuthorizationNeededError as error:
+        if not store.is_unsettled():
+            return of_error(error, last, now)
+        reason = "a run was interrupted before it had put its pair in place"
+        return Report(IN_FLIGHT, reason, "type 'hhtoken refresh'", errors.UNAVAILABLE, None, last, now)
+    except errors.DataError as error:
         return of_error(error, last, now)
     return of_pair(pair, store.record_of(pair), now, store.is_unsettled())
 
@@ -75,7 +86,7 @@ def look(store, now):
 def of_pair(pair, last, now, is_unsettled=False):
     """Given the Pair, the Record of its last refresh (or None), the time, and whether a request is in flight or was
     interrupted, return the Report."""
-    left = pair.seconds_left(now)
+    left = Report(VALID, "", None, 0, pair, last, now).seconds_left
     if last and last.dead:
         return Report(AUTHORIZATION_NEEDED, last.message, last.hint, errors.NOPERM, pair, last, now)
     if is_unsettled:
@@ -107,7 +118,7 @@ def to_lines(report, directory):
     rows = [("state", f"{report.state.replace('_', ' ')}: {report.reason}")]
     if report.pair:
         left = durations.span(report.seconds_left) + " left" if report.seconds_left else "expired"
-        rows.append(("access token", f"{left}, until {durations.local(report.pair.expires_at)}"))
+        rows.append(("access token", f"{left}, until {durations.local(report.expires_at)}"))
         rows.append(("refresh", _plan(report)))
     if report.last:
         last = report.last
@@ -118,7 +129,7 @@ def to_lines(report, directory):
 
 
 def to_json(report, directory):
-    """Return the JSON form; ``docs/status.md`` describes its fields."""
+    """Return the JSON form; ``docs/reference.md`` describes its fields."""
     pair = report.pair
     fields = {
         "schema": SCHEMA,
@@ -127,7 +138,7 @@ def to_json(report, directory):
         "usable": report.seconds_left > 0,
         "seconds_left": report.seconds_left,
         "obtained_at": pair.obtained_at if pair else None,
-        "expires_at": pair.expires_at if pair else None,
+        "expires_at": report.expires_at if pair else None,
         "next_refresh_at": _next_refresh_at(report),
         "last_refresh": report.last.as_dict() if report.last else None,
         "next_step": report.next_step,
@@ -146,7 +157,7 @@ def to_prometheus(report):
         (
             "token_expiry_timestamp_seconds",
             "When the access token expires, in Unix seconds; 0 where there is none.",
-            [("", report.pair.expires_at if report.pair else 0)],
+            [("", report.expires_at)],
         ),
         (
             "last_refresh_timestamp_seconds",

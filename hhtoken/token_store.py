@@ -4,7 +4,7 @@ import os
 import time
 
 from hhtoken import errors, tokens
-from hhtoken.private_directory import open_directory
+from hhtoken.private_directory import open_directory, storage_error
 
 TOKEN_FILE = "token.json"
 PREVIOUS_FILE = "token.json.prev"
@@ -16,10 +16,10 @@ LOCK_FILE = ".lock"
 REHEARSAL_FILE = ".rehearsal"
 JOURNAL_FILE = "journal"
 RESCUED_FILE = "journal.rescued"
+RESERVE_FILE = ".reserve.tmp"
+RESERVE_BYTES = 128 * 1024  # for the new pair and the record of it, each as large as they can be
 
 RUNTIME_DIRECTORY = "/run/hh-token"
-
-HINT_FIRST_PAIR = "type 'hhtoken authorize-url', then 'hhtoken serve-callback', and open the printed address"
 
 
 class StoredPair:
@@ -60,7 +60,7 @@ class TokenStore:
 
         try:
             stored = self.directory.read(RECORD_FILE)
-        except errors.DataError:
+        except (errors.DataError, errors.StorageError):
             return None
         return record.from_text(stored[0]) if stored else None
 
@@ -68,6 +68,11 @@ class TokenStore:
         """Return the Record if it is about this very Pair, or None."""
         found = self.record()
         return found if found and found.refresh_token_sha256 == fingerprint(pair.refresh_token) else None
+
+    def newer_record_of(self, pair, moment_ns):
+        """Return the Record about this Pair if it was written after a moment (Unix time in ns), else None."""
+        written_ns = self.directory.modified_ns(RECORD_FILE)
+        return self.record_of(pair) if written_ns is not None and written_ns > moment_ns else None
 
     def is_unsettled(self):
         """Tell whether a request is in flight, or was interrupted."""
@@ -79,6 +84,7 @@ class TokenStore:
         """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long."""
         from hhtoken import file_lock
 
+        self.directory.close_to_others((TOKEN_FILE, LOCK_FILE))
         return file_lock.held(self.directory, LOCK_FILE)
 
     def begin(self, intent):
@@ -98,13 +104,16 @@ class TokenStore:
         else:
             self.directory.replace(REHEARSAL_FILE, b"")
             self.directory.remove(REHEARSAL_FILE)
+        self._reserve()
         return journal.begin(self.directory, JOURNAL_FILE, intent)
 
-    def save(self, pair, is_new_grant=False):
+    def save(self, pair, replaces=None):
         """Put this Pair in place of the stored one; raise StorageError.
 
-        A damaged file is kept aside first, and so is the pair of another grant (a renewed one is dead by then).
+        ``replaces``: the fingerprint of the refresh token that was spent for it. A stored pair with another one, be it
+        of an earlier authorization or put there meanwhile, is kept aside first; and so is a damaged file.
         """
+        self.directory.discard(RESERVE_FILE)
         try:
             stored = self.load()
         except errors.DataError:
@@ -112,9 +121,22 @@ class TokenStore:
         except errors.AuthorizationNeededError:
             pass
         else:
-            if is_new_grant and stored.pair.refresh_token != pair.refresh_token:
+            if stored.pair.refresh_token != pair.refresh_token and fingerprint(stored.pair.refresh_token) != replaces:
                 self._keep_previous(stored)
         self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
+
+    def _reserve(self):
+        """Hold room on the disk until ``save`` needs it."""
+        try:
+            self.directory.discard(RESERVE_FILE)
+            descriptor = self.directory.create(RESERVE_FILE)
+            try:
+                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self.directory.discard(RESERVE_FILE)
+            raise storage_error("reserve room in", self.directory.path, error) from None
 
     def _keep_previous(self, stored):
         try:
@@ -160,6 +182,7 @@ class TokenStore:
 
     def settle(self):
         """Remove the journals: what they held is dealt with. Raise StorageError."""
+        self.directory.discard(RESERVE_FILE)
         for directory, name in self._journal_places():
             if directory.exists(name):
                 directory.remove(name)
@@ -174,25 +197,28 @@ class TokenStore:
         path = self.directory.path_of(TOKEN_FILE)
         return errors.DataError(
             f"{path} makes no sense: {why}",
-            f"it is left as it is; restore a copy with 'hhtoken import FILE', or {HINT_FIRST_PAIR}",
+            f"it is left as it is; restore a copy with 'hhtoken import FILE', or {errors.HINT_AUTHORIZE}",
         )
 
     def _journal_places(self):
         """Return where a journal can lie, as ``(directory, name)``: its own place, then those that ``rescue`` tries."""
         if self._places is None:
             self._places = [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE)]
-            runtime = _open_runtime_directory()
-            if runtime:
+            for runtime in _runtime_directories():
                 self._places.append((runtime, f"{RESCUED_FILE}-{fingerprint(self.directory.path)[:16]}"))
         return self._places
 
 
-def _open_runtime_directory():
-    path = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or RUNTIME_DIRECTORY
-    try:
-        return open_directory(path)
-    except errors.StorageError:
-        return None
+def _runtime_directories():
+    found = []
+    for path in {RUNTIME_DIRECTORY, os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or RUNTIME_DIRECTORY}:
+        try:
+            directory = open_directory(path)
+        except errors.StorageError:
+            continue  # somebody else's
+        if directory:
+            found.append(directory)
+    return found
 
 
 def open_store(path, create=False):
@@ -204,7 +230,7 @@ def open_store(path, create=False):
 
 
 def no_pair(path):
-    return errors.AuthorizationNeededError(f"there is no pair in {path} yet", HINT_FIRST_PAIR)
+    return errors.AuthorizationNeededError(f"there is no pair in {path} yet", errors.HINT_AUTHORIZE)
 
 
 def fingerprint(text):

@@ -66,6 +66,20 @@ def parse_object(data):
     return value
 
 
+def parse_first_object(data):
+    """Given bytes that begin with a JSON object and go on with anything, return the object if it holds both tokens,
+    else None."""
+    import json
+
+    try:
+        decoder = json.JSONDecoder(parse_constant=_drop, parse_float=_finite_float, parse_int=_bounded_int)
+        value, _end = decoder.raw_decode(data.decode("utf-8-sig", "replace").lstrip())
+    except (ValueError, RecursionError):
+        return None
+    is_pair = isinstance(value, dict) and is_token(value.get("access_token")) and is_token(value.get("refresh_token"))
+    return value if is_pair else None
+
+
 def parse_stored(data):
     """Like ``parse_object``, for a file that we wrote: by the scanner of CPython's ``json`` alone, 7 ms sooner.
 
@@ -107,6 +121,8 @@ def from_stored(fields, modified_at):
         obtained_at = int(modified_at)
     life = sane_life(fields.get("expires_in"))
     expires_at = _whole(fields.get("expires_at"))
+    if expires_at is not None and expires_at - obtained_at > LONGEST_SANE_LIFE_SECONDS:  # milliseconds, say
+        expires_at = None
     assumed = expires_at is None and life is None
     if expires_at is None:
         expires_at = obtained_at + (life or ASSUMED_LIFE_SECONDS)

@@ -101,7 +101,7 @@ def redirect_uri():
 
 @pytest.fixture
 def sandbox(redirect_uri):
-    with start(auto="allow", drip_seconds=0.01, redirect_uri=redirect_uri) as running:
+    with start(auto="allow", drip_seconds=0.004, redirect_uri=redirect_uri) as running:
         yield running
 
 

@@ -19,12 +19,13 @@ LEVELS = {
     ),
     **dict.fromkeys("file_lock journal private_directory reporting signals".split(), 2),
     **dict.fromkeys("callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
-    "grants": 4,
-    "invitation": 4,
-    "commands": 5,
-    "cli": 6,
-    "doorway": 7,
-    "__main__": 8,
+    **dict.fromkeys("bookkeeping invitation".split(), 4),
+    "recovery": 5,
+    "grants": 6,
+    "commands": 7,
+    "cli": 8,
+    "doorway": 9,
+    "__main__": 10,
 }
 PURE = [name for name, level in LEVELS.items() if level <= 1]
 IMPURE_MODULES = {

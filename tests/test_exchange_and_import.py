@@ -94,6 +94,14 @@ def test_a_refused_code_has_its_exit_code(operator, sandbox, fault, code):
     assert "token.json" not in operator.files() and "journal" not in operator.files()
 
 
+def test_not_yet_is_no_answer_to_a_code(operator, sandbox):
+    before = operator.store(obtain_pair(sandbox))
+    sandbox.weather.add("token_not_expired")
+    run = operator.run("exchange", input=come_back(operator), expect=77)
+    assert "authorized" not in run.stderr
+    assert operator.token_file.read_bytes() == before
+
+
 def write_file(path, text, age=0):
     path.write_text(text)
     path.chmod(0o600)
@@ -152,6 +160,23 @@ def test_a_file_that_makes_no_sense_is_65_and_changes_nothing(operator, tmp_path
     write_file(tmp_path / "bad.json", text)
     operator.run("import", tmp_path / "bad.json", expect=65)
     assert operator.token_file.read_bytes() == before
+
+
+def test_an_expiry_in_milliseconds_is_not_believed(operator, tmp_path):
+    now = int(time.time())
+    fields = {"access_token": "A", "refresh_token": "R", "expires_in": 60, "expires_at": now * 1000}
+    write_file(tmp_path / "other.json", json.dumps(fields))
+    operator.run("import", tmp_path / "other.json")
+    assert operator.stored()["expires_at"] <= now + 61
+
+
+def test_an_import_does_not_bring_a_dead_pair_back_to_life(operator, sandbox, expired, tmp_path):
+    sandbox.weather.add("token_deactivated")
+    operator.run("refresh", expect=77)
+    write_file(tmp_path / "copy.json", expired.decode())
+    operator.run("import", tmp_path / "copy.json")
+    operator.run("refresh", expect=77)
+    assert refreshes(sandbox) == 1
 
 
 def test_a_file_that_cannot_be_read_is_wrong_usage(operator, tmp_path):

@@ -27,6 +27,44 @@ def test_a_hundred_refreshes_at_once_send_one_request(operator, sandbox, expired
     operator.run("show", "--field", "access_token")
 
 
+def test_who_waited_for_a_failure_takes_part_in_it(operator, sandbox, expired):
+    sandbox.weather.add("hang_before", times=None)
+    processes = [operator.start("refresh", HHTOKEN_DEADLINE=4) for _ in range(10)]
+    assert [finish(process)[0] for process in processes] == [75] * 10
+    assert refreshes(sandbox) == 1
+
+
+def test_a_file_size_limit_is_found_before_anything_is_sent(operator, sandbox, expired):
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    finished = subprocess.run(
+        [*PROGRAM, "refresh"], env=operator.environment, preexec_fn=limit, capture_output=True, text=True
+    )
+    assert finished.returncode == 74 and refreshes(sandbox) == 0
+    assert operator.token_file.read_bytes() == expired
+
+
+def test_a_missing_requests_is_said_before_the_listener_waits(operator, sandbox, expired):
+    root = os.path.dirname(os.path.dirname(PROGRAM[-1]))
+    program = (
+        f"import sys; sys.path.insert(0, {root!r}); sys.modules['requests'] = None\n"
+        "from hhtoken.doorway import main; sys.exit(main())"
+    )
+    for command in ("serve-callback", "refresh"):
+        run = operator.run(command, expect=78, program=[sys.executable, "-I", "-c", program])
+        assert "apt install python3-requests" in run.stderr
+    assert operator.token_file.read_bytes() == expired and "journal" not in operator.files()
+
+
+def test_a_help_text_that_nobody_can_have_is_no_traceback(lonely):
+    for redirection in (">/dev/full", ">&-"):
+        _code, err = with_descriptors(lonely, redirection, "--help")
+        assert "Traceback" not in err and "Exception" not in err and len(err.splitlines()) <= 2
+
+
 def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, sandbox, expired):
     sandbox.weather.add("hang_before")
     holder = operator.start("refresh", HHTOKEN_DEADLINE=15)

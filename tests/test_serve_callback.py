@@ -289,6 +289,38 @@ def test_a_signal_during_the_exchange_waits_until_the_pair_is_stored(operator, s
     assert operator.run("show", "--field", "access_token").stdout
 
 
+def test_a_signal_while_a_return_waits_for_the_lock_ends_the_listener(operator, listening):
+    import threading
+
+    from hhtoken.token_store import open_store
+
+    listener = listening()
+    fields = authorize(operator)
+
+    def browse():
+        try:
+            listener.get(**fields)
+        except requests.RequestException:
+            pass  # the listener went away
+
+    with open_store(str(operator.state)).lock():
+        browser = threading.Thread(target=browse)
+        browser.start()
+        time.sleep(1)
+        listener.process.send_signal(signal.SIGTERM)
+        assert listener.end() == 75
+    browser.join()
+    operator.run("authorize-url")
+
+
+def test_not_yet_is_no_success_on_the_page(operator, sandbox, listening):
+    listener = listening()
+    fields = authorize(operator)
+    sandbox.weather.add("token_not_expired")
+    assert listener.get(**fields).status_code == 502
+    assert listener.end() == 77
+
+
 def test_a_port_that_is_taken_is_said_at_once(operator):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -78,6 +78,30 @@ def test_a_directory_where_others_may_write_is_74_with_the_command(lonely, mode)
     assert "chmod 700" in lonely.run("refresh", expect=74).stderr
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
+def test_a_directory_with_other_peoples_files_is_refused_and_left_as_it_is(operator, tmp_path, mode):
+    folder = tmp_path / "website"
+    folder.mkdir()
+    (folder / "index.html").write_text("hello")
+    folder.chmod(mode)
+    assert "chmod 700" in operator.run("authorize-url", "--state-dir", folder, expect=74).stderr
+    assert folder.stat().st_mode & 0o777 == mode
+    assert [path.name for path in folder.iterdir()] == ["index.html"]
+
+
+def test_an_empty_directory_and_one_with_a_pair_are_made_private(operator, expired, tmp_path):
+    (tmp_path / "empty").mkdir(mode=0o755)
+    operator.run("authorize-url", "--state-dir", tmp_path / "empty")
+    operator.state.chmod(0o755)
+    operator.run("refresh")
+    assert (tmp_path / "empty").stat().st_mode & 0o777 == operator.state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_that_cannot_be_made_is_74(lonely):
+    settings = {"HH_CLIENT_ID": "a", "HH_REDIRECT_URI": "http://127.0.0.1:8000/callback"}
+    lonely.run("authorize-url", "--state-dir", "/proc/x", expect=74, **settings)
+
+
 def test_a_state_directory_that_is_a_link_or_a_file_is_74(lonely, tmp_path):
     lonely.store(PAIR)
     (tmp_path / "link").symlink_to(lonely.state)
@@ -169,6 +193,79 @@ def test_a_damaged_journal_is_settled_and_the_refresh_goes_on(operator, sandbox,
     operator.run("refresh")
     assert operator.token_file.read_bytes() != expired
     assert "journal" not in operator.files()
+
+
+def leave_journal(operator, intent, fields):
+    from hhtoken import journal
+    from hhtoken.answer import Answer
+    from hhtoken.private_directory import open_directory
+
+    written = journal.text_of(intent, Answer(200, json.dumps(fields).encode(), True, received_at=intent["started_at"]))
+    open_directory(str(operator.state), create=True).replace("journal", written)
+
+
+NEW = {"access_token": "NEW-A", "refresh_token": "NEW-R", "expires_in": 1000}
+
+
+def test_a_first_pair_in_the_journal_is_a_run_to_complete_not_a_missing_pair(operator):
+    import time
+
+    leave_journal(operator, {"kind": "code", "started_at": int(time.time())}, NEW)
+    assert "hhtoken refresh" in operator.run("show", "--field", "access_token", expect=69).stderr
+    assert json.loads(operator.run("status", "--json", expect=69).stdout)["state"] == "in_flight"
+    operator.run("refresh")
+    assert operator.run("show", "--field", "access_token").stdout == "NEW-A\n"
+
+
+def test_a_new_grant_in_the_journal_replaces_an_older_pair_and_no_newer_one(operator, sandbox, expired):
+    import time
+
+    leave_journal(operator, {"kind": "code", "started_at": int(time.time()) - 10**6}, NEW)
+    operator.run("refresh")
+    assert len(list(operator.state.glob("token.json.unclaimed-*"))) == 1
+    leave_journal(operator, {"kind": "code", "started_at": int(time.time())}, NEW)
+    operator.run("refresh")
+    assert operator.stored()["refresh_token"] == "NEW-R"
+
+
+def test_the_same_access_token_with_a_new_refresh_token_is_a_new_pair(operator, expired):
+    import hashlib
+    import time
+
+    old = json.loads(expired)
+    intent = {
+        "kind": "refresh",
+        "refresh_token_sha256": hashlib.sha256(old["refresh_token"].encode()).hexdigest(),
+        "started_at": int(time.time()),
+    }
+    leave_journal(operator, intent, {**NEW, "access_token": old["access_token"]})
+    operator.run("refresh")
+    assert operator.stored()["refresh_token"] == "NEW-R"
+
+
+def test_what_an_interrupted_refusal_echoed_is_not_repeated(operator, sandbox, expired):
+    from hhtoken import journal
+    from hhtoken.answer import Answer
+    from hhtoken.private_directory import open_directory
+
+    import hashlib
+
+    secret = json.loads(expired)["refresh_token"]
+    intent = {"kind": "refresh", "refresh_token_sha256": hashlib.sha256(secret.encode()).hexdigest(), "started_at": 1}
+    body = json.dumps({"error": "weird", "error_description": secret}).encode()
+    written = journal.text_of(intent, Answer(400, body, True, request_id=secret))
+    open_directory(str(operator.state)).replace("journal", written)
+    sandbox.weather.add("html_503")
+    run = operator.run("refresh", expect=75)
+    assert secret not in run.stderr + (operator.state / "last-refresh.json").read_text()
+
+
+@pytest.mark.parametrize("entry", [{}, {"state": 5}, {"state": "s", "created_at": 1e12}, "x", None])
+def test_a_damaged_list_of_authorizations_is_65_with_the_command(operator, entry):
+    operator.state.mkdir(mode=0o700)
+    (operator.state / "pending.json").write_text(json.dumps({"authorizations": [entry]}))
+    (operator.state / "pending.json").chmod(0o600)
+    assert "rm " in operator.run("exchange", input="code", expect=65).stderr
 
 
 def test_a_journal_of_a_pair_that_was_replaced_meanwhile_is_kept_aside(operator, sandbox, expired):

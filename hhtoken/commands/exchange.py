@@ -56,7 +56,7 @@ def _read_pasted():
 
 def _code_and_authorization(pasted, store, pending):
     """Return the code and the pending entry that it belongs to; raise AuthorizationNeededError."""
-    if "=" not in pasted and "://" not in pasted:
+    if not any(mark in pasted for mark in ("://", "code=", "state=", "error=")):
         entry = pending.newest()  # a bare code has no state; the verifier and the redirect URI still have to fit
         return pasted, _require(entry)
     try:
@@ -75,6 +75,6 @@ def _require(entry):
     if entry is None:
         raise errors.AuthorizationNeededError(
             "no authorization is under way that this belongs to: it is too old, or was used",
-            "type 'hhtoken authorize-url' and open the new address",
+            errors.HINT_AUTHORIZE,
         )
     return entry

@@ -4,7 +4,7 @@ import os
 import stat
 import time
 
-from hhtoken import config, durations, errors, grants, outcomes, record, reporting, tokens
+from hhtoken import bookkeeping, config, durations, errors, outcomes, record, recovery, reporting, tokens
 from hhtoken.answer import Answer
 from hhtoken.token_store import fingerprint, open_store
 
@@ -20,13 +20,14 @@ def run(arguments):
     pair, has_expiry = _read(arguments.file)
     store = open_store(settings.state_directory(), create=True)
     with store.lock():
-        grants.recover(store)
+        recovery.recover(store)
         if _is_stored(store, pair) and not has_expiry:
             pair = store.load().pair  # its own times are better than those of a copy
-        store.save(pair, is_new_grant=True)
-        store.remember(
-            outcomes.saved(record.AUTHORIZED, "imported a pair", pair, Answer(), fingerprint(pair.refresh_token))
-        )
+        store.save(pair)
+        last = store.record_of(pair)
+        if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
+            token = fingerprint(pair.refresh_token)
+            bookkeeping.remember(store, outcomes.saved(record.AUTHORIZED, "imported a pair", pair, Answer(), token))
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
     left = pair.seconds_left(time.time())
     state = f"lives until {durations.local(pair.expires_at)}" if left else "has expired; type 'hhtoken refresh'"
@@ -46,19 +47,19 @@ def _read(path):
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise errors.UsageError(f"cannot read FILE: {error.strerror.lower()}", "check the path") from None
+        raise errors.UsageError(f"cannot read {path}: {error.strerror.lower()}", "check the path") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise errors.UsageError("FILE is not a regular file", "check the path")
+            raise errors.UsageError(f"{path} is not a regular file", "check the path")
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(tokens.LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise errors.UsageError(f"cannot read FILE: {error.strerror.lower()}", "check the path") from None
+        raise errors.UsageError(f"cannot read {path}: {error.strerror.lower()}", "check the path") from None
     finally:
         os.close(descriptor)
     if status.st_mode & 0o077:
-        reporting.warning("others may be able to read FILE; remove it once the pair is taken over")
+        reporting.warning(f"others may be able to read {path}; remove it once the pair is taken over")
     try:
         if len(data) > tokens.LARGEST_FILE_BYTES:
             raise ValueError("larger than 64 KiB")
@@ -67,5 +68,5 @@ def _read(path):
         if not pair.refresh_token:
             raise ValueError("no refresh_token in it")
     except ValueError as error:
-        raise errors.DataError(f"FILE makes no sense: {error}", "it needs access_token and refresh_token") from None
+        raise errors.DataError(f"{path} makes no sense: {error}", "it needs access_token and refresh_token") from None
     return pair, "expires_at" in fields

@@ -34,15 +34,14 @@ def run(arguments):
     told = _recall(memory)
     if trouble is None:
         if told:
-            memory.remove(MEMORY_FILE)
+            _write(memory, None)
         return 0
     now = time.time()
     if not (arguments.again or notices.is_new(trouble, told, now)):
         return 0
     address = _invite(settings, trouble) if trouble.needs_authorization else None
     reporting.result(notices.text(trouble, os.uname().nodename, address, LIFE_SECONDS // 60))
-    if memory:
-        memory.replace(MEMORY_FILE, json.dumps({"key": trouble.key, "at": int(now)}).encode())
+    _write(memory, {"key": trouble.key, "at": int(now)})
     return 0
 
 
@@ -79,6 +78,17 @@ def _recall(memory):
     try:
         stored = memory.read(MEMORY_FILE) if memory else None
         told = json.loads(stored[0]) if stored else None
-    except (ValueError, errors.DataError):
+    except (ValueError, errors.Error):
         return None
     return told if isinstance(told, dict) and isinstance(told.get("at"), int) else None
+
+
+def _write(memory, told):
+    """Remember what was told, or that all is well; a disk that fails must not keep the message back."""
+    try:
+        if memory and told:
+            memory.replace(MEMORY_FILE, json.dumps(told).encode())
+        elif memory:
+            memory.remove(MEMORY_FILE)
+    except errors.StorageError as error:
+        reporting.warning(f"{error.message}; the same may be told again")

@@ -75,13 +75,16 @@ def _renew_in_time(store, endpoint, force, patience):
     from hhtoken import durations, grants, record, signals
 
     patient_until = time.monotonic() + patience
+    is_told = not reporting.is_watched()
     while True:
         outcome = grants.renew(store, endpoint, force)
+        force = False
         if outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
             return outcome
         pause = outcome.not_before - time.time()
         if pause > patient_until - time.monotonic() or signals.end_was_asked():
             return outcome
-        if pause > NAP_SECONDS and reporting.is_watched():
+        if not is_told:
             reporting.message(f"waiting {durations.span(pause)} for the access token to expire")
+            is_told = True
         time.sleep(max(0.0, min(pause, NAP_SECONDS)))

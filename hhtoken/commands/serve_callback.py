@@ -55,6 +55,7 @@ def run(arguments):
     inherited = callback_server.inherited()
     timeout = arguments.timeout if not inherited or visit.pending.newest() else STRAY_VISIT_SECONDS
     with inherited or _listen(arguments.listen or _default_listen(redirect_uri)) as listener:
+        endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
         if not inherited:
             _announce(listener, rules, visit, timeout)
         came = callback_server.CallbackServer(listener, rules, visit.on_return).serve(timeout)
@@ -83,7 +84,8 @@ class _Visit:
         self.failure = None
 
     def on_return(self, query):
-        """Given the query of a request on the callback path, return the Reply; nothing is sent before the state fits."""
+        """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits.
+        """
         try:
             came = authorization.read_return(query)
             entry = self.pending.find(came.state)
@@ -100,12 +102,18 @@ class _Visit:
                 self._store, self.pending, entry, came.code, self._application, self._endpoint
             )
         except errors.Error as error:
-            if self.pending.find(came.state):
+            if self._is_pending(came.state):
                 return self._not_now(error)
             self.failure = error
             return Reply(callback_page.FAILED, is_final=True)
         self.failure = outcomes.error_of(outcome)
         return Reply(callback_page.FAILED if self.failure else callback_page.AUTHORIZED, is_final=True)
+
+    def _is_pending(self, state):
+        try:
+            return self.pending.find(state) is not None
+        except errors.Error:
+            return False
 
     def _denied(self, entry, error):
         with self._store.lock():

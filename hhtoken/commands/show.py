@@ -3,7 +3,7 @@
 import time
 
 from hhtoken import config, errors, reporting
-from hhtoken.token_store import HINT_FIRST_PAIR, open_store
+from hhtoken.token_store import open_store
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
 FORMS = ("--field", "--header", "--json")
@@ -48,7 +48,7 @@ def run(arguments):
     store = open_store(settings.state_directory())
     if arguments.refresh:
         _renew(store, settings)
-    pair = store.load().pair
+    pair = _load(store)
     now = time.time()
     if now < pair.obtained_at - CLOCK_SLACK_SECONDS:
         reporting.warning("the clock is before the time at which this token was obtained; see 'date'")
@@ -58,7 +58,7 @@ def run(arguments):
             raise unusable
         reporting.result(f"Authorization: Bearer {pair.access_token}" if arguments.header else pair.access_token)
         return 0
-    if arguments.field:
+    if arguments.field is not None:
         reporting.result(_field(pair, arguments.field, now))
         return 0
     reporting.result(_summary(pair, now, arguments.json))
@@ -68,8 +68,9 @@ def run(arguments):
 
 
 def _renew(store, settings):
-    from hhtoken import grants, outcomes, token_endpoint
+    from hhtoken import grants, outcomes, signals, token_endpoint
 
+    signals.end_on_signals()
     outcome = grants.renew(store, token_endpoint.from_settings(settings))
     failure = outcomes.error_of(outcome)
     if failure:
@@ -77,9 +78,23 @@ def _renew(store, settings):
         raise failure
 
 
+def _load(store):
+    try:
+        return store.load().pair
+    except errors.AuthorizationNeededError:
+        if not store.is_unsettled():
+            raise
+        raise errors.UnavailableError(
+            "a run was interrupted before it had put its pair in place", "type 'hhtoken refresh'"
+        ) from None
+
+
 def _unusable(store, pair, now, min_seconds):
     """Return the Error that says why the access token is not to be used, or None."""
     left = pair.seconds_left(now)
+    last = None if left else store.record_of(pair)
+    if last and last.lives_until > now:
+        left = int(last.lives_until - now)  # HeadHunter has said "not yet": our clock was wrong once
     if left > 0 and left >= min_seconds:
         return None
     if left > 0:
@@ -87,10 +102,9 @@ def _unusable(store, pair, now, min_seconds):
             f"the access token lives for {left} more seconds only, fewer than the {min_seconds} asked for",
             "HeadHunter renews it only after it has expired; ask for fewer, or wait",
         )
-    last = store.record_of(pair)
     if last and last.dead or not pair.refresh_token:
         return errors.AuthorizationNeededError(
-            "the access token has expired, and it cannot be renewed any more", HINT_FIRST_PAIR
+            "the access token has expired, and it cannot be renewed any more", errors.HINT_AUTHORIZE
         )
     return errors.UnavailableError(
         "the access token has expired", "type 'hhtoken refresh', or use 'hhtoken show --refresh'"

@@ -1,0 +1,53 @@
+"""What is written down around a request: what it came to, what could not be used, that it is settled."""
+
+import time
+
+from hhtoken import errors, outcomes, reporting
+from hhtoken.token_store import fingerprint
+
+REFRESH, CODE = "refresh", "code"  # the kinds of intent
+
+
+def report_saved(store, pair, answer, outcome, message):
+    """Write down and log that a Pair has been saved; return the Record of it."""
+    saved = outcomes.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token))
+    remember(store, saved)
+    assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
+    reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
+    return saved
+
+
+def remember(store, outcome):
+    """Write the Record down; tell whether that worked. It is a memory aid, never worth an error."""
+    try:
+        store.remember(outcome)
+    except errors.StorageError as error:
+        reporting.event(f"{error.message}; what this refresh came to is not remembered", reporting.WARNING)
+        return False
+    return True
+
+
+def keep_evidence(store, answer):
+    """Keep the body of an Answer that could not be used, if there is one."""
+    if answer is None or not answer.body:
+        return
+    try:
+        store.keep_answer(answer.body)
+    except errors.StorageError as error:
+        reporting.event(f"{error.message}; an answer that could not be used is not kept", reporting.WARNING)
+
+
+def settle_quietly(store):
+    """Clear the journal; where that fails, the next run finds that its pair is in place, and clears it then."""
+    try:
+        store.settle()
+    except errors.StorageError as error:
+        reporting.event(error.message, reporting.WARNING)
+
+
+def received_at(intent, answer):
+    """Return when an Answer came, in Unix seconds; at the earliest, when its request was begun."""
+    for moment in (answer.received_at, intent.get("started_at")):
+        if isinstance(moment, int):
+            return moment
+    return int(time.time())

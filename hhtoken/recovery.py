@@ -1,0 +1,67 @@
+"""Settling what an interrupted run left in the journal, before anything new is begun. Under the store's lock."""
+
+import time
+
+from hhtoken import errors, outcomes, record, reporting
+from hhtoken.answer import Answer, pair_in
+from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, report_saved
+from hhtoken.token_store import fingerprint
+
+
+def recover(store, clock=time.time):
+    """Deal with every leftover; return a Record if a pair came out of it, else None. Raise StorageError."""
+    recovered = None
+    for intent, answer in store.leftovers():
+        if answer is not None and pair_in(answer, received_at(intent, answer)):
+            recovered = _promote(store, intent, answer) or recovered
+        elif intent.get("kind") == REFRESH:
+            _judge(store, intent, answer, clock())
+        else:
+            keep_evidence(store, answer)
+            reporting.event("an exchange was interrupted before its whole answer came", reporting.WARNING)
+    store.settle()
+    return recovered
+
+
+def _judge(store, intent, answer, now):
+    """Write down what an interrupted refresh without a pair came to."""
+    pair = _stored_pair(store)
+    secrets = (pair.refresh_token, pair.access_token) if pair else ()
+    last = store.record()
+    if last and last.refresh_token_sha256 != intent.get("refresh_token_sha256"):
+        last = None
+    outcome = outcomes.judge(answer or Answer(), intent, last, now, secrets)
+    store.remember(outcome)  # or this run ends here: without it, nobody would know of the lost answer
+    keep_evidence(store, answer)
+    reporting.event(f"an interrupted refresh: {outcome.message}", reporting.WARNING)
+
+
+def _promote(store, intent, answer):
+    """Save a pair that an interrupted run received, unless it is in place already; return the Record or None."""
+    stored = _stored_pair(store)
+    pair = pair_in(answer, received_at(intent, answer), stored.refresh_token if stored else None)
+    if stored and (stored.access_token, stored.refresh_token) == (pair.access_token, pair.refresh_token):
+        return None
+    if stored and not _may_replace(stored, intent, pair):
+        path = store.keep_pair(pair)
+        text = f"the stored pair was replaced while a request was in flight; what that request received is in {path}"
+        reporting.event(text, reporting.ERROR)
+        reporting.warning(text)
+        return None
+    store.save(pair, replaces=intent.get("refresh_token_sha256"))
+    outcome = record.AUTHORIZED if intent.get("kind") == CODE else record.RENEWED
+    return report_saved(store, pair, answer, outcome, "recovered the pair that an interrupted run had received")
+
+
+def _may_replace(stored, intent, pair):
+    """A renewed pair takes the place of the one that was spent for it; a new grant, of anything older."""
+    if intent.get("kind") == REFRESH:
+        return intent.get("refresh_token_sha256") == fingerprint(stored.refresh_token)
+    return stored.obtained_at <= pair.obtained_at
+
+
+def _stored_pair(store):
+    try:
+        return store.load().pair
+    except (errors.DataError, errors.AuthorizationNeededError):
+        return None
