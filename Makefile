@@ -1,15 +1,30 @@
-# make demo: the main job on the built-in sandbox. make test: everything that must hold. make help: the rest.
+# make demo: the main job on the built-in sandbox. make test: everything that must hold. make install: on a real box.
+# make help: the rest.
 
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 WORKERS ?= auto
 
+# make install; packagers set PREFIX=/usr and DESTDIR, and then need no root, no network and no systemd.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+LIBDIR ?= $(PREFIX)/lib/hhtoken
+SHAREDIR ?= $(PREFIX)/share/hhtoken
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+NGINXDIR ?= $(SYSCONFDIR)/nginx
+export PYTHON PREFIX SYSCONFDIR DESTDIR LIBDIR SHAREDIR UNITDIR SYSUSERSDIR TMPFILESDIR NGINXDIR PURGE
+
 help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
-	@echo 'make bench  measure the callback listener under attack'
+	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
+	@echo 'make bench  measure, and write the figures into docs/performance.md'
 	@echo 'make clean  remove what these have made'
+	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 
 demo: $(VENV)/run-ready
 	@PYTHON=$(IN_VENV) docs/demo.sh
@@ -17,8 +32,14 @@ demo: $(VENV)/run-ready
 test: $(VENV)/test-ready
 	$(IN_VENV) -m pytest -n $(WORKERS)
 
+test-system:
+	tests/system/run
+
 bench: $(VENV)/run-ready
-	$(IN_VENV) tests/bench_callback.py
+	tests/write_performance.sh $(IN_VENV)
+
+install uninstall:
+	@systemd/install.sh $@
 
 # Debian's python3-requests is used where it is installed; else pip fetches requests into the environment.
 $(VENV)/run-ready: setup.cfg
@@ -34,4 +55,4 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test test-system bench install uninstall clean

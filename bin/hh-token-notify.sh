@@ -11,7 +11,12 @@ log() { # PRIORITY: standard input to syslog. An address to authorize at is for 
 }
 
 self=$(readlink -f -- "$0")
-text=$("${self%/*}/hhtoken" notice) || exit
+# systemd says how the refresh ended: a number, or the name of a signal.
+case ${MONITOR_EXIT_STATUS:-} in
+    '' | *[!0-9]*) set -- ;;
+    *) set -- --failed-with "$MONITOR_EXIT_STATUS" ;;
+esac
+text=$("${self%/*}/hhtoken" notice "$@") || exit
 [ -n "$text" ] || exit 0
 
 if [ ! -x "$command" ]; then
@@ -24,5 +29,7 @@ for pause in $pauses ''; do
     fi
     [ -z "$pause" ] || sleep "$pause"
 done
+# Not told, so news still: hhtoken keeps here what it has told.
+[ -z "${RUNTIME_DIRECTORY:-}" ] || rm -f "$RUNTIME_DIRECTORY"/*
 { echo "$command failed; it should have delivered this:"; printf '%s\n' "$text"; } | log user.err
 exit 1

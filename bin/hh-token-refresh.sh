@@ -9,7 +9,10 @@ stopped=
 trap 'stopped=yes' TERM INT HUP
 
 report() { # PRIORITY TEXT: to syslog, or to standard error where there is no syslog; a person sees it in any case
-    printf '%s\n' "$2" | logger -t hh-token-refresh -p "$1" 2>/dev/null && [ ! -t 2 ] || printf '%s\n' "$2" >&2
+    if [ -S /dev/log ] && printf '%s\n' "$2" | logger -t hh-token-refresh -p "$1" 2>/dev/null && [ ! -t 2 ]; then
+        return
+    fi
+    printf '%s\n' "$2" >&2
 }
 
 self=$(readlink -f -- "$0")

@@ -50,7 +50,8 @@ def is_literal(host):
 def parse_listen(text):
     """Given ``HOST:PORT``, ``[::1]:PORT`` or a bare port, return ``(host, port)``; raise UsageError."""
     host, _colon, port = text.rpartition(":")
+    is_bare = ":" in host and not (host.startswith("[") and host.endswith("]"))  # an IPv6 address without its brackets
     host = host.strip("[]") or "127.0.0.1"
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536):
+    if is_bare or not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536):
         raise errors.UsageError("--listen takes HOST:PORT", "for example --listen 127.0.0.1:8000")
     return host, int(port)

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from hhtoken import errors
 
@@ -48,7 +48,8 @@ def request_url(authorize_url, client_id, redirect_uri, state, verifier, options
         ("code_challenge_method", "S256"),
         *options,
     ]
-    return authorize_url + ("&" if urlsplit(authorize_url).query else "?") + urlencode(parameters)
+    joint = "" if authorize_url.endswith(("?", "&")) else "&" if "?" in authorize_url else "?"
+    return authorize_url + joint + urlencode(parameters)
 
 
 def read_return(query):

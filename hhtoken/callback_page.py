@@ -80,12 +80,12 @@ PAGES = {
             "en": (
                 "Not just now",
                 "The server is busy with the stored token, or cannot write. Nothing was used up.",
-                "Look at the messages of hhtoken, then reload this page.",
+                "Look at its messages (journalctl -t hhtoken), then reload this page.",
             ),
             "ru": (
                 "Не сейчас",
                 "Сервер занят сохранённым токеном или не может записать файл. Ничего не потрачено.",
-                "Посмотрите сообщения hhtoken и обновите эту страницу.",
+                "Посмотрите сообщения (journalctl -t hhtoken) и обновите эту страницу.",
             ),
         },
     ),
@@ -96,12 +96,13 @@ PAGES = {
             "en": (
                 "No token was obtained",
                 "HeadHunter did not exchange the code for a token. A token that was stored before is untouched.",
-                "Look at the messages of hhtoken; then run hhtoken authorize-url and open the new address.",
+                "Look at the messages (journalctl -t hhtoken), then run hhtoken authorize-url and open that address.",
             ),
             "ru": (
                 "Токен не получен",
                 "HeadHunter не обменял код на токен. Сохранённый ранее токен не тронут.",
-                "Посмотрите сообщения hhtoken, затем выполните hhtoken authorize-url и откройте новый адрес.",
+                "Посмотрите сообщения (journalctl -t hhtoken), затем выполните hhtoken authorize-url "
+                "и откройте новый адрес.",
             ),
         },
     ),

@@ -32,8 +32,17 @@ class CallbackRules:
         """The redirect URI's host, or this machine by number: never another name, which could be rebound to us."""
         if host is None:
             return version == "HTTP/1.0"
-        try:
-            name = (urlsplit("//" + host).hostname or "").lower()
-        except ValueError:
-            return False
+        name = _host_name(host)
         return name == self.host or addresses.is_loopback(name) or addresses.is_literal(name)
+
+
+def _host_name(host):
+    """Given a Host header, return its name or address in lower case, "" for anything that is no host and port."""
+    name, colon, port = ("", "", "") if host.endswith("]") else host.lower().rpartition(":")
+    if not colon:
+        name = host.lower()
+    elif not (port.isascii() and port.isdigit()):
+        return ""
+    if name.startswith("[") and name.endswith("]"):
+        return name[1:-1]
+    return name if all(character.isalnum() or character in "-._" for character in name) else ""

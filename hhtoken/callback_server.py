@@ -4,6 +4,7 @@ One thread and a selector instead of a thread for each connection: a slow or sil
 and at most 16 KiB, junk costs a parse, and neither can stand in the way of the browser.
 """
 
+import errno
 import os
 import resource
 import selectors
@@ -55,10 +56,14 @@ def listen(host, port):
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise errors.ConfigError(
-            f"cannot listen on {host} port {port}: {(error.strerror or 'not an address').lower()}",
-            f"see who does with 'ss -ltnp sport = :{port}', or choose another with --listen HOST:PORT",
-        ) from None
+        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "not an address"
+        hint = "choose another address with --listen HOST:PORT"
+        if error.errno == errno.EADDRINUSE:
+            hint = (
+                "if it is hh-token-callback.socket (systemctl status tells), the browser is waited for already; else "
+                f"see who listens with 'ss -ltnp sport = :{port}', or {hint}"
+            )
+        raise errors.ConfigError(f"cannot listen on {host} port {port}: {reason}", hint) from None
 
 
 def inherited():

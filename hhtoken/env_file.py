@@ -60,7 +60,7 @@ def _value(text, position, line):
         elif character == "\\" and position < len(text):
             pieces.append(text[position].replace("\n", ""))
             position, kept = position + 1, len(pieces)
-        elif character == "#" and text[position - 2] in " \t":
+        elif character == "#" and text[position - 2] in " \t" and (not pieces or len(pieces) > kept):
             position = _end_of_line(text, position)
             break
         elif character not in " \t" or pieces:

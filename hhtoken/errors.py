@@ -4,7 +4,10 @@ Every foreseen failure is an ``Error`` with a message (what happened) and a hint
 no full stop, no secret. ``cli`` prints both and exits with the code; nothing else turns an error into an exit.
 """
 
-HINT_AUTHORIZE = "type 'hhtoken authorize-url', then 'hhtoken serve-callback', and open the printed address"
+HINT_AUTHORIZE = (
+    "type 'hhtoken authorize-url' and open the printed address, while 'hhtoken serve-callback', or its systemd socket, "
+    "waits for the browser"
+)
 
 # sysexits(3), which `systemctl status` prints by name. Plain integers: to import `enum` would cost `show` 3 ms.
 OK = 0

@@ -50,9 +50,9 @@ def parse(head):
     """Given the bytes of a whole head, return the Request; raise Bad."""
     lines = head.decode("latin-1").replace("\r\n", "\n").rstrip("\n").split("\n")
     words = lines[0].split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[0].isalpha():
+    if len(words) != 3 or words[2] not in ("HTTP/1.0", "HTTP/1.1") or not words[0].isalpha():
         raise Bad(400)
-    if any(not "!" <= character <= "~" for character in words[1]):
+    if not words[1] or any(not "!" <= character <= "~" for character in words[1]):
         raise Bad(400)
     if len(lines) - 1 > MOST_HEADERS:
         raise Bad(431)

@@ -32,16 +32,17 @@ def trouble_in(report, failed_with=0):
 
     Temporary trouble counts once it has lasted.
     """
+    key = f"{report.state} {report.pair.obtained_at if report.pair else 0}"  # another pair, another trouble
     if report.exit_code == errors.NOPERM:
-        return Trouble(report.state, report.reason, report.next_step, needs_authorization=True)
+        return Trouble(key, report.reason, report.next_step, needs_authorization=True)
     if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
-        return Trouble(report.state, report.reason, report.next_step)
+        return Trouble(key, report.reason, report.next_step)
     if failed_with in NAMES:
         hint = "type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'"
         reason = f"a refresh ended with exit code {failed_with}: {NAMES[failed_with]}"
         return Trouble(f"exit {failed_with}", reason, hint)
     if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
-        return Trouble(report.state, f"no access token for over an hour: {report.reason}", report.next_step)
+        return Trouble(key, f"no access token for over an hour: {report.reason}", report.next_step)
     return None
 
 

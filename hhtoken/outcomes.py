@@ -44,7 +44,7 @@ def standing(pair, last, now, force=False):
         )
     if decision.kind == refresh_policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
-        waiting.message += f"; no new attempt before {durations.local(last.not_before)}"
+        waiting.message += f"; no new attempt before {durations.local(decision.until)}"
         waiting.hint = "wait, or type 'hhtoken refresh --force' to ask at once"
         return waiting
     return last

@@ -133,8 +133,8 @@ def printable(text, secrets=()):
     """Given text of the provider, return at most 200 printable ASCII characters without secrets, or None."""
     if not isinstance(text, str) or not text:
         return None
-    for secret in secrets:
-        if secret and len(secret) >= SHORTEST_SECRET_CHARACTERS:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may begin with another
+        if len(secret) >= SHORTEST_SECRET_CHARACTERS:
             text = text.replace(secret, "[hidden]")
     return "".join(character if " " <= character <= "~" else "?" for character in text[:200])
 

@@ -88,4 +88,6 @@ def _fits(name, value):
         return value is None or type(value) is int
     if default is None:
         return value is None or isinstance(value, str)
-    return type(value) is type(default) and (isinstance(value, str) or abs(value) < LATEST_SECONDS)
+    if type(value) is not type(default) or isinstance(value, str):
+        return type(value) is type(default)
+    return (-LATEST_SECONDS if name == "provider_ahead" else 0) <= value < LATEST_SECONDS

@@ -43,7 +43,7 @@ def decide(pair, record, now, force=False):
     if is_clock_plausible and now < pair.expires_at and not force:
         return Decision(NOT_DUE, pair.expires_at)
     if not pair.refresh_token:
-        return Decision(IMPOSSIBLE)
+        return Decision(IMPOSSIBLE) if force or now >= pair.expires_at else Decision(NOT_DUE, pair.expires_at)
     if record and record.dead:
         return Decision(DEAD)
     if force:

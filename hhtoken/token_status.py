@@ -60,7 +60,9 @@ class Report:
     @property
     def expires_at(self):
         """When the access token expires, in Unix seconds; later than computed where HeadHunter has said "not yet"."""
-        computed = self.pair.expires_at if self.pair else 0
+        if not self.pair:
+            return 0
+        computed = self.pair.expires_at
         return max(computed, self.last.lives_until) if self.last and self.last.lives_until > self.now else computed
 
     @property
@@ -101,7 +103,7 @@ def of_pair(pair, last, now, is_unsettled=False):
             AUTHORIZATION_NEEDED, reason, provider_errors.HINT_AUTHORIZE, errors.NOPERM, pair, last, now
         )
     if last and last.outcome in STATE_AFTER:
-        state = STATE_AFTER[last.outcome]
+        state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
         hint = last.hint or HINT_REFRESH
         return Report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE, pair, last, now)
     return Report(DUE, "the access token has expired", HINT_REFRESH, errors.UNAVAILABLE, pair, last, now)
@@ -164,7 +166,7 @@ def to_prometheus(report):
             "When the last attempt was made, in Unix seconds; 0 for never.",
             [("", last.at if last else 0)],
         ),
-        ("refresh_failures", "Attempts that failed alike in a row.", [("", last.failures if last else 0)]),
+        ("refresh_failures", "Attempts that failed alike in a row.", [("", _failures(last))]),
         ("state", "1 for the state that the token is in.", _state_samples(report)),
     ]
     lines = []
@@ -174,12 +176,16 @@ def to_prometheus(report):
     return "\n".join(lines)
 
 
+def _failures(last):
+    return last.failures if last and last.exit_code else 0  # "not yet" is none
+
+
 def _state_samples(report):
     return [(f'{{state="{state}"}}', int(state == report.state)) for state in STATES]
 
 
 def _next_refresh_at(report):
-    if report.pair is None:
+    if report.pair is None or not report.pair.refresh_token or report.last and report.last.dead:
         return None
     decision = refresh_policy.decide(report.pair, report.last, report.now)
     if decision.kind == refresh_policy.DUE:

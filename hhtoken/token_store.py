@@ -222,7 +222,7 @@ def _runtime_directories():
 
 
 def open_store(path, create=False):
-    """Open the store in a state directory; where there is none and ``create`` is false, raise AuthorizationNeededError."""
+    """Open the store in a state directory; raise AuthorizationNeededError where there is none and none is to be made."""
     directory = open_directory(path, create)
     if directory is None:
         raise no_pair(path)

@@ -6,9 +6,11 @@ page=docs/performance.md
 marker='<!-- measured: below this line everything is written by make bench -->'
 new=$(mktemp)
 trap 'rm -f "$new"' EXIT
+# shellcheck source=/dev/null
+system=$(. /etc/os-release && echo "$PRETTY_NAME")
 {
     sed "/^$marker\$/q" "$page"
-    printf '\n%s, %s processors, Python %s, kernel %s.\n\n' "$(. /etc/os-release && echo "$PRETTY_NAME")" "$(nproc)" \
+    printf '\n%s, %s processors, Python %s, kernel %s.\n\n' "$system" "$(nproc)" \
         "$(/usr/bin/python3 -c 'import platform; print(platform.python_version())')" "$(uname -r | cut -d- -f1)"
     "$1" tests/bench_performance.py
     printf '\n## The callback listener under attack\n\n```\n'

@@ -21,8 +21,8 @@ def add_arguments(parser):
 def run(arguments):
     reporting.result(invitation.invite(config.load(arguments), _options(arguments)))
     reporting.message(
-        f"open this address in a browser within {LIFE_SECONDS // 60} minutes, while 'hhtoken serve-callback' runs; "
-        "or paste the address that the browser ends up on into 'hhtoken exchange'"
+        f"open this address in a browser within {LIFE_SECONDS // 60} minutes, while 'hhtoken serve-callback', or "
+        "hh-token-callback.socket, waits for it; or paste the address that it ends up on into 'hhtoken exchange'"
     )
     reporting.event("an authorization was started")
     return 0

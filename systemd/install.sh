@@ -1,0 +1,114 @@
+#!/bin/sh
+# Puts hhtoken in place, or removes it. Called by the Makefile, which sets the paths: install.sh install|uninstall
+set -eu
+umask 022
+cd "$(dirname "$0")/.."
+
+units='hh-token-refresh.timer hh-token-due.timer hh-token-callback.socket'
+programs='hhtoken hh-token-refresh.sh hh-token-due.sh hh-token-notify.sh'
+
+die() {
+    printf 'make: %s\n' "$1" >&2
+    exit 1
+}
+
+# Without DESTDIR this is the machine that it will run on.
+is_live() { [ -z "$DESTDIR" ]; }
+has_systemd() { is_live && [ -d /run/systemd/system ]; }
+
+# The files in the checkout name the default paths, so that they can be read, checked and run as they are.
+put() { # MODE SOURCE TARGET
+    mkdir -p "$DESTDIR$(dirname "$3")"
+    sed -e "s|/usr/local/lib/hhtoken|$LIBDIR|g" -e "s|/usr/local/share/hhtoken|$SHAREDIR|g" \
+        -e "s|/etc/hh-token|$SYSCONFDIR/hh-token|g" -e "s|/usr/bin/python3|$PYTHON|g" "$2" >"$DESTDIR$3.new"
+    chmod "$1" "$DESTDIR$3.new"
+    mv -f "$DESTDIR$3.new" "$DESTDIR$3"
+}
+
+put_if_absent() { [ -e "$DESTDIR$3" ] || put "$@"; }
+
+# Beside the old program, then in its place: a refresh that runs meanwhile finds one of the two, whole.
+install_program() {
+    new=$LIBDIR.new
+    rm -rf "$DESTDIR$new"
+    for module in hhtoken/*.py hhtoken/*/*.py; do put 644 "$module" "$new/$module"; done
+    for program in $programs; do put 755 "bin/$program" "$new/bin/$program"; done
+    # At install, since the units may not write here: without it, each run would compile everything anew.
+    "$PYTHON" -m compileall -q -f -s "$DESTDIR$new" -p "$LIBDIR" "$DESTDIR$new/hhtoken" >/dev/null
+    rm -rf "$DESTDIR$LIBDIR.old"
+    [ ! -d "$DESTDIR$LIBDIR" ] || mv "$DESTDIR$LIBDIR" "$DESTDIR$LIBDIR.old"
+    mv "$DESTDIR$new" "$DESTDIR$LIBDIR"
+    rm -rf "$DESTDIR$LIBDIR.old"
+
+    mkdir -p "$DESTDIR$PREFIX/bin"
+    target=../${LIBDIR#"$PREFIX"/}
+    [ "$target" != "../$LIBDIR" ] || target=$LIBDIR # outside of PREFIX
+    for program in $programs; do ln -sfn "$target/bin/$program" "$DESTDIR$PREFIX/bin/$program"; done
+}
+
+install_configuration() {
+    for unit in systemd/*.service systemd/*.timer systemd/*.socket; do put 644 "$unit" "$UNITDIR/${unit#*/}"; done
+    put 644 systemd/hh-token.sysusers.conf "$SYSUSERSDIR/hh-token.conf"
+    put 644 systemd/hh-token.tmpfiles.conf "$TMPFILESDIR/hh-token.conf"
+    put 644 nginx/hh-token "$SHAREDIR/nginx/hh-token"
+    put 644 nginx/hh-token-down.html "$SHAREDIR/nginx/hh-token-down.html"
+    for example in docs/examples/*.sh; do put 755 "$example" "$SHAREDIR/examples/${example##*/}"; done
+    mkdir -p "$DESTDIR$SYSCONFDIR/hh-token"
+    chmod 750 "$DESTDIR$SYSCONFDIR/hh-token"
+    put_if_absent 640 docs/examples/hh-token.env "$SYSCONFDIR/hh-token/hh-token.env"
+    put_if_absent 644 nginx/hh-token "$NGINXDIR/sites-available/hh-token"
+}
+
+set_up_machine() {
+    if command -v systemd-sysusers >/dev/null && command -v systemd-tmpfiles >/dev/null; then
+        systemd-sysusers "$SYSUSERSDIR/hh-token.conf"
+        systemd-tmpfiles --create "$TMPFILESDIR/hh-token.conf"
+    else
+        echo 'no systemd here: docs/systemd.md has the account and the directories, under "cron"'
+    fi
+    has_systemd || return 0
+    systemctl daemon-reload
+    systemctl try-restart hh-token-refresh.timer hh-token-due.timer
+    for unit in hh-token-refresh.service hh-token-refresh.timer; do
+        if [ "$UNITDIR" != /etc/systemd/system ] && [ -f "/etc/systemd/system/$unit" ]; then
+            echo "warning: the old /etc/systemd/system/$unit stands in front of the new one; see docs/upgrade.md"
+        fi
+    done
+}
+
+do_install() {
+    if is_live; then
+        [ "$(id -u)" = 0 ] || die 'install: this needs root; or set DESTDIR'
+        "$PYTHON" -I -c 'import requests' 2>/dev/null || die 'install: missing: apt install python3-requests'
+    fi
+    install_program
+    install_configuration
+    ! is_live || set_up_machine
+    echo "installed in $DESTDIR$LIBDIR; the settings are in $DESTDIR$SYSCONFDIR/hh-token/hh-token.env"
+    ! has_systemd || echo "to start: systemctl enable --now $units"
+}
+
+do_uninstall() {
+    # shellcheck disable=SC2086 # a list
+    ! has_systemd || systemctl disable --now $units >/dev/null 2>&1 || :
+    ! has_systemd || systemctl stop 'hh-token-*.service' || :
+    for program in $programs; do rm -f "$DESTDIR$PREFIX/bin/$program"; done
+    rm -rf "$DESTDIR$LIBDIR" "$DESTDIR$SHAREDIR"
+    for unit in systemd/*.service systemd/*.timer systemd/*.socket; do rm -f "$DESTDIR$UNITDIR/${unit#*/}"; done
+    rm -f "$DESTDIR$SYSUSERSDIR/hh-token.conf" "$DESTDIR$TMPFILESDIR/hh-token.conf"
+    ! has_systemd || systemctl daemon-reload
+    if [ "${PURGE:-}" != 1 ]; then
+        echo "kept: the token in /var/lib/hh-token, $SYSCONFDIR/hh-token, nginx's site; PURGE=1 removes them too"
+        return
+    fi
+    rm -f "$DESTDIR$NGINXDIR/sites-enabled/hh-token" "$DESTDIR$NGINXDIR/sites-available/hh-token"
+    rm -rf "$DESTDIR$SYSCONFDIR/hh-token" "$DESTDIR/var/lib/hh-token" "$DESTDIR/run/hh-token"
+    ! is_live || ! id hh-token >/dev/null 2>&1 || userdel hh-token
+    echo 'removed everything, the token too'
+}
+
+case ${1-} in
+    install) do_install ;;
+    uninstall) do_uninstall ;;
+    *) die 'usage: install.sh install|uninstall' ;;
+esac

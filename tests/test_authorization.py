@@ -1,0 +1,226 @@
+"""The authorization request and what comes back from it."""
+
+import traceback
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hhtoken import authorization, errors
+from hhtoken.authorization import Refused, read_return
+
+SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
+QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
+# RFC 7636, appendix B.
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+AUTHORIZE = "https://hh.ru/oauth/authorize"
+VSCHAR = st.text([chr(code) for code in range(0x20, 0x7F)], min_size=1, max_size=60)
+
+
+def url(authorize_url=AUTHORIZE, options=()):
+    return authorization.request_url(
+        authorize_url, "CLIENT", "https://me.example/cb?a=1&b=2", "STATE", VERIFIER, options
+    )
+
+
+# -- the request --
+
+
+def test_the_challenge_is_the_one_of_rfc_7636():
+    assert authorization.code_challenge(VERIFIER) == CHALLENGE
+
+
+def test_the_challenge_of_any_verifier_is_43_characters_without_padding():
+    assert all(len(authorization.code_challenge(str(n))) == 43 for n in range(50))
+    assert not any(set(authorization.code_challenge(str(n))) & set("=+/") for n in range(50))
+
+
+def test_the_address_asks_for_a_code_with_state_redirect_uri_and_challenge():
+    assert url().startswith(AUTHORIZE + "?")
+    assert parse_qsl(urlsplit(url()).query, strict_parsing=True) == [
+        ("response_type", "code"),
+        ("client_id", "CLIENT"),
+        ("redirect_uri", "https://me.example/cb?a=1&b=2"),
+        ("state", "STATE"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ]
+
+
+def test_the_verifier_itself_stays_at_home():
+    assert VERIFIER not in url()
+
+
+def test_options_stand_in_the_address():
+    options = [("force_login", "true"), ("role", "employer")]
+    assert parse_qsl(urlsplit(url(options=options)).query)[-2:] == options
+
+
+@pytest.mark.parametrize("base", [AUTHORIZE + "?x=1", AUTHORIZE + "?x=1&y=%20", AUTHORIZE + "?"])
+def test_an_authorize_address_with_a_query_keeps_it(base):
+    fields = dict(parse_qsl(urlsplit(url(base)).query, strict_parsing=True))
+    assert fields.items() >= dict(parse_qsl(urlsplit(base).query)).items()
+    assert fields["response_type"] == "code" and fields["state"] == "STATE"
+    assert url(base).count("?") == 1
+
+
+@QUICK
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_client_id_and_state_arrive_unchanged(client_id, state):
+    address = authorization.request_url(AUTHORIZE, client_id, "https://me.example/cb", state, VERIFIER)
+    fields = dict(parse_qsl(urlsplit(address).query, keep_blank_values=True))
+    assert (fields["client_id"], fields["state"]) == (client_id, state)
+    assert address.isascii() and address.isprintable() and " " not in address
+
+
+# -- the return --
+
+
+@pytest.mark.parametrize(
+    "query, state, code, error",
+    [
+        ("code=C&state=S", "S", "C", None),
+        ("state=S&code=C", "S", "C", None),
+        ("error=access_denied&state=S", "S", None, "access_denied"),
+        ("lang=ru&code=C&state=S&x=1&x=2", "S", "C", None),
+        ("code=a%2Bb%2F%3D&state=S", "S", "a+b/=", None),
+        ("code=C&state=a+b", "a b", "C", None),
+        ("code=C&state=S&Code=D&STATE=T", "S", "C", None),
+        ("code=C&state=S&x=%D1%8F", "S", "C", None),
+        ("&&code=C&state=S&", "S", "C", None),
+        ("code=C&state=S&" + "&".join(f"x{n}=1" for n in range(18)), "S", "C", None),
+    ],
+)
+def test_a_browsers_return_is_read(query, state, code, error):
+    came = read_return(query)
+    assert (came.state, came.code, came.error) == (state, code, error)
+
+
+REFUSED_QUERIES = [
+    "",
+    "canary",
+    "code=canary",
+    "state=canary",
+    "error=canary",
+    "code=canary&state=",
+    "code=&state=canary",
+    "error=&state=canary",
+    "state=canary&code=C&error=E",
+    "state=canary&code=C&code=C",
+    "state=canary&code=C&code=D",
+    "state=canary&state=canary&code=C",
+    "state=canary&state=T&code=C",
+    "state=canary&error=E&error=E",
+    "state=canary&code=C&code=",
+    "state=canary&code=C%0A",
+    "state=canary&code=C%00",
+    "state=canary%0D%0A&code=C",
+    "state=canary&code=%D1%8F",
+    "state=%D1%8F&code=canary",
+    "state=canary&code=\u044f",
+    "state=canary&code=%FF",
+    "state=canary&code=C&x=%FF",
+    "state=canary&code=%7F",
+    "state=canary&code=C;x=1%09",
+    "state=canary&code=" + "C" * 8192,
+    "state=canary&code=C&" + "&".join(f"x{n}=1" for n in range(19)),
+    "&" * 8193,
+]
+
+
+@pytest.mark.parametrize("query", REFUSED_QUERIES, ids=lambda query: ascii(query[:36]))
+def test_what_is_no_return_is_refused_and_not_repeated(query):
+    with pytest.raises(Refused) as caught:
+        read_return(query)
+    assert str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert traceback.format_exception_only(Refused, caught.value) == [
+        f"hhtoken.authorization.Refused: {caught.value}\n"
+    ]
+
+
+def test_a_query_of_just_8192_characters_is_read():
+    query = "state=S&code="
+    assert read_return(query + "C" * (8192 - len(query))).state == "S"
+    with pytest.raises(Refused, match="too long"):
+        read_return(query + "C" * (8193 - len(query)))
+
+
+@QUICK
+@given(VSCHAR, VSCHAR, st.sampled_from(["code", "error"]))
+def test_any_printable_code_or_error_comes_back_unchanged(state, value, name):
+    came = read_return(urlencode({name: value, "state": state}))
+    assert (came.state, getattr(came, name)) == (state, value)
+
+
+@QUICK
+@given(
+    st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(["code=", "state=", "error=", "&", ";", "%", "%00", "%FF", "+", "a", "=", "\u044f", "#"]),
+        max_size=12,
+    ).map("".join)
+)
+def test_arbitrary_text_is_a_return_or_refused(query):
+    try:
+        came = read_return(query)
+    except Refused:
+        return
+    assert authorization.is_printable(came.state)
+    assert (came.code is None) != (came.error is None)
+    assert authorization.is_printable(came.code or came.error)
+
+
+def test_the_repr_of_a_return_hides_it():
+    assert "code" in repr(read_return("code=C&state=S")) and "error" in repr(read_return("error=E&state=S"))
+    for query in ("code=canary&state=canary", "error=canary&state=canary"):
+        assert "canary" not in repr(read_return(query)) + str(read_return(query))
+
+
+# -- errors and states --
+
+
+@pytest.mark.parametrize(
+    "error, kind, exit_code",
+    [
+        ("access_denied", errors.AuthorizationNeededError, 77),
+        ("server_error", errors.TryLaterError, 75),
+        ("temporarily_unavailable", errors.TryLaterError, 75),
+        ("invalid_request", errors.AuthorizationNeededError, 77),
+        ("canary", errors.AuthorizationNeededError, 77),
+        ("ACCESS_DENIED", errors.AuthorizationNeededError, 77),
+    ],
+)
+def test_a_denial_says_what_to_do_and_repeats_nothing(error, kind, exit_code):
+    denied = authorization.denial(error)
+    assert type(denied) is kind and denied.exit_code == exit_code
+    assert "hhtoken authorize-url" in denied.hint
+    assert "canary" not in denied.message + denied.hint
+    assert ("denied in the browser" in denied.message) == (error == "access_denied")
+
+
+@pytest.mark.parametrize("text", ["a", " ", "~", "a b", "x" * 10000])
+def test_vschar_is_printable(text):
+    assert authorization.is_printable(text)
+
+
+@pytest.mark.parametrize("text", [None, "", "\n", "a\n", "a\x7f", "\x1f", "\u044f", "a\u00a0", "\ud800"])
+def test_anything_else_is_not_printable(text):
+    assert not authorization.is_printable(text)
+
+
+@QUICK
+@given(st.text(max_size=10), st.text(max_size=10))
+def test_two_states_are_the_same_only_when_they_are_equal(one, other):
+    assert authorization.same_state(one, other) == (one == other)
+    assert authorization.same_state(one, one)
+
+
+def test_a_part_of_a_state_is_not_the_state():
+    assert not authorization.same_state("STATE", "STAT")
+    assert not authorization.same_state("STATE", "")
+    assert not authorization.same_state("STATE", "state")
+    assert not authorization.same_state("STATE", "\ud800")

@@ -1,0 +1,166 @@
+"""The pages that the browser is shown: fixed, bilingual, loading nothing, repeating nothing."""
+
+import base64
+import hashlib
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hhtoken import callback_page
+from hhtoken.callback_page import language, response
+
+SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
+QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
+NAMED = {
+    callback_page.AUTHORIZED: 200,
+    callback_page.DENIED: 200,
+    callback_page.REFUSED: 400,
+    callback_page.TRY_LATER: 503,
+    callback_page.FAILED: 502,
+}
+REFUSALS = [400, 404, 405, 414, 421, 431]  # all that http_head and callback_rules can answer with
+ALL = [*NAMED, *REFUSALS]
+EVERY_PAGE = pytest.mark.parametrize("name", ALL)
+BOTH = pytest.mark.parametrize("tongue", ["ru", "en"])
+
+
+def taken_apart(name, tongue):
+    """The status line, the headers as a list of pairs, and the text of the page."""
+    head, _empty, body = response(name, tongue).partition(b"\r\n\r\n")
+    status_line, *lines = head.decode("ascii").split("\r\n")
+    return status_line, [tuple(line.split(": ", 1)) for line in lines], body.decode()
+
+
+def words(html):
+    return re.sub(r"<style>.*?</style>|<[^>]*>|journalctl -t hhtoken|hhtoken( [a-z-]+)?|HeadHunter", " ", html)
+
+
+def test_no_page_is_forgotten_here():
+    assert {name for name in callback_page.PAGES if isinstance(name, str)} == set(NAMED)
+    assert set(callback_page.REASONS) == {200, *NAMED.values(), *REFUSALS}
+
+
+@pytest.mark.parametrize("name, status", [*NAMED.items(), *zip(REFUSALS, REFUSALS)])
+def test_a_page_is_a_whole_http_response_with_its_status(name, status):
+    status_line, headers, body = taken_apart(name, "en")
+    assert status_line == f"HTTP/1.0 {status} {callback_page.REASONS[status]}"
+    assert int(dict(headers)["Content-Length"]) == len(body.encode())
+    assert body.startswith("<!doctype html>") and body.endswith("</html>\n")
+
+
+@BOTH
+@EVERY_PAGE
+def test_a_page_speaks_one_of_the_two_languages_throughout(name, tongue):
+    body = taken_apart(name, tongue)[2]
+    assert f'<html lang="{tongue}">' in body
+    letters = [letter for letter in words(body) if letter.isalpha()]
+    assert len(letters) > 20
+    assert all(("а" <= letter.lower() <= "ё") == (tongue == "ru") for letter in letters)
+
+
+@BOTH
+@EVERY_PAGE
+def test_a_page_says_what_happened_and_what_to_do_next(name, tongue):
+    body = taken_apart(name, tongue)[2]
+    title = re.search("<h1>(.+?)</h1>", body).group(1)
+    assert f"<title>{title}</title>" in body
+    assert len(re.findall("<p>.+?</p>", body)) == (1 if name == 404 else 2)
+    if name not in (callback_page.AUTHORIZED, 404):
+        assert "hhtoken" in body.partition("<footer>")[0]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if name != callback_page.AUTHORIZED] + REFUSALS)
+def test_no_failure_looks_like_a_success(name):
+    assert 'class="bad"' in taken_apart(name, "en")[2]
+    assert 'class="good"' in taken_apart(callback_page.AUTHORIZED, "en")[2]
+    assert taken_apart(name, "ru")[2] != taken_apart(callback_page.AUTHORIZED, "ru")[2]
+
+
+@EVERY_PAGE
+def test_a_page_is_never_cached_framed_sniffed_or_referred_to(name):
+    headers = taken_apart(name, "ru")[1]
+    assert len(dict(headers)) == len(headers)
+    assert {
+        key: value for key, value in headers if key not in ("Content-Length", "Content-Security-Policy", "Allow")
+    } == {
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Connection": "close",
+    }
+
+
+@BOTH
+@EVERY_PAGE
+def test_the_only_style_is_allowed_by_its_hash_and_nothing_else_is(name, tongue):
+    _status, headers, body = taken_apart(name, tongue)
+    (style,) = re.findall("<style>(.*?)</style>", body, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert dict(headers)["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
+    )
+
+
+@BOTH
+@EVERY_PAGE
+def test_a_page_loads_nothing_and_runs_nothing(name, tongue):
+    body = taken_apart(name, tongue)[2].lower()
+    for forbidden in ("<script", "<img", "<link", "<iframe", "<form", "<a ", "src=", "href=", "url(", "@import", "://"):
+        assert forbidden not in body
+    assert not re.search(r"\bon[a-z]+=|style=", body)
+
+
+@EVERY_PAGE
+def test_only_405_names_the_method_that_is_allowed(name):
+    headers = dict(taken_apart(name, "en")[1])
+    assert headers.get("Allow") == ("GET" if name == 405 else None)
+
+
+@EVERY_PAGE
+def test_a_page_fits_into_a_new_sockets_buffer(name):
+    assert all(len(response(name, tongue)) < 4096 for tongue in ("ru", "en"))
+
+
+@QUICK
+@given(st.sampled_from(ALL), st.none() | st.text(max_size=40) | st.text("ruen,;q=.0159-* ", max_size=30))
+def test_nothing_of_the_request_gets_into_a_page(name, accept_language):
+    assert response(name, accept_language) in (response(name, "ru"), response(name, "en"))
+
+
+@pytest.mark.parametrize(
+    "header, expected",
+    [
+        (None, "en"),
+        ("", "en"),
+        ("*", "en"),
+        ("de", "en"),
+        ("uk,de;q=0.9", "en"),
+        ("rus", "en"),
+        ("ru", "ru"),
+        ("RU", "ru"),
+        ("ru-RU", "ru"),
+        ("ru-RU,ru;q=0.9,en-US;q=0.8,en;q=0.7", "ru"),
+        ("en-US,en;q=0.9,ru;q=0.8", "en"),
+        ("en;q=0.8, ru;q=0.9", "ru"),
+        ("en;q=0.8,ru", "ru"),
+        ("de,ru;q=0.1", "ru"),
+        ("ru,en", "ru"),
+        ("en,ru", "en"),
+        ("ru ; q=0.5 , en ; q=0.4", "ru"),
+        ("ru;q=0", "en"),
+        ("ru;q=0,en;q=0", "en"),
+        ("ru;q=x", "en"),
+        ("ru;q=nan", "en"),
+        ("ru;q=-1", "en"),
+        (";;;,,,ru", "ru"),
+        ("de," * 19 + "ru", "ru"),
+        ("de," * 20 + "ru", "en"),
+        ("en;q=0.5," * 100_000 + "ru", "en"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_the_language_is_the_one_that_the_browser_prefers(header, expected):
+    assert language(header) == expected

@@ -1,0 +1,488 @@
+"""What a refresh came to, judged from the answer and from how things stood before."""
+
+import json
+import os
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hhtoken import errors, outcomes, record
+from hhtoken.answer import Answer
+from hhtoken.record import Record
+from hhtoken.tokens import Pair
+
+SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
+QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
+NOW = 1_700_000_000
+DAY = 24 * 3600
+INTENT = {"kind": "refresh", "refresh_token_sha256": "f" * 64, "started_at": NOW - 5}
+LOST = Answer(failure="the connection broke")
+GARBAGE = Answer(200, b"<html>", True)
+CANARY = "canary-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    monkeypatch.setitem(os.environ, "TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def refusal(description, error="invalid_grant", status=400, **details):
+    body = json.dumps({"error": error, "error_description": description}).encode()
+    return Answer(status, body, True, **details)
+
+
+def weather(status=503, **details):
+    return Answer(status, b"<html>", True, **details)
+
+
+NOT_YET = refusal("token not expired")
+ALREADY = refusal("token has already been refreshed")
+UNCLEAR = refusal("something new", "invalid_request")
+UNKNOWN_GRANT = refusal("something new")
+
+
+def series(*answers, pause=60, last=None, now=NOW):
+    """Judge answers that came one after the other; return the Records."""
+    found = []
+    for answer in answers:
+        last = outcomes.judge(answer, INTENT, last, now)
+        found.append(last)
+        now += pause
+    return found
+
+
+# -- what an answer comes to --
+
+
+@pytest.mark.parametrize(
+    "answer, outcome, exit_code, dead",
+    [
+        (Answer(), record.OUTCOME_UNKNOWN, 75, False),
+        (LOST, record.OUTCOME_UNKNOWN, 75, False),
+        (Answer(0, b'{"access_tok'), record.OUTCOME_UNKNOWN, 75, False),
+        (Answer(200, b""), record.OUTCOME_UNKNOWN, 75, False),
+        (Answer(200, b'{"access_token": "A'), record.OUTCOME_UNKNOWN, 75, False),
+        (Answer(299, b"x"), record.OUTCOME_UNKNOWN, 75, False),
+        (Answer(200, b"", True), record.NONSENSE, 65, False),
+        (GARBAGE, record.NONSENSE, 65, False),
+        (Answer(204, b"", True), record.NONSENSE, 65, False),
+        (Answer(200, b'{"access_token": "a\\nb"}', True), record.NONSENSE, 65, False),
+        (NOT_YET, record.NOT_YET, 0, False),
+        (ALREADY, record.AUTHORIZATION_NEEDED, 77, True),
+        (refusal("token was revoked"), record.AUTHORIZATION_NEEDED, 77, True),
+        (refusal("token not found", "invalid_request"), record.AUTHORIZATION_NEEDED, 77, True),
+        (refusal("token deactivated"), record.AUTHORIZATION_NEEDED, 77, True),
+        (refusal("bad token"), record.AUTHORIZATION_NEEDED, 77, True),
+        (refusal("code expired"), record.AUTHORIZATION_NEEDED, 77, False),
+        (refusal("account is locked", "invalid_request"), record.AUTHORIZATION_NEEDED, 77, False),
+        (refusal("account not found", "invalid_request"), record.MISCONFIGURED, 78, False),
+        (UNKNOWN_GRANT, record.AUTHORIZATION_NEEDED, 77, False),
+        (UNCLEAR, record.UNCLEAR, 75, False),
+        (weather(403), record.TRY_LATER, 75, False),
+        (weather(429), record.TRY_LATER, 75, False),
+        (weather(503), record.TRY_LATER, 75, False),
+        (refusal("token not found", status=503), record.TRY_LATER, 75, False),
+        (Answer(503, b'{"err'), record.TRY_LATER, 75, False),
+        (Answer(300, b""), record.TRY_LATER, 75, False),
+        (Answer(302, b"", True), record.TRY_LATER, 75, False),
+        (Answer(199, b"", True), record.UNCLEAR, 75, False),
+        (Answer(404, b"", True), record.MISCONFIGURED, 78, False),
+    ],
+)
+def test_an_answer_without_a_pair_comes_to(answer, outcome, exit_code, dead):
+    found = outcomes.judge(answer, INTENT, None, NOW)
+    assert (found.outcome, found.exit_code, found.dead) == (outcome, exit_code, dead)
+    assert (found.at, found.failing_since, found.failures) == (NOW, NOW, 1)
+    assert (found.http_status, found.refresh_token_sha256) == (answer.status or None, "f" * 64)
+    assert bool(found.hint) == (outcome != record.NOT_YET)
+
+
+def test_a_lost_answer_is_called_an_unknown_outcome_and_says_why():
+    found = outcomes.judge(LOST, INTENT, None, NOW)
+    assert found.message.startswith("outcome unknown: ")
+    assert "(the connection broke)" in found.message
+    assert "hhtoken refresh" in found.hint
+    assert "the run was interrupted" in outcomes.judge(Answer(), INTENT, None, NOW).message
+
+
+def test_nonsense_says_that_it_is_kept_aside():
+    assert "kept aside" in outcomes.judge(GARBAGE, INTENT, None, NOW).message
+    too_large = Answer(200, b"x", True, failure="larger than 64 KiB")
+    assert "larger than 64 KiB" in outcomes.judge(too_large, INTENT, None, NOW).message
+
+
+def test_the_providers_own_words_stand_in_the_message():
+    found = outcomes.judge(refusal("token deactivated", request_id="abc-1"), INTENT, None, NOW)
+    assert found.message.endswith("[invalid_grant: token deactivated] (request id abc-1)")
+    assert (found.error, found.error_description, found.request_id) == ("invalid_grant", "token deactivated", "abc-1")
+
+
+def test_an_answer_without_words_quotes_none():
+    assert "[" not in outcomes.judge(weather(503), INTENT, None, NOW).message
+    assert outcomes.judge(refusal(None, "x"), INTENT, None, NOW).message.endswith("[x]")
+
+
+def test_a_quiet_not_yet_quotes_no_error():
+    assert "invalid_grant" not in outcomes.judge(NOT_YET, INTENT, None, NOW).message
+
+
+def test_a_redirect_names_the_host_that_it_points_to():
+    answer = Answer(302, b"", True, location_host="evil.example")
+    assert outcomes.judge(answer, INTENT, None, NOW).message.endswith(", to evil.example")
+
+
+# -- may it have been spent? --
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(),
+        LOST,
+        Answer(200, b"{"),
+        GARBAGE,
+        weather(403),
+        weather(500),
+        weather(502),
+        weather(599),
+        refusal("x", "server_error", 503),
+    ],
+)
+def test_the_token_may_be_spent_where_an_answer_got_lost(answer):
+    assert outcomes.judge(answer, INTENT, None, NOW).perhaps_spent_at == NOW - 5
+    assert outcomes.judge(answer, {}, None, NOW + 0.5).perhaps_spent_at == NOW
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [NOT_YET, UNCLEAR, UNKNOWN_GRANT, ALREADY, refusal("x", "forbidden", 403), refusal("x", "slow_down", 429)],
+)
+def test_the_token_is_not_spent_where_the_provider_itself_says_no(answer):
+    assert outcomes.judge(answer, INTENT, None, NOW).perhaps_spent_at == 0
+
+
+def test_the_first_lost_answer_is_the_one_that_counts():
+    first, second = series(LOST, LOST)
+    assert second.perhaps_spent_at == first.perhaps_spent_at == NOW - 5
+    later = outcomes.judge(LOST, {**INTENT, "started_at": NOW + 500}, second, NOW + 505)
+    assert later.perhaps_spent_at == NOW - 5
+
+
+@pytest.mark.parametrize(
+    "before",
+    [[LOST], [Answer()], [GARBAGE], [weather(502)], [LOST, weather(429)], [LOST, UNCLEAR], [LOST, LOST, weather(403)]],
+)
+def test_already_refreshed_after_a_lost_answer_is_our_own_doing(before):
+    found = series(*before, ALREADY)[-1]
+    assert found.message.startswith("the answer to the refresh of 2023-11-14 22:13:15 was lost on the way")
+    assert "somebody else" not in found.message
+    assert "who else" not in found.hint and "hhtoken authorize-url" in found.hint
+    assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
+
+
+@pytest.mark.parametrize("before", [[], [NOT_YET], [UNKNOWN_GRANT], [UNCLEAR], [refusal("x", "slow_down", 429)]])
+def test_already_refreshed_without_a_lost_answer_is_somebody_elses(before):
+    found = series(*before, ALREADY)[-1]
+    assert found.message.startswith("somebody else has used this refresh token")
+    assert "lost" not in found.message
+    assert "find who else" in found.hint and "hhtoken authorize-url" in found.hint
+    assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
+
+
+@pytest.mark.parametrize("words", ["token deactivated", "token not found", "something new"])
+def test_another_refusal_after_a_lost_answer_speaks_for_itself(words):
+    assert series(LOST, refusal(words))[-1].message == series(refusal(words))[-1].message
+
+
+def test_a_network_failure_in_between_does_not_forget_the_lost_answer():
+    lost = series(LOST)[0]
+    offline = outcomes.not_sent(errors.TryLaterError("cannot reach hh.ru"), INTENT, lost, NOW + 60)
+    assert "was lost on the way" in outcomes.judge(ALREADY, INTENT, offline, NOW + 120).message
+
+
+@pytest.mark.parametrize("words", ["Token has already been refreshed", "token has already been refreshed "])
+def test_the_lost_answer_is_recognised_in_other_letters_and_spacing(words):
+    assert "was lost on the way" in series(LOST, refusal(words))[-1].message
+
+
+def test_not_yet_proves_that_the_lost_request_did_not_spend_the_token():
+    assert "somebody else" in series(LOST, NOT_YET, ALREADY)[-1].message
+
+
+# -- pauses --
+
+
+def waits(*answers, **options):
+    return [found.not_before and found.not_before - found.at for found in series(*answers, **options)]
+
+
+def test_pauses_after_not_yet_grow():
+    assert waits(*[NOT_YET] * 7) == [5, 15, 60, 300, 900, 900, 900]
+
+
+def test_pauses_after_an_unclear_answer_grow():
+    assert waits(*[UNCLEAR] * 7) == [0, 60, 300, 900, 3600, 3600, 3600]
+
+
+def test_pauses_after_a_refusal_in_unknown_words_grow():
+    assert waits(*[UNKNOWN_GRANT] * 6) == [60, 300, 900, 3600, 3600, 3600]
+
+
+def test_weather_makes_no_pause_of_its_own():
+    assert waits(weather(), weather(), weather(429), weather(403), LOST, GARBAGE) == [0] * 6
+
+
+def test_a_different_outcome_starts_the_pauses_anew():
+    assert waits(NOT_YET, NOT_YET, UNCLEAR, UNCLEAR, NOT_YET) == [5, 15, 0, 60, 5]
+
+
+@pytest.mark.parametrize("before", [[weather()] * 5, [weather(429)] * 5, [weather(403)] * 5])
+def test_the_first_unclear_answer_after_bad_weather_is_still_a_first_one(before):
+    assert waits(*before, UNCLEAR)[-1] == 0
+
+
+@pytest.mark.parametrize(
+    "answer, seconds",
+    [
+        (weather(503, retry_after="120"), 120),
+        (weather(429, retry_after="120"), 120),
+        (weather(429, retry_after="0"), 1),
+        (weather(429, retry_after="99999999"), 3600),
+        (weather(429, retry_after="Tue, 14 Nov 2023 22:15:20 GMT"), 120),
+        (weather(429, retry_after="soon"), 0),
+        (refusal("something new", "invalid_request", retry_after="7"), 7),
+        (refusal("token not expired", retry_after="3000"), 5),
+    ],
+)
+def test_retry_after_is_honoured_except_by_a_quiet_not_yet(answer, seconds):
+    assert waits(answer) == [seconds]
+
+
+def test_a_fraction_of_a_second_does_not_get_into_the_record():
+    found = outcomes.judge(UNCLEAR, INTENT, series(UNCLEAR)[0], NOW + 60.75)
+    assert [type(getattr(found, name)) for name in ("at", "not_before", "failing_since", "perhaps_spent_at")] == [
+        int
+    ] * 4
+    assert record.from_text(record.to_text(found)).as_dict() == found.as_dict()
+
+
+# -- patience --
+
+
+@pytest.mark.parametrize(
+    "seconds, exit_code, words",
+    [
+        (60, 75, "next run"),
+        (DAY, 75, "next run"),
+        (DAY + 1, 77, "hhtoken authorize-url"),
+        (9 * DAY, 77, "authorize-url"),
+    ],
+)
+def test_an_unclear_answer_becomes_a_humans_matter_after_a_day(seconds, exit_code, words):
+    found = series(UNCLEAR, UNCLEAR, pause=seconds)[-1]
+    assert (found.exit_code, found.dead) == (exit_code, False)
+    assert words in found.hint
+
+
+@pytest.mark.parametrize("answer", [weather(503), weather(429), weather(403), LOST], ids=["503", "429", "403", "lost"])
+def test_weather_stays_weather_however_long_it_lasts(answer):
+    assert series(*[answer] * 10, pause=DAY)[-1].exit_code == 75
+
+
+def test_one_unclear_answer_after_days_of_bad_weather_is_no_humans_matter():
+    assert series(weather(), weather(), weather(), UNCLEAR, pause=DAY)[-1].exit_code == 75
+
+
+def test_one_unclear_answer_after_days_without_network_is_no_humans_matter():
+    last = None
+    for day in range(3):
+        last = outcomes.not_sent(errors.TryLaterError("cannot reach hh.ru"), INTENT, last, NOW + day * DAY)
+    assert outcomes.judge(UNCLEAR, INTENT, last, NOW + 3 * DAY).exit_code == 75
+
+
+def test_a_clock_that_leapt_back_does_not_use_up_the_patience():
+    assert outcomes.judge(UNCLEAR, INTENT, series(UNCLEAR)[0], NOW - 10 * DAY).exit_code == 75
+
+
+def test_failures_alike_are_counted_in_a_row():
+    found = series(LOST, LOST, weather(), weather(), weather(), NOT_YET)
+    assert [one.failures for one in found] == [1, 2, 1, 2, 3, 1]
+    assert [one.failing_since - NOW for one in found] == [0, 0, 120, 120, 120, 300]
+
+
+# -- secrets --
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(f"token {CANARY} not found"),
+        refusal("new", f"bad_{CANARY}"),
+        refusal("token not expired", request_id=CANARY),
+        weather(503, request_id=f"id-{CANARY}-id"),
+        Answer(302, b"", True, location_host=f"{CANARY}.example"),
+        Answer(400, json.dumps({"errors": [{"type": CANARY}]}).encode(), True),
+        Answer(200, CANARY.encode(), True),
+    ],
+    ids=["description", "error", "request id", "request id of weather", "redirect", "API form", "body"],
+)
+def test_no_record_repeats_a_secret_that_the_provider_echoes(answer):
+    found = outcomes.judge(answer, INTENT, None, NOW, secrets=(CANARY,))
+    assert CANARY not in record.to_text(found).decode()
+
+
+def test_a_host_name_hides_a_secret_in_small_letters_too():
+    answer = Answer(302, b"", True, location_host="canary-0123456789.example")
+    found = outcomes.judge(answer, INTENT, None, NOW, secrets=("Canary-0123456789",))
+    assert found.message.endswith(", to [hidden].example")
+
+
+def test_not_even_the_record_of_a_success_repeats_a_token():
+    pair = Pair({"access_token": CANARY, "refresh_token": CANARY[::-1]}, NOW, NOW + 60)
+    found = outcomes.saved(record.RENEWED, "renewed", pair, Answer(200, b"", True, request_id=CANARY), "f")
+    assert CANARY not in record.to_text(found).decode()
+
+
+@QUICK
+@given(
+    st.integers(0, 999),
+    st.booleans(),
+    st.binary(max_size=20)
+    | st.dictionaries(
+        st.sampled_from(["error", "error_description", "errors"]), st.text(max_size=20) | st.just(CANARY), max_size=3
+    ).map(lambda fields: json.dumps(fields).encode()),
+    st.none() | st.text(max_size=20) | st.just(CANARY),
+)
+def test_any_answer_gets_a_record_of_one_printable_line(status, complete, body, request_id):
+    answer = Answer(status, body, complete, request_id=request_id, retry_after=request_id)
+    found = outcomes.judge(answer, INTENT, series(LOST)[0], NOW, (CANARY,))
+    assert found.exit_code in (0, 65, 75, 77, 78)
+    assert found.message.isascii() and found.message.isprintable()
+    assert CANARY not in record.to_text(found).decode()
+    assert not found.dead or found.error_description
+
+
+# -- before and besides an answer --
+
+
+PAIR = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW - 1000, NOW)
+
+
+def test_a_due_refresh_has_no_standing():
+    assert outcomes.standing(PAIR, None, NOW) is None
+    assert outcomes.standing(PAIR, None, NOW - 10, force=True) is None
+    assert outcomes.standing(PAIR, series(LOST)[0], NOW + 1) is None
+    assert outcomes.standing(PAIR, series(NOT_YET)[0], NOW + 5) is None
+
+
+def test_nothing_is_due_before_expiry_and_that_is_no_failure():
+    found = outcomes.standing(PAIR, None, NOW - 10)
+    assert (found.outcome, found.exit_code, found.not_before) == (record.NOT_DUE, 0, NOW)
+
+
+def test_an_expired_token_without_refresh_token_needs_a_human():
+    found = outcomes.standing(Pair({"access_token": "ACCESS"}, NOW - 1000, NOW), None, NOW)
+    assert (found.outcome, found.exit_code) == (record.AUTHORIZATION_NEEDED, 77)
+    assert "hhtoken authorize-url" in found.hint
+
+
+@pytest.mark.parametrize("answer", [ALREADY, NOT_YET])
+def test_what_nobody_can_hasten_stands_as_it_was(answer):
+    last = series(answer)[0]
+    assert outcomes.standing(PAIR, last, NOW + 1) is last
+
+
+def test_during_a_pause_the_last_outcome_stands_and_says_until_when():
+    last = series(UNKNOWN_GRANT)[0]
+    before = last.as_dict()
+    found = outcomes.standing(PAIR, last, NOW + 1)
+    assert (found.outcome, found.exit_code, found.not_before) == (last.outcome, last.exit_code, NOW + 60)
+    assert found.message.startswith(last.message) and "2023-11-14 22:14:20" in found.message
+    assert "--force" in found.hint
+    assert last.as_dict() == before
+
+
+def test_a_pause_for_an_implausible_clock_says_until_when_too():
+    last = outcomes.judge(weather(503), INTENT, None, NOW - 30 * DAY)
+    found = outcomes.standing(PAIR, last, NOW - 30 * DAY + 1)
+    assert (found.outcome, found.exit_code) == (last.outcome, last.exit_code)
+    assert "1970" not in found.message and "2023-10-15 22:28:20" in found.message
+
+
+def test_a_pair_that_never_left_is_not_spent():
+    found = outcomes.not_sent(errors.TryLaterError("cannot reach hh.ru", "check the network"), INTENT, None, NOW)
+    assert (found.outcome, found.exit_code, found.perhaps_spent_at, found.dead) == (record.TRY_LATER, 75, 0, False)
+    assert (found.message, found.hint, found.refresh_token_sha256) == (
+        "cannot reach hh.ru",
+        "check the network",
+        "f" * 64,
+    )
+
+
+def test_a_saved_pair_is_remembered_with_the_request_id():
+    answer = Answer(200, b"", True, request_id="abc\n1")
+    found = outcomes.saved(record.RENEWED, "renewed the pair", PAIR, answer, "f" * 64)
+    assert (found.outcome, found.exit_code, found.at) == (record.RENEWED, 0, NOW - 1000)
+    assert (found.message, found.request_id) == ("renewed the pair (request id abc?1)", "abc?1")
+    assert (found.http_status, found.refresh_token_sha256, found.perhaps_spent_at) == (200, "f" * 64, 0)
+    assert outcomes.saved(record.AUTHORIZED, "imported", PAIR, Answer(), "f").http_status is None
+
+
+@pytest.mark.parametrize(
+    "exit_code, kind",
+    [
+        (2, errors.UsageError),
+        (65, errors.DataError),
+        (69, errors.UnavailableError),
+        (74, errors.StorageError),
+        (75, errors.TryLaterError),
+        (77, errors.AuthorizationNeededError),
+        (78, errors.ConfigError),
+    ],
+)
+def test_a_failure_ends_with_the_error_of_its_exit_code(exit_code, kind):
+    error = outcomes.error_of(Record(exit_code=exit_code, message="what", hint="next"))
+    assert type(error) is kind
+    assert (error.exit_code, error.message, error.hint, str(error)) == (exit_code, "what", "next", "what")
+
+
+@pytest.mark.parametrize("outcome", [record.RENEWED, record.NOT_DUE, record.NOT_YET])
+def test_where_all_is_well_there_is_no_error(outcome):
+    assert outcomes.error_of(Record(outcome=outcome, message="fine")) is None
+
+
+# -- how long does it live, if our clock was set in between? --
+
+CLOCK_OF_THE_PROVIDER = "Tue, 14 Nov 2023 22:13:20 GMT"  # NOW
+
+
+def dated(description, date, now):
+    """The Record of a refusal with a Date header, for a pair that was issued with the provider's clock 500 s ahead."""
+    life = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW - 1500, NOW - 500)
+    issued = outcomes.saved(
+        record.RENEWED, "renewed", life, Answer(200, b"", True, date="Tue, 14 Nov 2023 21:56:40 GMT"), "f"
+    )
+    return outcomes.judge(refusal(description, date=date), INTENT, issued, now, (), life)
+
+
+def test_the_providers_clock_tells_how_much_of_the_life_is_left():
+    """Issued at NOW - 1000 by the provider's clock, for 1000 seconds; it is NOW - 100 there, and NOW + 10 here."""
+    found = dated("token not expired", "Tue, 14 Nov 2023 22:11:40 GMT", NOW + 10)
+    assert found.provider_ahead == 500
+    assert found.lives_until == NOW + 10 + 100
+
+
+@pytest.mark.parametrize("date", [None, "yesterday", "Fri, 31 Dec 9999 23:59:59 GMT", CLOCK_OF_THE_PROVIDER])
+def test_without_a_usable_date_the_token_lives_for_the_pause(date):
+    found = dated("token not expired", date, NOW + 10)
+    assert found.lives_until == found.not_before == NOW + 10 + 5
+
+
+def test_only_not_yet_prolongs_a_life():
+    assert dated("something new", "Tue, 14 Nov 2023 22:11:40 GMT", NOW + 10).lives_until == 0

@@ -1,0 +1,195 @@
+"""What the last refresh came to, to and from its file; damage must never stop the next run."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hhtoken import errors, outcomes, record, token_status, tokens
+from hhtoken.answer import Answer
+from hhtoken.record import Record
+
+SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
+QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
+WORDS = st.none() | st.text(max_size=30)
+NUMBERS = st.integers(0, 2**40 - 1)
+RECORDS = st.builds(
+    Record,
+    outcome=st.sampled_from(record.OUTCOMES),
+    at=NUMBERS,
+    message=st.text(min_size=1, max_size=30),
+    hint=WORDS,
+    exit_code=st.sampled_from([0, 65, 75, 77, 78]),
+    error=WORDS,
+    error_description=WORDS,
+    http_status=st.none() | st.integers(100, 599),
+    request_id=WORDS,
+    refresh_token_sha256=WORDS,
+    dead=st.booleans(),
+    not_before=NUMBERS,
+    failures=NUMBERS,
+    failing_since=NUMBERS,
+    perhaps_spent_at=NUMBERS,
+)
+SAMPLES = {bool: True, int: 7, str: "words", type(None): "words"}
+FULL = Record(
+    **{
+        **{name: SAMPLES[type(default)] for name, default in record.DEFAULTS.items()},
+        "outcome": record.AUTHORIZATION_NEEDED,
+        "exit_code": 77,
+        "http_status": 400,
+    }
+)
+
+
+@QUICK
+@given(RECORDS)
+def test_what_is_written_reads_back_the_same(one):
+    assert record.from_text(record.to_text(one)).as_dict() == one.as_dict()
+
+
+def test_the_file_is_one_json_object_with_every_field():
+    data = record.to_text(FULL)
+    assert data.endswith(b"}\n")
+    assert json.loads(data) == FULL.as_dict()
+    assert set(json.loads(data)) == set(record.DEFAULTS)
+    assert None not in json.loads(data).values() and 0 not in json.loads(data).values()
+
+
+def test_the_names_of_the_outcomes_stay_since_they_lie_on_disks_and_in_scripts():
+    assert set(record.OUTCOMES) == set(
+        "renewed authorized not_due not_yet try_later unclear outcome_unknown "
+        "authorization_needed misconfigured nonsense".split()
+    )
+
+
+def test_a_new_record_claims_nothing():
+    claims = Record().as_dict()
+    assert claims.pop("message") is None or isinstance(Record().message, str)
+    assert claims.pop("dead") is False
+    assert all(value is None or (type(value) is int and value == 0) for value in claims.values())
+    numbers = ("at", "exit_code", "not_before", "failures", "failing_since", "perhaps_spent_at")
+    assert all(claims[name] == 0 for name in numbers)
+
+
+def test_nothing_but_the_known_fields_can_get_into_a_record():
+    one = record.from_text(b'{"outcome": "renewed", "message": "m", "access_token": "CANARY", "at": 7}')
+    assert (one.outcome, one.at) == ("renewed", 7)
+    assert b"CANARY" not in record.to_text(one)
+    assert not hasattr(one, "access_token")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0" * 100, b"null", b"5", b"[]", b'"text"', b'{"outcome": "renewed"', b"\xff\xfe", b"[" * 100000],
+    ids=lambda data: ascii(data[:12]),
+)
+def test_damage_is_no_record(data):
+    assert record.from_text(data) is None
+
+
+@pytest.mark.parametrize(
+    "name, literal",
+    [
+        ("at", '"7"'),
+        ("at", "7.5"),
+        ("at", "null"),
+        ("at", "true"),
+        ("at", "NaN"),
+        ("exit_code", '"75"'),
+        ("exit_code", "[]"),
+        ("dead", "1"),
+        ("dead", '"yes"'),
+        ("dead", "null"),
+        ("not_before", "1e3"),
+        ("failures", "{}"),
+        ("failing_since", "Infinity"),
+        ("perhaps_spent_at", "false"),
+        ("at", "-1"),
+        ("at", str(10**30)),
+        ("exit_code", "42"),
+        ("exit_code", "1"),
+        ("exit_code", "true"),
+        ("exit_code", "false"),
+        ("exit_code", "75.0"),
+        ("failures", "-100"),
+        ("http_status", '"400"'),
+        ("http_status", "true"),
+        ("message", "[]"),
+        ("message", "5"),
+        ("hint", "[]"),
+        ("error", "5"),
+        ("request_id", "[1]"),
+        ("refresh_token_sha256", "1.5"),
+    ],
+)
+def test_a_value_of_the_wrong_type_counts_as_absent(name, literal):
+    one = record.from_text(f'{{"outcome": "try_later", "{name}": {literal}}}'.encode())
+    assert getattr(one, name) == record.DEFAULTS[name] and type(getattr(one, name)) is type(record.DEFAULTS[name])
+    assert one.outcome == "try_later"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"outcome": None, "message": "m"},
+        {"outcome": 5, "message": "m"},
+        {"outcome": ["renewed"], "message": "m"},
+        {"outcome": "no such outcome", "message": "m"},
+    ],
+    ids=json.dumps,
+)
+def test_a_record_without_a_known_outcome_is_none(stored):
+    assert record.from_text(json.dumps(stored).encode()) is None
+
+
+@QUICK
+@given(st.binary(max_size=60))
+def test_arbitrary_bytes_give_a_record_or_none(data):
+    assert record.from_text(data) is None or isinstance(record.from_text(data), Record)
+
+
+def use(last):
+    """Do with a stored Record all that the next runs would do."""
+    now = 1_700_000_000
+    expired = tokens.Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, now - 200, now - 100)
+    standing = outcomes.standing(expired, last, now)
+    if standing:
+        outcomes.error_of(standing)
+    refused = b'{"error": "invalid_grant", "error_description": "%s"}'
+    for description in (b"token has already been refreshed", b"token not expired", b"new"):
+        outcomes.error_of(outcomes.judge(Answer(400, refused % description, True), {}, last, now))
+    outcomes.error_of(outcomes.not_sent(errors.TryLaterError("no network"), {}, last, now))
+    for report in (
+        token_status.of_pair(expired, last, now),
+        token_status.of_error(errors.DataError("damaged"), last, now),
+    ):
+        token_status.to_lines(report, "/state")
+        token_status.to_json(report, "/state")
+        token_status.to_prometheus(report)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"outcome": None, "message": "m"},
+        {"outcome": 5, "message": "m"},
+        {"outcome": "no such outcome", "message": "m"},
+        {"outcome": "try_later"},
+        {"outcome": "try_later", "message": 5, "hint": 5},
+        {"outcome": "authorization_needed", "message": "m", "exit_code": 42, "not_before": 1_700_000_100},
+        {"outcome": "authorization_needed", "message": "m", "exit_code": 1, "dead": True},
+        {"outcome": "try_later", "message": "m", "failures": -100},
+        {"outcome": "not_yet", "message": "m", "failures": -100},
+        {"outcome": "outcome_unknown", "message": "m", "perhaps_spent_at": 10**30},
+        {"outcome": "outcome_unknown", "message": "m", "perhaps_spent_at": -(10**18)},
+        {"outcome": "try_later", "message": "m", "at": 10**30, "failing_since": 10**30, "not_before": 10**30},
+        FULL.as_dict(),
+    ],
+    ids=lambda stored: json.dumps(stored)[:60],
+)
+def test_whatever_a_damaged_record_says_the_next_run_goes_on(stored):
+    use(record.from_text(json.dumps(stored).encode()))

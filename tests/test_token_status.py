@@ -1,0 +1,340 @@
+"""The state of the token, why, and what to do next: the report and its three forms."""
+
+import json
+import os
+import re
+import time
+
+import pytest
+
+from hhtoken import errors, outcomes, provider_errors, record, token_status
+from hhtoken.answer import Answer
+from hhtoken.record import Record
+from hhtoken.token_store import fingerprint, open_store
+from hhtoken.tokens import Pair
+
+NOW = 1_700_000_000
+DAY = 24 * 3600
+ACCESS, REFRESH = "canary-access-0123456789", "canary-refresh-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def moscow(monkeypatch):
+    monkeypatch.setitem(os.environ, "TZ", "Europe/Moscow")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def pair(left=-100, refresh_token=REFRESH):
+    fields = {"access_token": ACCESS, "expires_in": 1000}
+    if refresh_token:
+        fields["refresh_token"] = refresh_token
+    return Pair(fields, NOW + left - 1000, NOW + left)
+
+
+def judged(status=400, error=None, description=None, last=None, at=NOW - 50, **details):
+    body = json.dumps({"error": error, "error_description": description}).encode() if error else b"<html>"
+    return outcomes.judge(Answer(status, body, True, **details), {}, last, at)
+
+
+RENEWED = Record(outcome=record.RENEWED, at=NOW - 900, message="renewed the pair", http_status=200)
+NOT_YET = judged(400, "invalid_grant", "token not expired", at=NOW)
+DEAD = judged(400, "invalid_grant", "token deactivated")
+LOCKED = judged(400, "invalid_request", "account is locked")
+WRONG_SECRET = judged(400, "invalid_client", "client_id or client_secret not found")
+GUARD = judged(403, retry_after="120")
+LOST = outcomes.judge(Answer(failure="the connection broke"), {}, None, NOW - 50)
+NONSENSE = judged(200)
+UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY))
+ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)
+NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", provider_errors.HINT_AUTHORIZE)
+DAMAGED = errors.DataError("token.json makes no sense", "restore a copy")
+
+# name -> (Report, state, exit code)
+REPORTS = {
+    "fresh": (token_status.of_pair(pair(500), None, NOW), "valid", 0),
+    "renewed": (token_status.of_pair(pair(500), RENEWED, NOW + 0.75), "valid", 0),
+    "last second": (token_status.of_pair(pair(1), RENEWED, NOW), "valid", 0),
+    "valid after weather": (token_status.of_pair(pair(500), GUARD, NOW), "valid", 0),
+    "expired": (token_status.of_pair(pair(0), None, NOW), "due", 69),
+    "expired long ago": (token_status.of_pair(pair(-90 * DAY), RENEWED, NOW), "due", 69),
+    "in flight": (token_status.of_pair(pair(), None, NOW, True), "in_flight", 69),
+    "in flight, still valid": (token_status.of_pair(pair(500), None, NOW, True), "in_flight", 0),
+    "not yet": (token_status.of_pair(pair(), NOT_YET, NOW), "not_yet", 69),
+    "guard": (token_status.of_pair(pair(), GUARD, NOW), "try_later", 75),
+    "nonsense": (token_status.of_pair(pair(), NONSENSE, NOW), "try_later", 65),
+    "lost": (token_status.of_pair(pair(), LOST, NOW), "outcome_unknown", 75),
+    "dead": (token_status.of_pair(pair(), DEAD, NOW), "authorization_needed", 77),
+    "dead but valid": (token_status.of_pair(pair(500), DEAD, NOW), "authorization_needed", 77),
+    "dead and in flight": (token_status.of_pair(pair(), DEAD, NOW, True), "authorization_needed", 77),
+    "locked": (token_status.of_pair(pair(), LOCKED, NOW), "authorization_needed", 77),
+    "unclear for days": (token_status.of_pair(pair(), UNCLEAR_FOR_DAYS, NOW), "authorization_needed", 77),
+    "wrong secret": (token_status.of_pair(pair(), WRONG_SECRET, NOW), "misconfigured", 78),
+    "no refresh token": (token_status.of_pair(pair(-1, None), None, NOW), "authorization_needed", 77),
+    "no refresh token, valid": (token_status.of_pair(pair(500, None), None, NOW), "valid", 0),
+    "no pair": (token_status.of_error(NO_PAIR, None, NOW), "no_pair", 77),
+    "no pair any more": (token_status.of_error(NO_PAIR, DEAD, NOW), "no_pair", 77),
+    "no pair, but it lived": (token_status.of_error(NO_PAIR, ALIVE, NOW), "no_pair", 77),
+    "damaged": (token_status.of_error(DAMAGED, RENEWED, NOW), "damaged", 65),
+}
+EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
+
+
+def report_of(name):
+    return REPORTS[name][0]
+
+
+# -- the report --
+
+
+@EVERY_REPORT
+def test_every_situation_has_its_state_and_exit_code(name):
+    report, state, exit_code = REPORTS[name]
+    assert (report.state, report.exit_code) == (state, exit_code)
+    assert report.reason
+
+
+def test_every_state_is_met_here():
+    assert {state for _report, state, _code in REPORTS.values()} == set(token_status.STATES)
+
+
+@EVERY_REPORT
+def test_a_next_step_is_named_unless_all_is_well(name):
+    report, state, _exit_code = REPORTS[name]
+    assert bool(report.next_step) == (state != "valid")
+
+
+def test_the_reason_is_what_the_last_refresh_came_to():
+    assert report_of("locked").reason == LOCKED.message and report_of("locked").next_step == LOCKED.hint
+    assert report_of("lost").reason == LOST.message
+    assert report_of("damaged").reason == DAMAGED.message and report_of("damaged").next_step == DAMAGED.hint
+    assert report_of("no refresh token").next_step == provider_errors.HINT_AUTHORIZE
+
+
+@pytest.mark.parametrize(
+    "name, at",
+    [
+        ("fresh", NOW + 500),
+        ("expired", NOW),
+        ("not yet", NOW + 5),
+        ("guard", NOW + 70),
+        ("lost", NOW),
+        ("dead", None),
+        ("dead but valid", None),
+        ("no pair", None),
+        ("damaged", None),
+        ("no refresh token", None),
+        ("no refresh token, valid", None),
+    ],
+)
+def test_the_next_refresh_is_promised_for_when_it_is_possible(name, at):
+    assert json.loads(token_status.to_json(report_of(name), "/state"))["next_refresh_at"] == at
+
+
+def test_a_store_is_looked_at_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
+    store = open_store(str(tmp_path / "state"), create=True)
+    assert token_status.look(store, NOW).state == "no_pair"
+    store.begin({}).close()
+    assert (token_status.look(store, NOW).state, token_status.look(store, NOW).exit_code) == ("in_flight", 69)
+    store.settle()
+    store.save(pair(500))
+    store.remember(NOT_YET)
+    assert (token_status.look(store, NOW).state, token_status.look(store, NOW).last) == ("valid", None)
+    about_this_pair = judged(400, "invalid_grant", "token deactivated")
+    about_this_pair.refresh_token_sha256 = fingerprint(REFRESH)
+    store.remember(about_this_pair)
+    assert token_status.look(store, NOW).state == "authorization_needed"
+    store.remember(NOT_YET)
+    store.begin({}).close()
+    assert token_status.look(store, NOW).state == "in_flight"
+    (tmp_path / "state" / "token.json").write_text("{")
+    assert token_status.look(store, NOW).state == "damaged"
+
+
+# -- for people --
+
+
+@EVERY_REPORT
+def test_the_text_tells_the_state_the_place_and_what_to_do(name):
+    report, state, _exit_code = REPORTS[name]
+    lines = token_status.to_lines(report, "/state").split("\n")
+    found = {line[:14].strip(): line[14:] for line in lines}
+    assert found["state:"] == f"{state.replace('_', ' ')}: {report.reason}"
+    assert found["stored in:"] == "/state"
+    assert found["to do:"] == (report.next_step or "nothing")
+    assert ("access token:" in found) == ("refresh:" in found) == (report.pair is not None)
+    assert ("last attempt:" in found) == (report.last is not None)
+    assert all(len(line) > 14 and line == line.rstrip() and "None" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name, label, text",
+    [
+        ("fresh", "access token:", "8 minutes 20 seconds left, until 2023-11-15 01:21:40 +0300"),
+        ("expired", "access token:", "expired, until 2023-11-15 01:13:20 +0300"),
+        ("fresh", "refresh:", "possible from 2023-11-15 01:21:40 +0300"),
+        ("expired", "refresh:", "due now"),
+        ("guard", "refresh:", "possible from 2023-11-15 01:14:30 +0300"),
+        ("dead", "refresh:", "not possible"),
+        ("dead", "last attempt:", f"2023-11-15 01:12:30 +0300: {DEAD.message}"),
+        ("no refresh token", "refresh:", "not possible"),
+        ("no refresh token, valid", "refresh:", "not possible"),
+    ],
+)
+def test_the_text_tells_when(name, label, text):
+    lines = token_status.to_lines(report_of(name), "/state").split("\n")
+    assert f"{label:14}{text}" in lines
+
+
+# -- for programs --
+
+FIELDS = {
+    "schema": int,
+    "state": str,
+    "reason": str,
+    "usable": bool,
+    "seconds_left": int,
+    "obtained_at": int,
+    "expires_at": int,
+    "next_refresh_at": int,
+    "last_refresh": dict,
+    "next_step": str,
+    "exit_code": int,
+    "state_directory": str,
+}
+MAY_BE_NULL = {"obtained_at", "expires_at", "next_refresh_at", "last_refresh", "next_step"}
+
+
+@EVERY_REPORT
+def test_the_json_has_all_fields_in_their_types(name):
+    fields = json.loads(token_status.to_json(report_of(name), "/state"))
+    assert list(fields) == list(FIELDS)
+    for field, value in fields.items():
+        assert type(value) is FIELDS[field] or (value is None and field in MAY_BE_NULL)
+    assert fields["last_refresh"] is None or set(fields["last_refresh"]) == set(record.DEFAULTS)
+
+
+@EVERY_REPORT
+def test_without_a_pair_nothing_is_usable(name):
+    report = report_of(name)
+    fields = json.loads(token_status.to_json(report, "/state"))
+    if report.pair is None:
+        assert (fields["usable"], fields["seconds_left"], fields["next_refresh_at"]) == (False, 0, None)
+        found = metrics(token_status.to_prometheus(report))
+        assert found["hhtoken_token_usable"] == found["hhtoken_token_expiry_timestamp_seconds"] == {None: 0}
+
+
+def test_a_token_that_the_provider_calls_alive_is_usable_whatever_we_had_computed():
+    report = token_status.of_pair(pair(-10), ALIVE, NOW)
+    fields = json.loads(token_status.to_json(report, "/state"))
+    assert (report.state, report.exit_code) == ("valid", 0)
+    assert (fields["usable"], fields["seconds_left"], fields["expires_at"]) == (True, 100, NOW + 100)
+    assert token_status.of_pair(pair(-10), ALIVE, NOW + 100).state == "not_yet"
+    assert token_status.of_pair(pair(-10), ALIVE, NOW + 100).expires_at == NOW - 10
+    assert token_status.of_pair(pair(500), ALIVE, NOW).expires_at == NOW + 500
+
+
+@EVERY_REPORT
+def test_the_json_agrees_with_the_report(name):
+    report, state, exit_code = REPORTS[name]
+    fields = json.loads(token_status.to_json(report, "/state"))
+    assert (fields["schema"], fields["state"], fields["exit_code"]) == (1, state, exit_code)
+    assert (fields["reason"], fields["next_step"], fields["state_directory"]) == (
+        report.reason,
+        report.next_step,
+        "/state",
+    )
+    assert fields["usable"] == (fields["seconds_left"] > 0)
+    if report.pair:
+        assert (fields["obtained_at"], fields["expires_at"]) == (report.pair.obtained_at, report.pair.expires_at)
+    else:
+        assert (fields["usable"], fields["obtained_at"], fields["expires_at"]) == (False, None, None)
+
+
+def test_the_json_counts_the_seconds_that_are_left():
+    assert json.loads(token_status.to_json(report_of("fresh"), "/state"))["seconds_left"] == 500
+    assert json.loads(token_status.to_json(report_of("renewed"), "/state"))["seconds_left"] == 499
+    assert json.loads(token_status.to_json(report_of("expired"), "/state"))["seconds_left"] == 0
+
+
+# -- for node_exporter --
+
+
+def metrics(text):
+    """Read the Prometheus text format as strictly as promtool; return {name: {labels: value}}."""
+    found, declared, current = {}, {}, None
+    for line in text.split("\n"):
+        if line.startswith("# HELP "):
+            name, _space, help_text = line[7:].partition(" ")
+            assert re.fullmatch("[a-z_][a-z0-9_]*", name) and help_text.strip() == help_text != ""
+            assert name not in declared, f"a second HELP for {name}"
+            declared[name], current = ["HELP"], name
+        elif line.startswith("# TYPE "):
+            name, _space, kind = line[7:].partition(" ")
+            assert declared[name] == ["HELP"] and name == current and kind == "gauge"
+            declared[name].append("TYPE")
+            found[name] = {}
+        else:
+            match = re.fullmatch(r'([a-z0-9_]+)(\{state="[a-z_]+"\})? (-?\d+)', line)
+            assert match, f"not a sample: {line!r}"
+            name, labels, value = match.groups()
+            assert name == current and declared[name] == ["HELP", "TYPE"]
+            assert labels not in found[name], f"a second sample of {name}{labels}"
+            found[name][labels] = int(value)
+    assert all(samples for samples in found.values())
+    return found
+
+
+@EVERY_REPORT
+def test_the_prometheus_text_is_valid(name):
+    text = token_status.to_prometheus(report_of(name))
+    assert not text.endswith("\n")  # standard output adds the one that the format asks for
+    assert list(metrics(text)) == [
+        "hhtoken_token_usable",
+        "hhtoken_authorization_needed",
+        "hhtoken_token_expiry_timestamp_seconds",
+        "hhtoken_last_refresh_timestamp_seconds",
+        "hhtoken_refresh_failures",
+        "hhtoken_state",
+    ]
+    # promtool's linter: only a counter ends in _total, only histograms and summaries in these
+    assert not any(one.endswith(("_total", "_count", "_sum", "_bucket", "_info")) for one in metrics(text))
+
+
+@EVERY_REPORT
+def test_the_prometheus_text_agrees_with_the_report(name):
+    report, state, exit_code = REPORTS[name]
+    found = metrics(token_status.to_prometheus(report))
+    assert found["hhtoken_state"] == {f'{{state="{one}"}}': int(one == state) for one in token_status.STATES}
+    assert found["hhtoken_token_usable"] == {None: int(report.seconds_left > 0)}
+    assert found["hhtoken_authorization_needed"] == {None: int(exit_code == 77)}
+    assert found["hhtoken_authorization_needed"] == {None: int(state in ("no_pair", "authorization_needed"))}
+    assert found["hhtoken_token_expiry_timestamp_seconds"] == {None: report.pair.expires_at if report.pair else 0}
+    assert found["hhtoken_last_refresh_timestamp_seconds"] == {None: report.last.at if report.last else 0}
+
+
+def failures(last):
+    return metrics(token_status.to_prometheus(token_status.of_pair(pair(), last, NOW)))["hhtoken_refresh_failures"][
+        None
+    ]
+
+
+def test_failures_in_a_row_are_counted():
+    assert [failures(None), failures(RENEWED), failures(GUARD), failures(UNCLEAR_FOR_DAYS)] == [0, 0, 1, 2]
+
+
+def test_a_quiet_not_yet_is_no_failure():
+    assert failures(NOT_YET) == 0
+
+
+# -- always --
+
+
+@EVERY_REPORT
+def test_no_form_of_the_report_holds_a_token(name):
+    report = report_of(name)
+    forms = [token_status.to_lines(report, "/"), token_status.to_json(report, "/"), token_status.to_prometheus(report)]
+    assert "canary" not in "".join(forms) + repr(report)

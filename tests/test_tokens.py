@@ -1,0 +1,481 @@
+"""The pair as a record: from the provider's answer, to and from the text of token.json."""
+
+import json
+import traceback
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hhtoken import tokens
+
+NOW = 1_700_000_000
+DAY = 24 * 3600
+FOURTEEN_DAYS = 14 * DAY
+FULL = {"access_token": "ACCESS", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH"}
+MOST_BYTES = 64 * 1024
+
+SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
+QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=SLOW)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def body(expires_in):
+    """The bytes of an answer with this literal JSON as its expires_in."""
+    return f'{{"access_token": "ACCESS", "expires_in": {expires_in}, "refresh_token": "REFRESH"}}'.encode()
+
+
+def strictly(data):
+    """Read JSON as a reader does that has never heard of NaN."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(data, parse_constant=refuse)
+
+
+def nest(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# -- expires_in --
+
+
+@pytest.mark.parametrize(
+    "literal, life",
+    [
+        ("1209600", 1209600),
+        ("1", 1),
+        ("60", 60),
+        ('"1209600"', 1209600),
+        ("1e6", 1000000),
+        ("1209600.9", 1209600),
+        (str(366 * DAY), 366 * DAY),
+    ],
+)
+def test_a_sane_life_is_believed(literal, life):
+    pair = tokens.from_answer(tokens.parse_object(body(literal)), NOW)
+    assert (pair.obtained_at, pair.expires_at, pair.life_is_assumed) == (NOW, NOW + life, False)
+
+
+ODD_LIVES = [
+    "null",
+    "true",
+    "false",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e999",
+    "-1e999",
+    "-1",
+    "0",
+    "0.5",
+    "-0.5",
+    str(366 * DAY + 1),
+    str(10**30),
+    "1" + "0" * 4999,
+    "-" + "9" * 5000,
+    '"' + "9" * 5000 + '"',
+    '""',
+    '"soon"',
+    '"-1"',
+    '"1e6"',
+    '"\uff11\uff12"',
+    '"\u00b2"',
+    "[1209600]",
+    '{"seconds": 1}',
+]
+
+
+@pytest.mark.parametrize("literal", ODD_LIVES, ids=lambda literal: literal[:12])
+def test_an_odd_life_costs_nothing_but_itself(literal):
+    pair = tokens.from_answer(tokens.parse_object(body(literal)), NOW)
+    assert (pair.access_token, pair.refresh_token) == ("ACCESS", "REFRESH")
+    assert (pair.expires_at, pair.life_is_assumed) == (NOW + FOURTEEN_DAYS, True)
+    stored = strictly(tokens.to_text(pair))
+    assert (stored["obtained_at"], stored["expires_at"]) == (NOW, NOW + FOURTEEN_DAYS)
+
+
+def test_a_missing_life_is_assumed_to_be_fourteen_days():
+    pair = tokens.from_answer({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW)
+    assert (pair.expires_at, pair.life_is_assumed) == (NOW + FOURTEEN_DAYS, True)
+
+
+@QUICK
+@given(JSON_VALUES)
+def test_a_sane_life_is_none_or_between_a_second_and_a_year(value):
+    life = tokens.sane_life(value)
+    assert life is None or (type(life) is int and 1 <= life <= 366 * DAY)
+
+
+# -- tokens --
+
+
+@pytest.mark.parametrize("value", ["a", "!~", "a.b-c_d/e+f=", "x" * 8192])
+def test_visible_ascii_is_a_token(value):
+    assert tokens.is_token(value)
+
+
+NO_TOKENS = [
+    None,
+    "",
+    " ",
+    "a b",
+    " a",
+    "a\n",
+    "a\r\nX: y",
+    "a\x00",
+    "a\x7f",
+    "\u0442\u043e\u043a\u0435\u043d",
+    "a\u00e9",
+    "a\ud800",
+    "x" * 8193,
+    "x" * 20000,
+    5,
+    True,
+    ["a"],
+    {"a": "b"},
+    b"a",
+]
+
+
+@pytest.mark.parametrize("value", NO_TOKENS, ids=lambda value: ascii(value)[:16])
+def test_what_cannot_stand_in_a_header_is_no_token(value):
+    assert not tokens.is_token(value)
+
+
+@pytest.mark.parametrize("value", NO_TOKENS, ids=lambda value: ascii(value)[:16])
+@pytest.mark.parametrize("read", [tokens.from_answer, tokens.from_stored])
+def test_no_pair_is_made_of_an_unusable_access_token(read, value):
+    with pytest.raises(ValueError, match="^no usable access_token in it$"):
+        read({**FULL, "access_token": value}, NOW)
+
+
+@pytest.mark.parametrize(
+    "value", [one for one in NO_TOKENS if one not in (None, "")], ids=lambda value: ascii(value)[:16]
+)
+@pytest.mark.parametrize("read", [tokens.from_answer, tokens.from_stored])
+def test_no_pair_is_made_of_an_unusable_refresh_token(read, value):
+    with pytest.raises(ValueError, match="^no usable refresh_token in it$"):
+        read({**FULL, "refresh_token": value}, NOW)
+
+
+@pytest.mark.parametrize("read", [tokens.from_answer, tokens.from_stored])
+def test_no_pair_is_made_without_an_access_token(read):
+    with pytest.raises(ValueError, match="^no usable access_token in it$"):
+        read({"refresh_token": "REFRESH"}, NOW)
+
+
+# -- from an answer --
+
+
+@pytest.mark.parametrize(
+    "absent", [{}, {"refresh_token": None}, {"refresh_token": ""}], ids=["missing", "null", "empty"]
+)
+def test_the_old_refresh_token_stays_where_the_answer_has_none(absent):
+    pair = tokens.from_answer({"access_token": "NEW", **absent}, NOW, kept_refresh_token="OLD")
+    assert (pair.access_token, pair.refresh_token) == ("NEW", "OLD")
+    assert strictly(tokens.to_text(pair))["refresh_token"] == "OLD"
+
+
+@pytest.mark.parametrize(
+    "absent", [{}, {"refresh_token": None}, {"refresh_token": ""}], ids=["missing", "null", "empty"]
+)
+def test_a_pair_without_any_refresh_token_has_none(absent):
+    pair = tokens.from_answer({"access_token": "NEW", **absent}, NOW)
+    assert pair.refresh_token is None
+    assert "refresh_token" not in strictly(tokens.to_text(pair))
+
+
+def test_a_new_refresh_token_beats_the_old_one():
+    assert tokens.from_answer(FULL, NOW, kept_refresh_token="OLD").refresh_token == "REFRESH"
+
+
+def test_the_times_are_ours_whatever_the_answer_claims():
+    pair = tokens.from_answer({**FULL, "obtained_at": 1, "expires_at": 2}, NOW + 0.9)
+    assert (pair.obtained_at, pair.expires_at) == (NOW, NOW + 1209600)
+    stored = strictly(tokens.to_text(pair))
+    assert (stored["obtained_at"], stored["expires_at"]) == (NOW, NOW + 1209600)
+
+
+def test_the_answer_that_was_passed_in_is_left_alone():
+    fields = {**FULL, "refresh_token": None, "expires_at": 2}
+    tokens.from_answer(fields, NOW, kept_refresh_token="OLD")
+    assert fields == {**FULL, "refresh_token": None, "expires_at": 2}
+
+
+def test_every_field_of_the_answer_is_kept_in_its_order():
+    fields = {"x": [1, {"y": None}], **FULL, "имя": "Вася", "null": None, "flag": True, "n": 1.5}
+    stored = strictly(tokens.to_text(tokens.from_answer(fields, NOW)))
+    assert stored == {**fields, "obtained_at": NOW, "expires_at": NOW + 1209600}
+    assert list(stored) == [*fields, "obtained_at", "expires_at"]
+
+
+# -- from token.json --
+
+
+@pytest.mark.parametrize(
+    "more, obtained_at, expires_at, assumed",
+    [
+        ({}, 500, 500 + 1209600, False),
+        ({"expires_in": None}, 500, 500 + FOURTEEN_DAYS, True),
+        ({"expires_in": 1000}, 500, 1500, False),
+        ({"obtained_at": 1000}, 1000, 1000 + 1209600, False),
+        ({"obtained_at": 1000, "expires_at": 1100}, 1000, 1100, False),
+        ({"expires_at": 1100}, 500, 1100, False),
+        ({"obtained_at": NOW, "expires_at": (NOW + 1100) * 1000}, NOW, NOW + 1209600, False),
+        ({"obtained_at": NOW, "expires_at": NOW + 366 * DAY}, NOW, NOW + 366 * DAY, False),
+        ({"expires_at": 1100, "expires_in": "soon"}, 500, 1100, False),
+        ({"obtained_at": 1000.7, "expires_at": 1100.7}, 1000, 1100, False),
+        ({"obtained_at": "1000", "expires_at": "1100"}, 1000, 1100, False),
+        ({"obtained_at": True, "expires_at": True}, 500, 500 + 1209600, False),
+        ({"obtained_at": "then", "expires_at": None}, 500, 500 + 1209600, False),
+        ({"obtained_at": [], "expires_at": {}}, 500, 500 + 1209600, False),
+        ({"expires_at": float("nan")}, 500, 500 + 1209600, False),
+        ({"expires_at": float("inf"), "obtained_at": float("-inf")}, 500, 500 + 1209600, False),
+        ({"expires_at": 10**40, "obtained_at": -(10**40)}, 500, 500 + 1209600, False),
+    ],
+)
+def test_a_stored_file_says_its_times_or_its_age_does(more, obtained_at, expires_at, assumed):
+    pair = tokens.from_stored({**FULL, **more}, modified_at=500.9)
+    assert (pair.obtained_at, pair.expires_at, pair.life_is_assumed) == (obtained_at, expires_at, assumed)
+
+
+@pytest.mark.parametrize("literal", ODD_LIVES, ids=lambda literal: literal[:12])
+def test_an_odd_life_in_a_predecessors_file_is_assumed_too(literal):
+    pair = tokens.from_stored(tokens.parse_object(body(literal)), 500)
+    assert (pair.expires_at, pair.life_is_assumed) == (500 + FOURTEEN_DAYS, True)
+
+
+def test_a_stored_pair_may_lack_a_refresh_token():
+    assert tokens.from_stored({"access_token": "ACCESS"}, 500).refresh_token is None
+
+
+# -- to token.json --
+
+
+def test_a_reader_that_knows_only_the_oauth_fields_keeps_working():
+    data = tokens.to_text(tokens.from_answer(FULL, NOW))
+    assert {name: strictly(data)[name] for name in FULL} == FULL
+    assert data.endswith(b"}\n") and data.startswith(b"{\n")
+
+
+@QUICK
+@given(st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.integers(0, 2**40), st.integers(0, 2**40))
+def test_what_is_written_reads_back_the_same(others, received_at, modified_at):
+    fields = tokens.parse_object(json.dumps({**others, **FULL}).encode())
+    written = tokens.from_answer(fields, received_at)
+    read = tokens.from_stored(tokens.parse_object(tokens.to_text(written)), modified_at)
+    assert read.fields == {name: value for name, value in fields.items() if name not in ("obtained_at", "expires_at")}
+    assert (read.obtained_at, read.expires_at) == (received_at, received_at + 1209600)
+    assert tokens.to_text(read) == tokens.to_text(written)
+
+
+def test_text_is_written_readable_for_people():
+    assert "Вася" in tokens.to_text(tokens.from_answer({**FULL, "name": "Вася"}, NOW)).decode()
+
+
+def test_a_lone_surrogate_in_some_field_is_written_all_the_same():
+    data = tokens.to_text(tokens.from_answer(tokens.parse_object(b'{"access_token": "A", "x": "\\ud800"}'), NOW))
+    assert strictly(data)["x"] == "\ud800"
+
+
+def test_a_file_of_up_to_64_kib_keeps_every_field():
+    empty = len(tokens.to_text(tokens.from_answer({**FULL, "x": ""}, NOW)))
+    data = tokens.to_text(tokens.from_answer({**FULL, "x": "y" * (MOST_BYTES - empty)}, NOW))
+    assert len(data) == MOST_BYTES
+    assert "x" in strictly(data)
+    assert "x" not in strictly(tokens.to_text(tokens.from_answer({**FULL, "x": "y" * (MOST_BYTES - empty + 1)}, NOW)))
+
+
+@pytest.mark.parametrize(
+    "bulk", ["x" * MOST_BYTES, "я" * 33000, [0] * 20000, {str(n): n for n in range(9000)}, ["\ud800", "я" * 20000]]
+)
+def test_a_file_that_grew_too_large_keeps_what_is_essential(bulk):
+    data = tokens.to_text(tokens.from_answer({"bulk": bulk, **FULL, "scope": "all"}, NOW))
+    assert strictly(data) == {**FULL, "scope": "all", "obtained_at": NOW, "expires_at": NOW + 1209600}
+
+
+@pytest.mark.parametrize(
+    "name, bulk",
+    [("scope", [0] * 30000), ("expires_in", [0] * 30000), ("scope", "я" * 30000 + "\ud800")],
+    ids=["scope", "expires_in", "text"],
+)
+def test_not_even_a_huge_essential_field_makes_a_file_that_is_refused_when_read(name, bulk):
+    data = tokens.to_text(tokens.from_answer({**FULL, name: bulk}, NOW))
+    assert len(data) <= MOST_BYTES
+    stored = strictly(data)
+    assert (stored["access_token"], stored["refresh_token"]) == ("ACCESS", "REFRESH")
+
+
+@pytest.mark.parametrize("name", ["x", "scope"])
+def test_a_nest_too_deep_to_write_costs_only_itself(name):
+    stored = strictly(tokens.to_text(tokens.from_answer({**FULL, name: nest(5000)}, NOW)))
+    assert (stored["access_token"], stored["refresh_token"]) == ("ACCESS", "REFRESH")
+
+
+# -- reading JSON --
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b" ",
+        b"null",
+        b"5",
+        b"[]",
+        b'"text"',
+        b'[{"access_token": "A"}]',
+        b"{",
+        b'{"access_token": "A"',
+        b'{"access_token": "A"} x',
+        b"<html></html>",
+        b"\x80\x81",
+        b"\0" * 8,
+        b'{"a":' * 100000,
+        b"[" * 100000,
+        b'{"a":' + b"[" * 100000 + b"]" * 100000 + b"}",
+    ],
+    ids=lambda data: ascii(data[:16]),
+)
+def test_anything_but_a_json_object_is_a_value_error(data):
+    with pytest.raises(ValueError, match="^not (JSON|a JSON object)$"):
+        tokens.parse_object(data)
+
+
+@QUICK
+@given(st.binary(max_size=64) | st.text(max_size=64).map(lambda text: text.encode("utf-16")))
+def test_arbitrary_bytes_give_a_dict_or_a_value_error(data):
+    try:
+        assert isinstance(tokens.parse_object(data), dict)
+    except ValueError:
+        pass
+
+
+def read_by(parse, data):
+    """What a parser makes of the bytes, in a form that tells 1 from true and from 1.0."""
+    try:
+        return repr(parse(data))
+    except ValueError as error:
+        return f"ValueError: {error}"
+
+
+@QUICK
+@given(
+    JSON_VALUES.map(lambda value: json.dumps({"x": value}).encode())
+    | JSON_VALUES.map(lambda value: json.dumps({"x": value}, ensure_ascii=False, indent=2).encode() + b"\n")
+    | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+    | st.lists(
+        st.sampled_from(
+            [b"{", b"}", b"[", b"]", b'"', b"a", b":", b",", b"1", b"-", b".5", b"e9", b"true", b"NaN", b"\\", b"\n"]
+            + [b" ", b"\0", b"\xff", b"\xef\xbb\xbf", b'"a":', b"\\ud800", b"\x0b", b"\xc2\xa0"]
+        ),
+        max_size=12,
+    ).map(b"".join)
+    | st.binary(max_size=20)
+)
+def test_the_fast_parser_reads_as_the_real_one_does(data):
+    assert read_by(tokens.parse_stored, data) == read_by(tokens.parse_object, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\n",
+        b"{}",
+        b" {} \n",
+        b"{} x",
+        b"{}{}",
+        b'{"a": 1, "a": 2}',
+        b'{"a": NaN, "b": -Infinity, "c": 1e999, "d": 1.5}',
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": true, "b": null, "c": "\\ud83d\\ude00", "d": "\\ud800"}',
+        b'{"a": "\n"}',
+        b'{"a": "\x00"}',
+        '{"a": "я"}'.encode(),
+        '{"a": "я"}'.encode("utf-8-sig"),
+        '{"a": "я"}'.encode("utf-16"),
+        b'{"a": "\xff"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b"[]",
+        b'"a"',
+        b"null",
+        b'{"a":' * 100000,
+        b"[" * 60000 + b"]" * 60000,
+        *[body(literal) for literal in ODD_LIVES],
+    ],
+    ids=lambda data: ascii(data[-24:]),
+)
+def test_the_fast_parser_agrees_about_every_oddity(data):
+    assert read_by(tokens.parse_stored, data) == read_by(tokens.parse_object, data)
+
+
+@QUICK
+@given(JSON_VALUES)
+def test_whatever_is_read_can_be_written_as_strict_json(value):
+    strictly(json.dumps(tokens.parse_object(json.dumps({"x": value}).encode())))
+
+
+@QUICK
+@given(st.dictionaries(st.sampled_from([*FULL, "obtained_at", "expires_at", "x"]), JSON_VALUES, max_size=7))
+def test_arbitrary_fields_give_a_pair_or_a_value_error(fields):
+    for read in (tokens.from_answer, tokens.from_stored):
+        try:
+            pair = read(fields, NOW)
+        except ValueError:
+            continue
+        assert tokens.is_token(pair.access_token)
+        assert pair.refresh_token is None or tokens.is_token(pair.refresh_token)
+        assert type(pair.obtained_at) is int and type(pair.expires_at) is int
+
+
+def test_the_error_about_a_broken_text_does_not_repeat_it():
+    with pytest.raises(ValueError) as caught:
+        tokens.parse_object(bytes.fromhex("7b22") + b"can" + b"ary")
+    assert "canary" not in "".join(traceback.format_exception(None, caught.value, caught.tb))
+
+
+@pytest.mark.parametrize(
+    "literal, value",
+    [
+        ("1e999", None),
+        ("-1e999", None),
+        ("NaN", None),
+        ("1" + "0" * 4999, None),
+        ("1" + "0" * 40, None),
+        ("1" + "0" * 39, 10**39),
+        ("-0.25", -0.25),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_number_that_cannot_be_written_back_becomes_null(literal, value):
+    assert tokens.parse_object(f'{{"n": {literal}}}'.encode()) == {"n": value}
+
+
+def test_of_a_repeated_key_the_last_one_counts():
+    assert tokens.parse_object(b'{"a": 1, "a": 2}') == {"a": 2}
+
+
+# -- the record --
+
+
+@pytest.mark.parametrize(
+    "now, left", [(1000, 100), (1000.9, 99), (1099, 1), (1099.1, 0), (1100, 0), (1101, 0), (10**12, 0), (900, 200)]
+)
+def test_seconds_left_are_whole_and_never_below_zero(now, left):
+    assert tokens.Pair({"access_token": "A"}, 1000, 1100).seconds_left(now) == left
+
+
+def test_the_repr_of_a_pair_hides_its_tokens():
+    pair = tokens.from_answer({**FULL, "other": "canary"}, NOW)
+    assert "ACCESS" in tokens.to_text(pair).decode()
+    assert not any(word in repr(pair) + str(pair) + f"{pair}" for word in ("ACCESS", "REFRESH", "canary"))
