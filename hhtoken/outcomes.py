@@ -143,7 +143,7 @@ def _refused(answer, last, now, secrets):
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
         outcome.message += f", to {provider_errors.printable(answer.location_host, [*secrets, *lowered])}"
-    outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now)
+    outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
     if verdict.kind == provider_errors.NOT_YET:
         outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
     if verdict.kind == provider_errors.UNCLEAR and _is_out_of_patience(outcome, now):
@@ -165,13 +165,17 @@ def _is_out_of_patience(outcome, now):
 def _continue(last, now, outcome, exit_code, message, hint):
     """Return a Record that continues the series of the one before it."""
     again = last is not None and last.outcome == outcome
+    failures = last.failures + 1 if again else 1
+    is_weather = outcome in (record.TRY_LATER, record.OUTCOME_UNKNOWN, record.NONSENSE)
+    pause = refresh_policy.pause(refresh_policy.WEATHER_PAUSES_SECONDS, failures) if is_weather else 0
     return Record(
         outcome=outcome,
         at=int(now),
         message=message,
         hint=hint,
         exit_code=exit_code,
-        failures=last.failures + 1 if again else 1,
+        not_before=int(now) + pause if pause else 0,
+        failures=failures,
         failing_since=last.failing_since if again else int(now),
         perhaps_spent_at=last.perhaps_spent_at if last else 0,
         provider_ahead=last.provider_ahead if last else 0,

@@ -11,6 +11,8 @@ LONGEST_PAUSE_SECONDS = 3600  # what a stored wait may be at most; a longer one 
 
 NOT_YET_PAUSES_SECONDS = (5, 15, 60, 300, 900)
 UNCLEAR_PAUSES_SECONDS = (0, 60, 300, 900, 3600)  # the first unclear answer may be a hiccup: the next run tries
+# An outage of minutes is asked through each minute; a longer one not, but its end must not be missed for long either.
+WEATHER_PAUSES_SECONDS = (0,) * 10 + (60, 120, 300, 600, 900)
 REFUSED_PAUSES_SECONDS = (60, 300, 900, 3600)
 
 UNCLEAR_PATIENCE_SECONDS = 24 * 3600

@@ -486,3 +486,12 @@ def test_without_a_usable_date_the_token_lives_for_the_pause(date):
 
 def test_only_not_yet_prolongs_a_life():
     assert dated("something new", "Tue, 14 Nov 2023 22:11:40 GMT", NOW + 10).lives_until == 0
+
+
+def test_an_outage_is_asked_through_at_first_and_then_ever_more_rarely():
+    last, pauses = None, []
+    for _ in range(16):
+        last = outcomes.judge(weather(503), INTENT, last, NOW)
+        pauses.append(last.not_before - NOW if last.not_before else 0)
+    assert pauses == [0] * 10 + [60, 120, 300, 600, 900, 900]
+    assert outcomes.judge(refusal("token not expired"), INTENT, last, NOW).failures == 1
