@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,11 @@ from hhtoken.sandbox.server import start
 
 PROGRAM = [sys.executable, "-I", str(Path(__file__).parent.parent / "bin" / "hhtoken")]
 AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
+
+
+def _take_interrupts():
+    """A shell starts background jobs with SIGINT ignored, and that is inherited; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Finished:
@@ -62,6 +68,7 @@ class Operator:
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment(environment),
+            preexec_fn=_take_interrupts,
         )
 
     def _environment(self, changes):
