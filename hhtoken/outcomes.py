@@ -3,8 +3,6 @@
 The question "temporary, or a matter for a human?" is decided here and in ``provider_errors``, and nowhere else.
 """
 
-import time
-
 from hhtoken import durations, errors, provider_errors, record, refresh_policy
 from hhtoken.answer import http_date, object_in, wait_seconds
 from hhtoken.record import Record
@@ -135,7 +133,7 @@ def _refused(answer, last, now, secrets):
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == provider_errors.DEAD
     if verdict.is_already_refreshed and outcome.perhaps_spent_at:
-        lost_at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(outcome.perhaps_spent_at))
+        lost_at = durations.local(outcome.perhaps_spent_at)
         outcome.message = f"the answer to the refresh of {lost_at} was lost on the way, and with it the new pair"
         outcome.hint = provider_errors.HINT_AUTHORIZE
     if verdict.error and verdict.kind != provider_errors.NOT_YET:

@@ -50,6 +50,16 @@ def browser_fields(address):
     raise SystemExit("the sandbox did not redirect")
 
 
+def wait_for_port(port):
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except ConnectionRefusedError:
+            time.sleep(0.001)
+        else:
+            return
+
+
 def send_junk(port, count):
     for number in range(count):
         try:
@@ -86,8 +96,9 @@ def one_round(folder, number, attacked):
         }
         started = time.perf_counter()
         listener = subprocess.Popen([*PROGRAM, "serve-callback"], env=environment, stderr=subprocess.PIPE, text=True)
-        listener.stderr.readline()
+        wait_for_port(port)
         ready = (time.perf_counter() - started) * 1000
+        listener.stderr.readline()  # that it waits
         listener.stderr.readline()  # the hint that no authorization is under way yet
         address = subprocess.run([*PROGRAM, "authorize-url"], env=environment, capture_output=True, text=True).stdout
         query = urlencode(browser_fields(address.strip()))
