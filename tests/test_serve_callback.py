@@ -374,7 +374,7 @@ def test_a_client_that_drips_is_cut_off(listening):
 
 def test_the_whole_cycle_of_a_newcomer(tmp_path):
     port = free_port()
-    with start(auto="allow", expires_in=2, redirect_uri=f"http://127.0.0.1:{port}/callback") as sandbox:
+    with start(auto="allow", expires_in=6, redirect_uri=f"http://127.0.0.1:{port}/callback") as sandbox:
         operator = Operator(tmp_path / "state", sandbox.environment())
         process = operator.start("serve-callback")  # listens where the redirect URI says
         stderr = Reader(process.stderr)
@@ -387,7 +387,7 @@ def test_the_whole_cycle_of_a_newcomer(tmp_path):
         first = operator.run("show", "--field", "access_token").stdout.strip()
         operator.run("refresh")
         assert operator.stored()["access_token"] == first, "nothing was due yet"
-        time.sleep(2)
+        time.sleep(6)
         operator.run("show", "--field", "access_token", expect=69)
         second = operator.run("show", "--refresh", "--field", "access_token").stdout.strip()
         assert second != first
