@@ -238,7 +238,7 @@ def test_every_field_of_the_answer_is_kept(lonely):
 def test_an_answer_that_drips_its_headers_is_ended_by_the_deadline(lonely):
     def drip(connection):
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        for _ in range(100):
+        for _ in range(400):
             connection.sendall(b"a")
             time.sleep(0.1)
 
@@ -246,7 +246,7 @@ def test_an_answer_that_drips_its_headers_is_ended_by_the_deadline(lonely):
     with answering(drip) as provider:
         started = time.monotonic()
         lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, HHTOKEN_DEADLINE=1)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 30, "the drip lasts for 40 s"
     assert lonely.token_file.read_bytes() == before
 
 
