@@ -180,7 +180,7 @@ def test_the_first_lost_answer_is_the_one_that_counts():
 )
 def test_already_refreshed_after_a_lost_answer_is_our_own_doing(before):
     found = series(*before, ALREADY)[-1]
-    assert found.message.startswith("the answer to the refresh of 2023-11-14 22:13:15 was lost on the way")
+    assert found.message.startswith("the answer to the refresh of 2023-11-14 22:13:15 +0000 was lost on the way")
     assert "somebody else" not in found.message
     assert "who else" not in found.hint and "hhtoken authorize-url" in found.hint
     assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
