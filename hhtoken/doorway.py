@@ -11,6 +11,10 @@ import sys
 from hhtoken import errors, reporting
 
 HINT_SURROUNDINGS = "look at the working directory, the disk and the limits of this shell (ulimit -a)"
+OUT_OF_MEMORY = b"""\
+hhtoken: error: out of memory
+hhtoken: hint: look at 'free -m' and at the limits of this shell (ulimit -a), then try again
+"""
 
 
 def main(argv=None):
@@ -31,6 +35,12 @@ def main(argv=None):
         return errors.IOERR
     except KeyboardInterrupt:
         reporting.message("error: interrupted")
+        return errors.TEMPFAIL
+    except MemoryError:
+        try:
+            os.write(2, OUT_OF_MEMORY)  # there is none left to put it together, or for a line in the log
+        except OSError:
+            pass
         return errors.TEMPFAIL
     except Exception as defect:
         _report_defect(defect)

@@ -25,18 +25,21 @@ def renew(store, endpoint, force=False, clock=time.time):
     ``endpoint``: a TokenEndpoint. Raise AuthorizationNeededError where there is no pair, DataError where it is
     damaged, StorageError where a new one could not be saved, TryLaterError where the lock is busy.
     """
+    version = store.record_version()
     if not store.is_unsettled():
         # Without the lock, since a run with nothing to do must write nothing.
         standing = _standing(store, force, clock())
         if standing:
             return standing
-    began_ns = time.time_ns()
     with store.lock():
+        is_peers_record = store.record_version() != version and not store.is_unsettled()
         recovered = recover(store, clock)
         if recovered:
             return recovered
         # A peer may have been at it while we waited for the lock: what it came to is our outcome, too.
-        standing = _standing(store, force, clock()) or store.newer_record_of(store.load().pair, began_ns)
+        standing = _standing(store, force, clock())
+        if standing is None and is_peers_record:
+            standing = store.record_of(store.load().pair)
         if standing:
             return standing
         endpoint.prepare()

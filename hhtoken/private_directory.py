@@ -125,15 +125,16 @@ class PrivateDirectory:
         except OSError as error:
             raise storage_error("remove", self.path_of(name), error) from None
 
-    def modified_ns(self, name):
-        """Return when a file was modified last, in Unix ns, or None where there is none."""
+    def version(self, name):
+        """Return what changes with each replacement of a file, or None where there is none."""
         try:
-            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime_ns
+            status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except OSError:
             return None
+        return status.st_ino, status.st_mtime_ns
 
     def exists(self, name):
-        return self.modified_ns(name) is not None
+        return self.version(name) is not None
 
     def close_to_others(self, own_names):
         """Before the first write: give the directory mode 0700 if it is ours alone, that is, empty or holding one of

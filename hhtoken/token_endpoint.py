@@ -84,7 +84,10 @@ class _Transfer:
     def run(self, seconds):
         """Return the Answer that has come within so many seconds; raise NotSent where nothing has left."""
         thread = threading.Thread(target=self._work, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # "can't start new thread"
+            raise NotSent("there is no room for a thread; nothing was sent", _HINT_LIMITS) from None
         thread.join(max(0, seconds))
         with self._lock:
             self._is_over = True
@@ -183,6 +186,7 @@ class _Transfer:
         return urlsplit(self._address).hostname
 
 
+_HINT_LIMITS = "look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again"
 _HINT_NETWORK = "check the network and the name server; the next run tries again"
 
 

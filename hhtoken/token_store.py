@@ -69,10 +69,9 @@ class TokenStore:
         found = self.record()
         return found if found and found.refresh_token_sha256 == fingerprint(pair.refresh_token) else None
 
-    def newer_record_of(self, pair, moment_ns):
-        """Return the Record about this Pair if it was written after a moment (Unix time in ns), else None."""
-        written_ns = self.directory.modified_ns(RECORD_FILE)
-        return self.record_of(pair) if written_ns is not None and written_ns > moment_ns else None
+    def record_version(self):
+        """Return what tells the Record of now from the next one, whatever the clock says; None where there is none."""
+        return self.directory.version(RECORD_FILE)
 
     def is_unsettled(self):
         """Tell whether a request is in flight, or was interrupted."""

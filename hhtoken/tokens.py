@@ -73,7 +73,7 @@ def parse_first_object(data):
 
     try:
         decoder = json.JSONDecoder(parse_constant=_drop, parse_float=_finite_float, parse_int=_bounded_int)
-        value, _end = decoder.raw_decode(data.decode("utf-8-sig", "replace").lstrip())
+        value, _end = decoder.raw_decode(data.decode("utf-8", "replace").lstrip("\ufeff \t\r\n"))
     except (ValueError, RecursionError):
         return None
     is_pair = isinstance(value, dict) and is_token(value.get("access_token")) and is_token(value.get("refresh_token"))

@@ -36,14 +36,14 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    """Serve until SIGINT or SIGTERM; raise TryLaterError where the port is taken, ConfigError where it cannot be."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; raise TryLaterError where the port is taken, ConfigError where it cannot be."""
     import signal
 
     if arguments.list_faults:
         reporting.result(_fault_table())
         return errors.OK
     # Blocked before the first thread exists, so that every thread inherits it and only sigwait gets the signal.
-    endings = (signal.SIGINT, signal.SIGTERM)
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
         with _start(arguments) as sandbox:
