@@ -21,6 +21,7 @@ export PYTHON PREFIX SYSCONFDIR DESTDIR LIBDIR SHAREDIR UNITDIR SYSUSERSDIR TMPF
 help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
+	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make bench  measure, and write the figures into docs/performance.md'
 	@echo 'make clean  remove what these have made'
@@ -31,6 +32,9 @@ demo: $(VENV)/run-ready
 
 test: $(VENV)/test-ready
 	$(IN_VENV) -m pytest -n $(WORKERS)
+
+test-faults: $(VENV)/test-ready
+	$(IN_VENV) -m pytest -n 2 -p no:cacheprovider tests/faults -o addopts='--strict-markers --timeout 600'
 
 test-system:
 	tests/system/run
@@ -55,4 +59,4 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-system bench install uninstall clean
+.PHONY: help demo test test-faults test-system bench install uninstall clean

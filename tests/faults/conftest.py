@@ -1,0 +1,71 @@
+"""The tables that the sweeps measure: printed at the end, and written to docs/fault-tables.md where that is wanted."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+TABLES_FILE = Path(__file__).parents[2] / "docs" / "fault-tables.md"
+WRITE_TABLES = "HHTOKEN_WRITE_FAULT_TABLES"  # environment variable: set to write TABLES_FILE
+TABLE = "fault table"
+
+INTRODUCTION = f"""\
+# What the fault suite measured
+
+Written by `{WRITE_TABLES}=1 make test-faults`; the suite itself is in `tests/faults/`, what it is about in
+[reliability.md](reliability.md).
+"""
+
+
+@pytest.fixture
+def note(record_property):
+    """A function that adds up figures in a table: ``note(title, row name, {column: number})``."""
+
+    def add(title, row, figures):
+        record_property(TABLE, [title, row, figures])
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter):
+    tables, skipped = _tables(terminalreporter), terminalreporter.stats.get("skipped", [])
+    for text in tables:
+        terminalreporter.write_line("")
+        terminalreporter.write_line(text)
+    terminalreporter.write_line(f"{len(skipped)} skipped")
+    for report in skipped:
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"  {report.nodeid}: {reason}")
+    if os.environ.get(WRITE_TABLES) and not terminalreporter.stats.get("failed"):
+        TABLES_FILE.write_text(INTRODUCTION + "".join(f"\n{text}\n" for text in tables))
+
+
+def _tables(terminalreporter):
+    """Return the tables of all tests as Markdown, rows of the same name added up."""
+    found = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties:
+                if name == TABLE:
+                    title, row, figures = value
+                    _add(found.setdefault(title, {}).setdefault(row, {}), figures)
+    return [_markdown(title, rows) for title, rows in sorted(found.items())]
+
+
+def _add(total, figures):
+    for column, number in figures.items():
+        total[column] = total.get(column, 0) + number
+
+
+def _markdown(title, rows):
+    columns = []
+    for figures in rows.values():
+        columns += [column for column in figures if column not in columns]
+    lines = [f"## {title}", "", "| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    everything = {}
+    for row, figures in sorted(rows.items()):
+        lines.append(f"| {row} | " + " | ".join(str(figures.get(column, 0)) for column in columns) + " |")
+        _add(everything, figures)
+    if len(rows) > 1:
+        lines.append("| **all** | " + " | ".join(f"**{everything[column]}**" for column in columns) + " |")
+    return "\n".join(lines)

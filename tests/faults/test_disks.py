@@ -1,0 +1,205 @@
+"""Real disks that are full, frozen or short of everything, and a process short of what it may use.
+
+Found out before the request, whatever it is: nothing is sent, and the stored pair is the same, byte for byte. Or it
+comes about during the request: then what was reserved beforehand has to do.
+"""
+
+import contextlib
+import os
+import resource
+import subprocess
+
+import pytest
+from conftest import Operator, obtain_pair, refreshes, wait_for
+
+from faults.disks import FILE_SYSTEMS, attribute, do, ext4, fill, tmpfs
+from faults.strace import PROGRAM
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+
+
+def due(sandbox, path):
+    """Return an Operator whose state directory holds a pair that is due, and the bytes of that pair."""
+    operator = Operator(path, sandbox.environment())
+    pair = obtain_pair(sandbox)
+    sandbox.provider.expire()
+    return operator, operator.store(pair)
+
+
+def refuses(operator, sandbox, stored):
+    """Assert that a refresh finds out that it could not save, and sends nothing."""
+    run = operator.run("refresh", expect=74, program=PROGRAM)
+    assert "hint: " in run.stderr and refreshes(sandbox) == 0, run
+    assert operator.token_file.read_bytes() == stored
+
+
+def succeeds(operator, sandbox):
+    operator.run("refresh", program=PROGRAM)
+    assert refreshes(sandbox) == 1
+    sandbox.provider.check_user_token(operator.stored()["access_token"])
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_a_full_disk_is_found_before_the_request(kind, sandbox, tmp_path):
+    with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        fill(disk)
+        refuses(operator, sandbox, stored)
+        (disk / "filling").unlink()
+        succeeds(operator, sandbox)
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_nearly_no_room_is_enough_or_nothing_is_sent(kind, sandbox, tmp_path, note):
+    """With any amount of room: either all is refused, or the pair is saved."""
+    with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
+        for free in (1, 4, 8, 16, 32, 64, 68, 72, 96, 128, 192, 196, 200, 204, 208, 256):
+            sandbox.reset()
+            operator, stored = due(sandbox, disk / "state")
+            (disk / "room").write_bytes(bytes(free * 1024))
+            fill(disk)
+            (disk / "room").unlink()
+            run = operator.run("refresh", expect=(0, 74), program=PROGRAM)
+            if run.code:
+                assert refreshes(sandbox) == 0 and operator.token_file.read_bytes() == stored, (free, run)
+            else:
+                sandbox.provider.check_user_token(operator.stored()["access_token"])
+            figures = {"saved": int(not run.code), "refused": int(run.code > 0)}
+            note(f"Little room on a disk: {kind}", f"{free:3} KiB free", figures)
+            do("rm", "-r", disk / "state", disk / "filling")
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_a_disk_that_fills_during_the_request_does_not_cost_the_pair(kind, sandbox, tmp_path):
+    with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        sandbox.weather.add("slow")
+        process = operator.start("refresh")
+        wait_for(lambda: refreshes(sandbox) == 1)
+        fill(disk)
+        _out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert operator.token_file.read_bytes() != stored
+        sandbox.provider.check_user_token(operator.stored()["access_token"])
+        assert operator.run("refresh", program=PROGRAM).stderr == ""
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_a_disk_that_is_frozen_during_the_request_costs_nothing_that_reached_it(kind, sandbox, tmp_path):
+    with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        sandbox.weather.add("slow")
+        process = operator.start("refresh")
+        wait_for(lambda: refreshes(sandbox) == 1)
+        with attribute_or_none(operator.state, kind):
+            _out, err = process.communicate(timeout=60)
+            assert process.returncode == (74 if kind == "ext4" else 0), err
+        operator.run("refresh", program=PROGRAM)
+        assert refreshes(sandbox) == 1 and operator.token_file.read_bytes() != stored
+        sandbox.provider.check_user_token(operator.stored()["access_token"])
+
+
+def attribute_or_none(path, kind):
+    return attribute(path, "i") if kind == "ext4" else contextlib.nullcontext()  # tmpfs knows no attributes
+
+
+def test_no_inode_left_is_found_before_the_request(sandbox, tmp_path):
+    with tmpfs(tmp_path / "disk", "size=1m", "nr_inodes=12") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        for number in range(20):
+            try:
+                (disk / f"file-{number}").touch()
+            except OSError:
+                break
+        refuses(operator, sandbox, stored)
+        for file in disk.glob("file-*"):
+            file.unlink()
+        succeeds(operator, sandbox)
+
+
+@pytest.mark.parametrize("left", range(5))
+def test_few_inodes_are_enough_or_nothing_is_sent(sandbox, tmp_path, left):
+    with tmpfs(tmp_path / "disk", "size=1m", "nr_inodes=20") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        made = []
+        for number in range(20):
+            try:
+                (disk / f"file-{number}").touch()
+                made.append(disk / f"file-{number}")
+            except OSError:
+                break
+        for file in made[:left]:
+            file.unlink()
+        run = operator.run("refresh", expect=(0, 74), program=PROGRAM)
+        if run.code:
+            assert refreshes(sandbox) == 0 and operator.token_file.read_bytes() == stored
+        else:
+            sandbox.provider.check_user_token(operator.stored()["access_token"])
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_a_read_only_disk_is_found_before_the_request(kind, sandbox, tmp_path):
+    with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        do("mount", "-o", "remount,ro", disk)
+        refuses(operator, sandbox, stored)
+        do("mount", "-o", "remount,rw", disk)
+        succeeds(operator, sandbox)
+
+
+@pytest.mark.parametrize("name, letter", [("token.json", "i"), (".", "i"), (".", "a"), ("token.json", "a")])
+def test_an_immutable_file_or_directory_is_found_before_the_request(name, letter, sandbox, tmp_path):
+    with ext4(tmp_path / "disk") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        with attribute(operator.state / name, letter):
+            refuses(operator, sandbox, stored)
+        succeeds(operator, sandbox)
+
+
+def limited(operator, kind, most):
+    """Run a refresh with a limit; return the finished process."""
+    return subprocess.run(
+        [*PROGRAM, "refresh"],
+        env=operator.environment,
+        preexec_fn=lambda: resource.setrlimit(kind, (most, most)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("most", [0, 1, 100, 4096, 65536, 69631, 69632, 131071, 131072])
+def test_a_limit_on_the_size_of_files_is_found_before_the_request(sandbox, tmp_path, most):
+    operator, stored = due(sandbox, tmp_path / "state")
+    run = limited(operator, resource.RLIMIT_FSIZE, most)
+    assert "Traceback" not in run.stderr
+    if run.returncode:
+        assert run.returncode == 74 and refreshes(sandbox) == 0 and operator.token_file.read_bytes() == stored
+        succeeds(operator, sandbox)
+    sandbox.provider.check_user_token(operator.stored()["access_token"])
+
+
+@pytest.mark.parametrize("most", range(3, 16))
+def test_a_limit_on_descriptors_costs_no_pair(sandbox, tmp_path, most):
+    operator, stored = due(sandbox, tmp_path / "state")
+    run = limited(operator, resource.RLIMIT_NOFILE, most)
+    judge_limited(operator, sandbox, stored, run)
+
+
+@pytest.mark.parametrize("most", range(12, 130, 4))
+def test_a_limit_on_memory_costs_no_pair(sandbox, tmp_path, most):
+    operator, stored = due(sandbox, tmp_path / "state")
+    run = limited(operator, resource.RLIMIT_AS, most * 1024 * 1024)
+    judge_limited(operator, sandbox, stored, run)
+
+
+def judge_limited(operator, sandbox, stored, run):
+    """Without what it needs, Python itself may not start; but what begins must end without a loss."""
+    is_issued = sandbox.provider.committed["refresh_token"] > 0
+    if not is_issued:
+        assert operator.token_file.read_bytes() == stored
+    operator.run("refresh", program=PROGRAM)
+    sandbox.provider.check_user_token(operator.stored()["access_token"])
+    if "Traceback" in run.stderr or run.returncode not in (0, 65, 74, 75, 77, 78):
+        assert not is_issued, run.stderr
+        assert "hhtoken/" not in run.stderr and "defect" not in run.stderr, run.stderr
