@@ -34,6 +34,16 @@ def test_who_waited_for_a_failure_takes_part_in_it(operator, sandbox, expired):
     assert refreshes(sandbox) == 1
 
 
+def test_a_record_from_the_future_stops_no_refresh(operator, sandbox, expired):
+    """Written while the clock was a day ahead; since then it has been set right."""
+    sandbox.weather.add("html_502")
+    operator.run("refresh", expect=75)
+    tomorrow = time.time() + 86400
+    os.utime(operator.state / "last-refresh.json", (tomorrow, tomorrow))
+    operator.run("refresh")
+    assert refreshes(sandbox) == 2
+
+
 def test_a_file_size_limit_is_found_before_anything_is_sent(operator, sandbox, expired):
     import resource
 
