@@ -59,6 +59,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256):
         request_id=request_id,
         refresh_token_sha256=refresh_token_sha256,
         provider_ahead=_provider_ahead(answer, pair.obtained_at),
+        lives_until=pair.expires_at,
     )
 
 

@@ -47,7 +47,7 @@ DEFAULTS = {
     "failing_since": 0,  # Unix seconds
     "perhaps_spent_at": 0,  # Unix seconds of the first request whose answer did not come; 0: none
     "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
-    "lives_until": 0,  # Unix seconds; "not yet" says that the access token lives on, whatever we had computed
+    "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token lives on
 }
 
 

@@ -221,7 +221,7 @@ def _runtime_directories():
 
 
 def open_store(path, create=False):
-    """Open the store in a state directory; raise AuthorizationNeededError where there is none and none is to be made."""
+    """Open the store in a state directory; raise AuthorizationNeededError where there is none, and none is made."""
     directory = open_directory(path, create)
     if directory is None:
         raise no_pair(path)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, obtain_pair, refreshes
+from conftest import PROGRAM, refreshes
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -24,11 +24,12 @@ def run(arguments):
     store = open_store(settings.state_directory(), create=True)
     pending = PendingAuthorizations(store.directory)
     code, entry = _code_and_authorization(pasted, store, pending)
-    failure = outcomes.error_of(grants.redeem(store, pending, entry, code, application, endpoint))
+    outcome = grants.redeem(store, pending, entry, code, application, endpoint)
+    failure = outcomes.error_of(outcome)
     if failure:
         raise failure
-    expires_at = store.load().pair.expires_at
-    reporting.message(f"authorized: the pair is stored, and the access token lives until {durations.local(expires_at)}")
+    until = durations.local(outcome.lives_until)
+    reporting.message(f"authorized: {outcome.message}; the access token lives until {until}")
     return 0
 
 

@@ -62,8 +62,7 @@ def _renew(store, settings, arguments):
     if failure:
         raise failure
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
-        expires_at = store.load().pair.expires_at
-        reporting.message(f"{outcome.message}; the new access token lives until {durations.local(expires_at)}")
+        reporting.message(f"{outcome.message}; the new access token lives until {durations.local(outcome.lives_until)}")
     elif reporting.is_watched():
         until = f" until {durations.local(outcome.not_before)}" if outcome.not_before else ""
         reporting.message(f"{outcome.message}{until}")

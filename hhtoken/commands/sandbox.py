@@ -36,7 +36,9 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    """Serve until SIGINT, SIGTERM or SIGHUP; raise TryLaterError where the port is taken, ConfigError where it cannot be."""
+    """Serve until SIGINT, SIGTERM or SIGHUP.
+
+    Raise TryLaterError where the port is taken, ConfigError where it cannot be."""
     import signal
 
     if arguments.list_faults:

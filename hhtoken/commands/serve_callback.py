@@ -68,20 +68,21 @@ def run(arguments):
         )
     if visit.failure:
         raise visit.failure
-    expires_at = store.load().pair.expires_at
-    reporting.message(f"authorized: the pair is stored, and the access token lives until {durations.local(expires_at)}")
+    until = durations.local(visit.outcome.lives_until)
+    reporting.message(f"authorized: {visit.outcome.message}; the access token lives until {until}")
     return 0
 
 
 class _Visit:
-    """What a browser's return leads to. ``failure``: the Error that the command ends with, once the page is out."""
+    """What a browser's return leads to. ``failure``: the Error that the command ends with, once the page is out;
+    ``outcome``: the Record of the exchange."""
 
     def __init__(self, store, pending, application, endpoint):
         self._store = store
         self._application = application
         self._endpoint = endpoint
         self.pending = pending
-        self.failure = None
+        self.failure = self.outcome = None
 
     def on_return(self, query):
         """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits.
@@ -98,7 +99,7 @@ class _Visit:
         try:
             if came.error:
                 return self._denied(entry, came.error)
-            outcome = grants.redeem(
+            self.outcome = grants.redeem(
                 self._store, self.pending, entry, came.code, self._application, self._endpoint
             )
         except errors.Error as error:
@@ -106,7 +107,7 @@ class _Visit:
                 return self._not_now(error)
             self.failure = error
             return Reply(callback_page.FAILED, is_final=True)
-        self.failure = outcomes.error_of(outcome)
+        self.failure = outcomes.error_of(self.outcome)
         return Reply(callback_page.FAILED if self.failure else callback_page.AUTHORIZED, is_final=True)
 
     def _is_pending(self, state):
