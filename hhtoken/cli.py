@@ -3,7 +3,9 @@
 import argparse
 from importlib import import_module
 
-from hhtoken import __version__, errors, reporting
+from hhtoken import __version__, errors, language, reporting
+from hhtoken.language import _
+from hhtoken.wording import counted, text
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {
@@ -18,27 +20,35 @@ COMMANDS = {
     "sandbox": "sandbox",
 }
 
-EPILOG = """\
+EPILOG = text(
+    """\
 first time:   hhtoken authorize-url     prints the address to open in a browser
               hhtoken serve-callback    waits for the browser, stores the pair
 every day:    hhtoken refresh           renews the pair once it is due; let a timer do it
 in scripts:   hhtoken show --field access_token
 try it out:   hhtoken sandbox           a local HeadHunter with short-lived tokens
 """
+)
 
 
 def parse(argv):
     """Given a command line without the program's name, return the command's module and its arguments.
 
     Raise UsageError."""
+    language.set_up_argparse()
     parser = build_parser([name for name in COMMANDS if name in argv] or list(COMMANDS))
     arguments, surplus = parser.parse_known_args(argv)
     if surplus:  # not repeated: people paste codes and secrets
         raise errors.UsageError(
-            f"{len(surplus)} argument(s) that this command does not take", _help_hint(arguments.command)
+            counted(
+                "{count} argument that this command does not take",
+                "{count} arguments that this command does not take",
+                len(surplus),
+            ),
+            _help_hint(arguments.command),
         )
     if not arguments.command:
-        raise errors.UsageError("no command given", _help_hint(None))
+        raise errors.UsageError(text("no command given"), _help_hint(None))
     return _module(arguments.command), arguments
 
 
@@ -46,19 +56,18 @@ def build_parser(names=tuple(COMMANDS)):
     """Return the parser with these commands in it."""
     parser = _Parser(
         prog=reporting.NAME,
-        description="Keeps a HeadHunter (hh.ru) OAuth 2.0 token alive.",
-        epilog=EPILOG,
+        description=_("Keeps a HeadHunter (hh.ru) OAuth 2.0 token alive."),
+        epilog=language.said(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{reporting.NAME} {__version__}")
     _add_common_arguments(parser)
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    subparsers = parser.add_subparsers(dest="command", metavar=_("COMMAND"), title=_("commands"))
     for name in names:
         command = _module(name)
-        subparser = subparsers.add_parser(
-            name, help=command.SUMMARY, description=command.SUMMARY, allow_abbrev=False
-        )
+        summary = language.said(command.SUMMARY)
+        subparser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         _add_common_arguments(subparser)
         command.add_arguments(subparser)
     return parser
@@ -71,10 +80,13 @@ def _module(name):
 def _add_common_arguments(parser):
     # SUPPRESS: the flag may stand before or behind the command, and the absence of one must not undo the other.
     parser.add_argument(
-        "--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="where the pair lives (HHTOKEN_STATE_DIR)"
+        "--state-dir", metavar=_("DIR"), default=argparse.SUPPRESS, help=_("where the pair lives (HHTOKEN_STATE_DIR)")
     )
     parser.add_argument(
-        "--env-file", metavar="FILE", default=argparse.SUPPRESS, help="settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)"
+        "--env-file",
+        metavar=_("FILE"),
+        default=argparse.SUPPRESS,
+        help=_("settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)"),
     )
 
 
@@ -90,4 +102,4 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _help_hint(command, program=None):
-    return f"type '{program or ' '.join(filter(None, (reporting.NAME, command)))} --help'"
+    return text("type '{program} --help'", program=program or " ".join(filter(None, (reporting.NAME, command))))

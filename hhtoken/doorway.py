@@ -9,8 +9,9 @@ import os
 import sys
 
 from hhtoken import errors, reporting
+from hhtoken.wording import text
 
-HINT_SURROUNDINGS = "look at the working directory, the disk and the limits of this shell (ulimit -a)"
+HINT_SURROUNDINGS = text("look at the working directory, the disk and the limits of this shell (ulimit -a)")
 OUT_OF_MEMORY = b"""\
 hhtoken: error: out of memory
 hhtoken: hint: look at 'free -m' and at the limits of this shell (ulimit -a), then try again
@@ -31,10 +32,10 @@ def main(argv=None):
         return error.exit_code
     except OSError as error:  # of the surroundings: no working directory, no standard output for a help text
         reason = (error.strerror or type(error).__name__).lower()
-        reporting.failure(errors.StorageError(f"cannot go on: {reason}", HINT_SURROUNDINGS))
+        reporting.failure(errors.StorageError(text("cannot go on: {reason}", reason=reason), HINT_SURROUNDINGS))
         return errors.IOERR
     except KeyboardInterrupt:
-        reporting.message("error: interrupted")
+        reporting.message(text("interrupted"), "error: ")
         return errors.TEMPFAIL
     except MemoryError:
         try:
@@ -117,7 +118,8 @@ def _flush_help(code):
             sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again at its end, and complains
-        reporting.message(f"error: cannot write to standard output: {error.strerror.lower()}")
+        reason = error.strerror.lower()
+        reporting.message(text("cannot write to standard output: {reason}", reason=reason), "error: ")
         return errors.IOERR
     return code
 
@@ -138,8 +140,8 @@ def _report_defect(defect):
         code = frame.tb_frame.f_code
         places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
         frame = frame.tb_next
-    reporting.message(f"error: a defect of hhtoken: {type(defect).__name__}")
+    reporting.message(text("a defect of hhtoken: {kind}", kind=type(defect).__name__), "error: ")
     for place in places[-8:]:
         reporting.message(f"  at {place}")
-    reporting.message("hint: what is stored is whole; please report these lines")
+    reporting.message(text("what is stored is whole; please report these lines"), "hint: ")
     reporting.event(f"a defect: {type(defect).__name__} at {places[-1] if places else '?'}", reporting.ERROR)

@@ -2,16 +2,20 @@
 
 import time
 
+from hhtoken.wording import counted, joined
+
 
 def span(seconds):
     """Given seconds, return them in words with at most two units, e.g. "13 days 4 hours"."""
     seconds = int(seconds)
-    parts = []
-    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {name}{'s' if count != 1 else ''}")
-    return " ".join(parts[:2]) or "0 seconds"
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    parts = (
+        counted("{count} day", "{count} days", days) if days else "",
+        counted("{count} hour", "{count} hours", hours) if hours else "",
+        counted("{count} minute", "{count} minutes", minutes) if minutes else "",
+        counted("{count} second", "{count} seconds", seconds % 60) if seconds % 60 else "",
+    )
+    return joined(" ", list(filter(None, parts))[:2]) or counted("{count} second", "{count} seconds", 0)
 
 
 def local(moment):

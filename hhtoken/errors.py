@@ -1,10 +1,12 @@
 """Exit codes, and the exceptions that carry them.
 
 Every foreseen failure is an ``Error`` with a message (what happened) and a hint (what to type next): lower case,
-no full stop, no secret. ``cli`` prints both and exits with the code; nothing else turns an error into an exit.
+no full stop, no secret, and a ``wording.Text``, so that it can be translated. ``doorway`` prints both and exits with the code; nothing else turns an error into an exit.
 """
 
-HINT_AUTHORIZE = (
+from hhtoken.wording import text
+
+HINT_AUTHORIZE = text(
     "type 'hhtoken authorize-url' and open the printed address, while 'hhtoken serve-callback', or its systemd socket, "
     "waits for the browser"
 )
@@ -40,8 +42,8 @@ class Interrupted(BaseException):
 
     def __init__(self, signal_name):
         super().__init__(signal_name)
-        self.message = f"interrupted by {signal_name}"
-        self.hint = "nothing is lost; start it again"
+        self.message = text("interrupted by {signal}", signal=signal_name)
+        self.hint = text("nothing is lost; start it again")
 
 
 class UsageError(Error):

@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import errors
+from hhtoken import errors, wording
 
 # What a refresh, or an authorization, came to.
 RENEWED = "renewed"
@@ -64,9 +64,13 @@ class Record:
         return {name: getattr(self, name) for name in DEFAULTS}
 
 
+SENTENCES = ("message", "hint")
+
+
 def to_text(record):
-    """Given a Record, return the bytes of its file."""
-    return (json.dumps(record.as_dict(), indent=2) + "\n").encode()
+    """Given a Record, return the bytes of its file: the fields, and what the sentences in them were made of."""
+    made_of = {name: wording.to_data(getattr(record, name)) for name in SENTENCES}
+    return (json.dumps({**record.as_dict(), "made_of": made_of}, indent=2) + "\n").encode()
 
 
 def from_text(data):
@@ -77,7 +81,13 @@ def from_text(data):
         return None
     if not isinstance(stored, dict) or stored.get("outcome") not in OUTCOMES:
         return None
-    return Record(**{name: value for name, value in stored.items() if name in DEFAULTS and _fits(name, value)})
+    values = {name: value for name, value in stored.items() if name in DEFAULTS and _fits(name, value)}
+    made_of = stored.get("made_of")
+    for name in SENTENCES:
+        sentence = wording.from_data(made_of.get(name)) if isinstance(made_of, dict) else None
+        if isinstance(sentence, wording.Text) and sentence == values.get(name):
+            values[name] = sentence
+    return Record(**values)
 
 
 def _fits(name, value):

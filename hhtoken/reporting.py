@@ -1,6 +1,7 @@
 """The one place that prints and logs: results to stdout, sentences to stderr, events to syslog; never a secret.
 
-stderr lines are lower case without a full stop: ``hhtoken: …``, ``hhtoken: error: …``, ``hhtoken: hint: …``.
+stderr lines are lower case without a full stop: ``hhtoken: …``, ``hhtoken: error: …``, ``hhtoken: hint: …``; they are in
+the language of the reader, while a Text that goes to syslog is the English sentence that it is.
 """
 
 import os
@@ -26,24 +27,29 @@ def result(text):
         raise errors.StorageError(f"cannot write to standard output: {error.strerror.lower()}") from None
 
 
-def message(text):
-    """Write a sentence to standard error, as one line whatever is in it; where that is closed, nowhere."""
-    line = "".join(character if character.isprintable() else "?" for character in f"{NAME}: {text}")
+def message(sentence, kind=""):
+    """Write a sentence to standard error, as one line whatever is in it; where that is closed, nowhere.
+
+    ``kind``: "error: ", "hint: " or "warning: ", which are the same in every language."""
+    from hhtoken import language
+
+    said = f"{NAME}: {kind}{language.said(sentence)}"
+    line = "".join(character if character.isprintable() else "?" for character in said)
     try:
         os.write(2, (line + "\n").encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 
 
-def warning(text):
-    message(f"warning: {text}")
+def warning(sentence):
+    message(sentence, "warning: ")
 
 
 def failure(error):
     """Write an Error: what happened, then what to type next."""
-    message(f"error: {error.message}")
+    message(error.message, "error: ")
     if error.hint:
-        message(f"hint: {error.hint}")
+        message(error.hint, "hint: ")
 
 
 def is_watched():

@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "hhtoken"
 
 # A module imports only from levels below its own; adapters and commands also not from each other.
 LEVELS = {
+    "wording": -1,
     "errors": 0,
     **dict.fromkeys(
         (
@@ -17,7 +18,7 @@ LEVELS = {
         ).split(),
         1,
     ),
-    **dict.fromkeys("file_lock journal private_directory reporting signals".split(), 2),
+    **dict.fromkeys("file_lock journal language private_directory reporting signals".split(), 2),
     **dict.fromkeys("callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
     **dict.fromkeys("bookkeeping invitation".split(), 4),
     "recovery": 5,

@@ -148,7 +148,9 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
     assert not loaded & {"argparse", "json", "re", "enum", "signal", "dataclasses", "typing", "contextlib"}
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
-        for name in "commands commands.show config doorway errors private_directory reporting token_store tokens".split()
+        for name in (
+            "commands commands.show config doorway errors private_directory reporting token_store tokens wording"
+        ).split()
     } | ({"hhtoken.env_file"} & loaded)
 
 

@@ -1,0 +1,49 @@
+"""The language of the person who reads: help, messages and pages, from the catalogs in ``locale/``.
+
+Exit codes, JSON, stored files and logs are the same in every language, and so are ``error:`` and ``hint:`` in front of
+a message, by which scripts tell them apart.
+"""
+
+import os
+
+from hhtoken import wording
+
+DOMAIN = "hhtoken"
+CATALOGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locale")
+VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides, as gettext has it
+FOREIGN = ("ru",)
+
+
+def _(message):
+    """Given an English literal, return it in the language of the environment; for help texts."""
+    return _catalog().gettext(message) if _may_be_foreign() else message
+
+
+def said(sentence):
+    """Given a Text, or a str, which has no translation, return it in the language of the environment."""
+    return wording.said(sentence, _catalog()) if _may_be_foreign() else str(sentence)
+
+
+def said_in(sentence, tongue):
+    """Given a Text and a language such as "ru", return it in that."""
+    return wording.said(sentence, _catalog([tongue]))
+
+
+def set_up_argparse():
+    """Let argparse, which asks the program's default domain, find its own phrases in our catalog."""
+    import gettext
+
+    gettext.bindtextdomain(DOMAIN, CATALOGS)
+    gettext.textdomain(DOMAIN)
+
+
+def _may_be_foreign():
+    """Tell whether a catalog may have to be read: ``show`` has no time for gettext where English is wanted."""
+    chosen = next(filter(None, map(os.environ.get, VARIABLES)), "")
+    return any(tongue.startswith(FOREIGN) for tongue in chosen.split(":"))
+
+
+def _catalog(languages=None):
+    import gettext
+
+    return gettext.translation(DOMAIN, CATALOGS, languages, fallback=True)
