@@ -1,7 +1,8 @@
 """Exit codes, and the exceptions that carry them.
 
 Every foreseen failure is an ``Error`` with a message (what happened) and a hint (what to type next): lower case,
-no full stop, no secret, and a ``wording.Text``, so that it can be translated. ``doorway`` prints both and exits with the code; nothing else turns an error into an exit.
+no full stop, no secret, each a ``wording.Text``, so that it can be said in the reader's language. ``doorway`` prints
+both and exits with the code; nothing else turns an error into an exit.
 """
 
 from hhtoken.wording import text

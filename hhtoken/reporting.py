@@ -1,7 +1,7 @@
 """The one place that prints and logs: results to stdout, sentences to stderr, events to syslog; never a secret.
 
-stderr lines are lower case without a full stop: ``hhtoken: …``, ``hhtoken: error: …``, ``hhtoken: hint: …``; they are in
-the language of the reader, while a Text that goes to syslog is the English sentence that it is.
+stderr lines are lower case without a full stop: ``hhtoken: …``, ``hhtoken: error: …``, ``hhtoken: hint: …``; in the
+reader's language, while a Text that goes to syslog is the English sentence that it is.
 """
 
 import os
