@@ -11,7 +11,7 @@ from hhtoken import errors, outcomes, record, refresh_policy, reporting, signals
 from hhtoken.answer import pair_in
 from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.recovery import recover
-from hhtoken.token_endpoint import NotSent
+from hhtoken.http_transfer import NotSent
 from hhtoken.token_store import fingerprint
 
 SEND_TRIES, SEND_PAUSE_SECONDS = 3, 2  # for a code that certainly did not leave: it lives for minutes only

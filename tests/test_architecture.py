@@ -18,7 +18,9 @@ LEVELS = {
         ).split(),
         1,
     ),
-    **dict.fromkeys("file_lock journal language private_directory reporting signals".split(), 2),
+    **dict.fromkeys(
+        "file_lock http_session http_transfer journal language private_directory reporting signals".split(), 2
+    ),
     **dict.fromkeys("callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
     **dict.fromkeys("bookkeeping invitation".split(), 4),
     "recovery": 5,
@@ -85,7 +87,7 @@ def test_every_module_has_a_level():
 
 def test_requests_is_used_in_one_place():
     users = {path.name for path in modules() if any(name.split(".")[0] == "requests" for name in imports_of(path))}
-    assert users == {"token_endpoint.py"}
+    assert users == {"http_session.py"}
 
 
 def test_one_place_prints():

@@ -307,8 +307,9 @@ def test_nothing_is_sent_once_the_deadline_is_over(tmp_path, monkeypatch):
     import socket
 
     from hhtoken import journal
+    from hhtoken.http_transfer import NotSent
     from hhtoken.private_directory import open_directory
-    from hhtoken.token_endpoint import NotSent, TokenEndpoint
+    from hhtoken.token_endpoint import TokenEndpoint
 
     look_up = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: time.sleep(1.5) or look_up(*given, **more))

@@ -50,7 +50,7 @@ def effects(monkeypatch, keeper):
     watch(os, "unlink", lambda name, **_more: f"unlink {short(name)}")
     import requests
 
-    watch(requests.Session, "post", lambda *_given, **_more: "POST")
+    watch(requests.Session, "send", lambda _session, request, **_more: request.method)
     return seen
 
 

@@ -1,0 +1,78 @@
+"""A session of ``requests``, of which this is the only user, that takes nothing from its environment and tells how far
+a connection has come: what fails before it stands has sent nothing."""
+
+import os
+import sys
+
+from hhtoken import errors
+from hhtoken.wording import text
+
+NEW, CONNECTING, CONNECTED = range(3)  # the stages of a connection; TLS belongs to connecting
+
+
+def load():
+    """Return the module ``requests``; raise ConfigError where it is not installed."""
+    os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
+    if "site" not in sys.modules:  # bin/hhtoken starts without it, for the sake of `show`
+        import site
+
+        site.main()
+    try:
+        import requests
+    except ImportError:
+        raise errors.ConfigError(
+            text("the Python library 'requests' is missing"),
+            text("type: apt install python3-requests (or: pip install requests)"),
+        ) from None
+    return requests
+
+
+def session(headers, note):
+    """Return a session that sends these headers (a dict), and calls ``note`` with each stage of its connection."""
+    requests = load()
+    made = requests.Session()
+    made.trust_env = False  # no proxy, no .netrc, no CA bundle from the environment
+    made.get_redirect_target = lambda _response: None  # else requests reads the body of a redirect, all of it
+    made.headers.clear()
+    made.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers}
+    )
+    made.mount("http://", _noting_adapter(note))
+    made.mount("https://", _noting_adapter(note))
+    return made
+
+
+def kind_of(error):
+    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls" or "connection"."""
+    exceptions = load().exceptions
+    if isinstance(error, exceptions.SSLError):
+        return "certificate" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls"
+    if isinstance(error, exceptions.ReadTimeout):
+        return "read timeout"
+    return "timeout" if isinstance(error, exceptions.Timeout) else "connection"
+
+
+def _noting_adapter(note):
+    """Return an adapter whose connections tell when they stand."""
+    from requests.adapters import HTTPAdapter
+
+    class NotingAdapter(HTTPAdapter):
+        def init_poolmanager(self, *arguments, **options):
+            super().init_poolmanager(*arguments, **options)
+            pools = self.poolmanager.pool_classes_by_scheme
+            self.poolmanager.pool_classes_by_scheme = {
+                scheme: _noting_pool(pool, note) for scheme, pool in pools.items()
+            }
+
+    return NotingAdapter(max_retries=0)
+
+
+def _noting_pool(pool, note):
+    class NotingConnection(pool.ConnectionCls):
+        def connect(self):
+            note(CONNECTING)
+            result = super().connect()
+            note(CONNECTED)
+            return result
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": NotingConnection})

@@ -1,0 +1,179 @@
+"""One HTTP request and its whole answer under one deadline: every request of hhtoken goes this way.
+
+A broken transfer is an answer too, and only a request that certainly never left is called not sent.
+"""
+
+import threading
+import time
+from urllib.parse import urlsplit
+
+from hhtoken import errors, http_session
+from hhtoken.answer import LARGEST_BODY_BYTES, Answer
+from hhtoken.wording import text
+
+CONNECT_SECONDS = 10  # for each address of the host
+READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
+LONGEST_HEADER_CHARACTERS = 200
+
+HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again")
+HINT_NETWORK = text("check the network and the name server; the next run tries again")
+HINT_TLS = text("check the clock with 'date' and the package ca-certificates; someone may be in the middle")
+
+
+class NotSent(errors.TryLaterError):
+    """The request has certainly not left this machine."""
+
+
+class Transfer:
+    """``method``, ``address``, ``headers`` (a dict), ``form`` (a dict, or None): what to send. ``keep``: is called
+    with each piece of the body as it arrives. ``is_enough``: told the body so far, says whether to read no further.
+
+    It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
+    never ends alike, and signals reach the main thread meanwhile. What the threads share (``_head``, ``_body``,
+    ``_stage``, what ``keep`` writes to) is touched under the lock, and by the worker only until the deadline is over.
+    """
+
+    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None):
+        self._request = {"method": method, "url": address, "data": form}
+        self._host = urlsplit(address).hostname
+        self._headers = headers
+        self._keep = keep or (lambda _chunk: None)
+        self._is_enough = is_enough or (lambda _body: False)
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._stage = http_session.NEW
+        self._head = {}
+        self._body = bytearray()
+        self._failure = None
+
+    def run(self, seconds):
+        """Return the Answer that has come within so many seconds; raise NotSent where nothing has left.
+
+        Never follows a redirect; reads no proxy, netrc or CA setting from the environment.
+        """
+        thread = threading.Thread(target=self._work, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # "can't start new thread"
+            raise NotSent(text("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
+        thread.join(max(0, seconds))
+        with self._lock:
+            self._is_over = True
+        answer = Answer(body=bytes(self._body), received_at=int(time.time()))
+        for name, value in self._head.items():
+            setattr(answer, name, value)
+        if thread.is_alive():
+            self._require_connection()
+            answer.failure = text("no complete answer came in time")
+        elif self._failure is not None:
+            answer.failure = self._judge_failure(self._failure)
+        return answer
+
+    def _work(self):
+        try:
+            with http_session.session(self._headers, self._note_stage) as session:
+                response = session.request(
+                    **self._request, stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, READ_SECONDS)
+                )
+                self._read(response)
+        except Exception as error:  # judged in run(): any failure after the request has left is an outcome
+            self._failure = error
+
+    def _note_stage(self, stage):
+        with self._lock:
+            if self._is_over:
+                raise _TooLate
+            self._stage = stage
+
+    def _note_head(self, **head):
+        with self._lock:
+            if self._is_over:
+                raise _TooLate
+            self._head.update(head)
+
+    def _note_chunk(self, chunk):
+        with self._lock:
+            if self._is_over:
+                raise _TooLate
+            self._body += chunk
+            self._keep(chunk)
+
+    def _read(self, response):
+        headers = response.headers
+        self._note_head(
+            status=response.status_code,
+            received_at=int(time.time()),
+            retry_after=_short(headers.get("Retry-After")),
+            date=_short(headers.get("Date")),
+            request_id=_short(headers.get("X-Request-Id")),
+            location_host=_host(headers.get("Location")),
+        )
+        expected = _expected_length(headers)
+        while expected is None or len(self._body) < expected:
+            chunk = _read_some(response.raw, LARGEST_BODY_BYTES - len(self._body), expected, len(self._body))
+            if not chunk:
+                if expected is not None:
+                    self._note_head(failure=text("the connection ended in the middle of the answer"))
+                    return
+                break
+            self._note_chunk(chunk)
+            if self._is_enough(self._body):
+                break  # whatever the framing still promises
+            if len(self._body) >= LARGEST_BODY_BYTES:
+                self._note_head(failure=text("larger than {size} KiB", size=LARGEST_BODY_BYTES // 1024))
+                break
+        self._note_head(complete=True)
+
+    def _require_connection(self):
+        if self._stage != http_session.CONNECTED:
+            raise NotSent(text("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
+
+    def _judge_failure(self, error):
+        """Return a description of what broke the answer; raise NotSent where nothing had left."""
+        kind, name = http_session.kind_of(error), type(error).__name__
+        if self._stage == http_session.CONNECTED or self._stage == http_session.NEW and kind == "read timeout":
+            return text("the connection broke ({error})", error=name)
+        if kind == "certificate":
+            raise NotSent(
+                text("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS
+            )
+        if kind == "tls":
+            raise NotSent(text("no TLS with {host}, so nothing was sent", host=self._host), HINT_TLS)
+        if kind in ("timeout", "read timeout"):
+            raise NotSent(text("{host} did not answer in time; nothing was sent", host=self._host), HINT_NETWORK)
+        raise NotSent(
+            text("cannot reach {host} ({error}); nothing was sent", host=self._host, error=name), HINT_NETWORK
+        )
+
+
+class _TooLate(Exception):
+    """The deadline is over: nothing may be sent, or kept, any more."""
+
+
+def _read_some(raw, room, expected, received):
+    """Return what has arrived, b"" at the end; raise what the connection raises.
+
+    Not ``raw.read()``: that waits for a full buffer and loses all of it when the connection breaks.
+    """
+    wanted = room if expected is None else min(room, expected - received)
+    stream = getattr(raw, "_fp", None) or raw
+    return stream.read1(wanted)
+
+
+def _expected_length(headers):
+    """Return how many bytes of body are to come, or None where the framing does not say it beforehand."""
+    if "chunked" in headers.get("Transfer-Encoding", "").lower():  # which then decides (RFC 9112 section 6.3)
+        return None
+    length = headers.get("Content-Length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+
+
+def _short(value):
+    return value[:LONGEST_HEADER_CHARACTERS] if value else None
+
+
+def _host(location):
+    try:
+        return _short(urlsplit(location).hostname) if location else None
+    except ValueError:
+        return None
