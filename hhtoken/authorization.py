@@ -6,6 +6,7 @@ import hmac
 from urllib.parse import parse_qsl, urlencode
 
 from hhtoken import errors
+from hhtoken.wording import text
 
 LONGEST_QUERY_CHARACTERS = 8192
 MOST_QUERY_FIELDS = 20
@@ -58,23 +59,23 @@ def read_return(query):
     A repeated ``code``, ``state`` or ``error`` is refused: which one counts would be anybody's guess.
     """
     if len(query) > LONGEST_QUERY_CHARACTERS:
-        raise Refused("the address is too long")
+        raise Refused(text("the address is too long"))
     try:
         fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_QUERY_FIELDS)
     except ValueError:
-        raise Refused("the address cannot be read") from None
+        raise Refused(text("the address cannot be read")) from None
     found = {}
     for name, value in fields:
         if name in ("code", "state", "error"):
             if name in found:
-                raise Refused(f"'{name}' stands in the address twice")
+                raise Refused(text("'{name}' stands in the address twice", name=name))
             found[name] = value
     if not is_printable(found.get("state")):
-        raise Refused("the address has no state")
+        raise Refused(text("the address has no state"))
     if ("code" in found) == ("error" in found):
-        raise Refused("the address has no code")
+        raise Refused(text("the address has no code"))
     if not is_printable(found.get("code", found.get("error"))):
-        raise Refused("the code cannot be read")
+        raise Refused(text("the code cannot be read"))
     return BrowserReturn(found["state"], found.get("code"), found.get("error"))
 
 
@@ -82,15 +83,15 @@ def denial(error):
     """Given the ``error`` of a browser's return (RFC 6749 section 4.1.2.1), return the Error for the operator."""
     hint = errors.HINT_AUTHORIZE
     if error in ("server_error", "temporarily_unavailable"):
-        return errors.TryLaterError("HeadHunter could not answer the authorization just now", hint)
+        return errors.TryLaterError(text("HeadHunter could not answer the authorization just now"), hint)
     if error == "access_denied":
-        return errors.AuthorizationNeededError("access was denied in the browser", hint)
-    return errors.AuthorizationNeededError("HeadHunter refused the authorization", hint)
+        return errors.AuthorizationNeededError(text("access was denied in the browser"), hint)
+    return errors.AuthorizationNeededError(text("HeadHunter refused the authorization"), hint)
 
 
-def is_printable(text):
+def is_printable(value):
     """Tell whether a text is one or more of RFC 6749's VSCHAR, as codes, states and errors are."""
-    return bool(text) and all(" " <= character <= "~" for character in text)
+    return bool(value) and all(" " <= character <= "~" for character in value)
 
 
 def same_state(one, other):

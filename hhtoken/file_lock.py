@@ -8,6 +8,7 @@ import time
 
 from hhtoken import errors
 from hhtoken.private_directory import storage_error
+from hhtoken.wording import text
 
 LOCK_WAIT_SECONDS = 10
 POLL_SECONDS = 0.02
@@ -42,14 +43,19 @@ def _wait(descriptor, path, wait_seconds):
             return
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                raise storage_error("lock", path, error) from None
+                raise storage_error(text("lock"), path, error) from None
         if time.monotonic() >= deadline:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            who = f"process {holder}" if holder.isdigit() else "another process"
+            who = text("process {pid}", pid=holder) if holder.isdigit() else text("another process")
             look = f"ps -fp {holder}" if holder.isdigit() else f"fuser -v {path}"
             raise errors.TryLaterError(
-                f"{who} has held the lock {path} for over {wait_seconds:g} seconds",
-                f"let it finish, then try again; to see it, type: {look}",
+                text(
+                    "{process} has held the lock {path} for over {seconds:g} seconds",
+                    process=who,
+                    path=path,
+                    seconds=wait_seconds,
+                ),
+                text("let it finish, then try again; to see it, type: {command}", command=look),
             )
         time.sleep(POLL_SECONDS)
 

@@ -13,6 +13,7 @@ from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, remem
 from hhtoken.recovery import recover
 from hhtoken.http_transfer import NotSent
 from hhtoken.token_store import fingerprint
+from hhtoken.wording import text
 
 SEND_TRIES, SEND_PAUSE_SECONDS = 3, 2  # for a code that certainly did not leave: it lives for minutes only
 RESCUE_SECONDS = 90  # with the deadline of an answer below the unit's TimeoutStopSec=
@@ -57,7 +58,7 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     with store.lock():
         recover(store, clock)
         if pending.find(entry["state"]) is None:
-            raise errors.AuthorizationNeededError("this authorization was used already", errors.HINT_AUTHORIZE)
+            raise errors.AuthorizationNeededError(text("this authorization was used already"), errors.HINT_AUTHORIZE)
         endpoint.prepare()
         with signals.deferred():
             return _exchange(store, pending, entry, code, application, endpoint, clock)
@@ -90,7 +91,7 @@ def _refresh(store, endpoint, clock):
         journal.close()
     pair = pair_in(answer, received_at(intent, answer), stored.pair.refresh_token)
     if pair:
-        return _save(store, pair, intent, answer, journal.durable, record.RENEWED, "renewed the pair")
+        return _save(store, pair, intent, answer, journal.durable, record.RENEWED, text("renewed the pair"))
     secrets = (stored.pair.refresh_token, stored.pair.access_token)
     outcome = outcomes.judge(answer, intent, last, clock(), secrets, stored.pair)
     _close_without_pair(store, outcome, answer)
@@ -119,11 +120,11 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
         journal.close()
     pair = pair_in(answer, received_at(intent, answer))
     if pair:
-        return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, "stored a new pair")
+        return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, text("stored a new pair"))
     outcome = outcomes.judge(answer, intent, None, clock(), (code, client_secret, entry["verifier"]))
     outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
-    mend_first = f"{outcome.hint}; then " if outcome.exit_code == errors.CONFIG else ""
-    outcome.hint = mend_first + errors.HINT_AUTHORIZE
+    mend_first = text("{mend}; then {authorize}", mend=outcome.hint, authorize=errors.HINT_AUTHORIZE)
+    outcome.hint = mend_first if outcome.exit_code == errors.CONFIG else errors.HINT_AUTHORIZE
     keep_evidence(store, answer)
     settle_quietly(store)
     return outcome
@@ -138,7 +139,9 @@ def _post_persistently(endpoint, form, journal):
     try:
         return endpoint.post(form, journal)
     except NotSent as error:
-        error.hint = f"mend that first; the code is given up, so then {errors.HINT_AUTHORIZE}"
+        error.hint = text(
+            "mend that first; the code is given up, so then {authorize}", authorize=errors.HINT_AUTHORIZE
+        )
         raise
 
 
@@ -159,19 +162,21 @@ def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
             return
         except errors.StorageError as error:
             failure = error
-        where = "the journal" if journal_is_durable else store.rescue(intent, answer)
+        where = text("the journal") if journal_is_durable else store.rescue(intent, answer)
         if where or time.monotonic() > deadline:
             break
         if time.monotonic() >= report_at:
-            reporting.event(f"holding a new pair in memory: {failure.message}", reporting.ERROR)
-            reporting.message(f"holding a new pair in memory, trying again: {failure.message}")
+            holding = text("holding a new pair in memory, trying again: {reason}", reason=failure.message)
+            reporting.event(holding, reporting.ERROR)
+            reporting.message(holding)
             report_at = time.monotonic() + RESCUE_REPORT_SECONDS
         time.sleep(1)
     if where is None:
-        raise errors.StorageError(f"a new pair is lost, no place took it: {failure.message}", failure.hint)
+        lost = text("a new pair is lost, no place took it: {reason}", reason=failure.message)
+        raise errors.StorageError(lost, failure.hint)
     raise errors.StorageError(
-        f"a new pair came but {failure.message}; it is safe in {where}",
-        f"{failure.hint}; the next run, or 'hhtoken refresh', puts it in place",
+        text("a new pair came but {reason}; it is safe in {place}", reason=failure.message, place=where),
+        text("{mend}; the next run, or 'hhtoken refresh', puts it in place", mend=failure.hint),
     )
 
 

@@ -6,6 +6,7 @@ The question "temporary, or a matter for a human?" is decided here and in ``prov
 from hhtoken import durations, errors, provider_errors, record, refresh_policy
 from hhtoken.answer import http_date, object_in, wait_seconds
 from hhtoken.record import Record
+from hhtoken.wording import joined, text
 
 OUTCOME_OF = {
     provider_errors.NOT_YET: record.NOT_YET,
@@ -32,18 +33,18 @@ def standing(pair, last, now, force=False):
     if decision.kind == refresh_policy.DUE:
         return None
     if decision.kind == refresh_policy.NOT_DUE:
-        return Record(outcome=record.NOT_DUE, message="nothing is due", not_before=decision.until)
+        return Record(outcome=record.NOT_DUE, message=text("nothing is due"), not_before=decision.until)
     if decision.kind == refresh_policy.IMPOSSIBLE:
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
-            message="the access token has expired, and there is no refresh token to renew it",
+            message=text("the access token has expired, and there is no refresh token to renew it"),
             hint=provider_errors.HINT_AUTHORIZE,
         )
     if decision.kind == refresh_policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
-        waiting.message += f"; no new attempt before {durations.local(decision.until)}"
-        waiting.hint = "wait, or type 'hhtoken refresh --force' to ask at once"
+        waiting.message += text("; no new attempt before {moment}", moment=durations.local(decision.until))
+        waiting.hint = text("wait, or type 'hhtoken refresh --force' to ask at once")
         return waiting
     return last
 
@@ -105,26 +106,27 @@ def _is_good(answer):
 
 
 def _lost(answer, last, now):
-    why = answer.failure or "the run was interrupted"
+    why = text(answer.failure) if answer.failure else text("the run was interrupted")
     return _continue(
         last,
         now,
         record.OUTCOME_UNKNOWN,
         errors.TEMPFAIL,
-        f"outcome unknown: the request was sent, but its answer was lost ({why})",
-        "the next run tries once more, or type 'hhtoken refresh' now",
+        text("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
+        text("the next run tries once more, or type 'hhtoken refresh' now"),
     )
 
 
 def _nonsense(answer, last, now):
+    why = text(answer.failure) if answer.failure else text("no token in it") if answer.body else text("empty")
+    kept_aside = text("it is kept aside as answer.kept") if answer.body else ""
     return _continue(
         last,
         now,
         record.NONSENSE,
         errors.DATAERR,
-        f"the provider's answer makes no sense ({answer.failure or ('no token in it' if answer.body else 'empty')})"
-        + ("; it is kept aside as answer.kept" if answer.body else ""),
-        f"{provider_errors.HINT_WAIT}; if it stays, {provider_errors.HINT_ADDRESS}",
+        joined("; ", [text("the provider's answer makes no sense ({why})", why=why), kept_aside]),
+        text("{wait}; if it stays, {check}", wait=provider_errors.HINT_WAIT, check=provider_errors.HINT_ADDRESS),
     )
 
 
@@ -135,13 +137,16 @@ def _refused(answer, last, now, secrets):
     outcome.dead = verdict.kind == provider_errors.DEAD
     if verdict.is_already_refreshed and outcome.perhaps_spent_at:
         lost_at = durations.local(outcome.perhaps_spent_at)
-        outcome.message = f"the answer to the refresh of {lost_at} was lost on the way, and with it the new pair"
+        outcome.message = text(
+            "the answer to the refresh of {moment} was lost on the way, and with it the new pair", moment=lost_at
+        )
         outcome.hint = provider_errors.HINT_AUTHORIZE
     if verdict.error and verdict.kind != provider_errors.NOT_YET:
         outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
-        outcome.message += f", to {provider_errors.printable(answer.location_host, [*secrets, *lowered])}"
+        host = provider_errors.printable(answer.location_host, [*secrets, *lowered])
+        outcome.message += text(", to {host}", host=host)
     outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
     if verdict.kind == provider_errors.NOT_YET:
         outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
@@ -201,4 +206,4 @@ def _lives_until(pair, answer, outcome, now):
 
 
 def _quoted(request_id):
-    return f" (request id {request_id})" if request_id else ""
+    return text(" (request id {request_id})", request_id=request_id) if request_id else ""

@@ -4,6 +4,7 @@ import json
 import time
 
 from hhtoken import authorization, errors
+from hhtoken.wording import text
 
 NAME = "pending.json"
 LIFE_SECONDS = 3600
@@ -46,14 +47,15 @@ class PendingAuthorizations:
         try:
             entries = json.loads(stored[0])["authorizations"]
             now = self._clock()
-            texts = [entry[name] for entry in entries for name in ("state", "verifier", "redirect_uri")]
-            if not all(isinstance(text, str) for text in texts):
+            values = [entry[name] for entry in entries for name in ("state", "verifier", "redirect_uri")]
+            if not all(isinstance(value, str) for value in values):
                 raise ValueError
             return [entry for entry in entries if -LIFE_SECONDS < now - entry["created_at"] < LIFE_SECONDS]
         except (ValueError, TypeError, KeyError, RecursionError):
+            path = self._directory.path_of(NAME)
             raise errors.DataError(
-                f"{self._directory.path_of(NAME)} is damaged",
-                f"no pair is lost by it; type: rm {self._directory.path_of(NAME)}, then start with authorize-url",
+                text("{path} is damaged", path=path),
+                text("no pair is lost by it; type: rm {path}, then start with authorize-url", path=path),
             ) from None
 
     def _write(self, entries):

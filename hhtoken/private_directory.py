@@ -9,6 +9,7 @@ import os
 import stat
 
 from hhtoken import errors
+from hhtoken.wording import text
 
 LARGEST_FILE_BYTES = 256 * 1024
 TEMPORARY_SUFFIX = ".tmp"
@@ -41,8 +42,8 @@ class PrivateDirectory:
             raise
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise self._unsafe(name, "is not a regular file") from None
-            raise storage_error("open", self.path_of(name), error) from None
+                raise self._unsafe(name, text("is not a regular file")) from None
+            raise storage_error(text("open"), self.path_of(name), error) from None
         try:
             self._check_file(name, descriptor)
         except BaseException:
@@ -63,11 +64,13 @@ class PrivateDirectory:
             modified_ns = os.fstat(descriptor).st_mtime_ns
             data = _read_all(descriptor, limit + 1)
         except OSError as error:
-            raise storage_error("read", self.path_of(name), error) from None
+            raise storage_error(text("read"), self.path_of(name), error) from None
         finally:
             os.close(descriptor)
         if len(data) > limit:
-            raise errors.DataError(f"{self.path_of(name)} is larger than {limit // 1024} KiB")
+            raise errors.DataError(
+                text("{path} is larger than {size} KiB", path=self.path_of(name), size=limit // 1024)
+            )
         return data, modified_ns
 
     def replace(self, name, data, modified_ns=None):
@@ -91,7 +94,7 @@ class PrivateDirectory:
             self.sync()
         except OSError as error:
             self.discard(temporary)
-            raise storage_error("write", self.path_of(name), error) from None
+            raise storage_error(text("write"), self.path_of(name), error) from None
 
     def create(self, name):
         """Create a new file, open for reading and writing, and return its descriptor; raise OSError.
@@ -113,7 +116,7 @@ class PrivateDirectory:
             os.rename(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
             self.sync()
         except OSError as error:
-            raise storage_error("rename", self.path_of(name), error) from None
+            raise storage_error(text("rename"), self.path_of(name), error) from None
 
     def remove(self, name):
         """Remove a file, durably; one that is not there is no error. Raise StorageError."""
@@ -123,7 +126,7 @@ class PrivateDirectory:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise storage_error("remove", self.path_of(name), error) from None
+            raise storage_error(text("remove"), self.path_of(name), error) from None
 
     def version(self, name):
         """Return what changes with each replacement of a file, or None where there is none."""
@@ -144,13 +147,16 @@ class PrivateDirectory:
         names = os.listdir(self.descriptor)
         if names and not set(own_names) & set(names):
             raise errors.StorageError(
-                f"{self.path} is open to others and holds files that are not hhtoken's",
-                f"name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {self.path}",
+                text("{path} is open to others and holds files that are not hhtoken's", path=self.path),
+                text(
+                    "name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}",
+                    path=self.path,
+                ),
             )
         try:
             os.fchmod(self.descriptor, 0o700)
         except OSError as error:
-            raise storage_error("set the mode of", self.path, error) from None
+            raise storage_error(text("set the mode of"), self.path, error) from None
 
     def sync(self):
         """Make the names in the directory durable; raise OSError."""
@@ -165,13 +171,14 @@ class PrivateDirectory:
     def _check_file(self, name, descriptor):
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise self._unsafe(name, "is not a regular file")
+            raise self._unsafe(name, text("is not a regular file"))
         if status.st_nlink > 1:
-            raise self._unsafe(name, "has a second name (a hard link)")
+            raise self._unsafe(name, text("has a second name (a hard link)"))
         if status.st_uid not in (self.owner, os.geteuid()):
+            path = self.path_of(name)
             raise errors.StorageError(
-                f"{self.path_of(name)} belongs to user {status.st_uid}, not to the owner of the directory",
-                f"if you trust it, type: chown --reference={self.path} {self.path_of(name)}",
+                text("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid),
+                text("if you trust it, type: chown --reference={owner} {path}", owner=self.path, path=path),
             )
         if status.st_mode & 0o077:
             self._close_to_others(name, descriptor)
@@ -182,12 +189,16 @@ class PrivateDirectory:
         try:
             os.fchmod(descriptor, 0o600)
         except OSError as error:
-            raise storage_error("set the mode of", self.path_of(name), error) from None
-        reporting.warning(f"{self.path_of(name)} could be read by others until now; its mode is 600 again")
+            raise storage_error(text("set the mode of"), self.path_of(name), error) from None
+        path = self.path_of(name)
+        reporting.warning(text("{path} could be read by others until now; its mode is 600 again", path=path))
 
     def _unsafe(self, name, why):
         path = self.path_of(name)
-        return errors.StorageError(f"{path} {why}", f"look at it with 'ls -l {path}', move it away, and try again")
+        return errors.StorageError(
+            text("{path} {why}", path=path, why=why),
+            text("look at it with 'ls -l {path}', move it away, and try again", path=path),
+        )
 
     def _give_to_owner(self, descriptor):
         os.fchmod(descriptor, 0o600)  # whatever the umask is
@@ -213,25 +224,30 @@ def open_directory(path, create=False):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError as error:
         if create:
-            raise storage_error("create", path, error) from None
+            raise storage_error(text("create"), path, error) from None
         return None
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST):
             raise errors.StorageError(
-                f"{path} is not a directory of its own", "name the real directory with --state-dir"
+                text("{path} is not a directory of its own", path=path),
+                text("name the real directory with --state-dir"),
             ) from None
-        raise storage_error("open", path, error) from None
+        raise storage_error(text("open"), path, error) from None
     status = os.fstat(descriptor)
     me = os.geteuid()
     if status.st_uid != me and me != 0:
         os.close(descriptor)
         raise errors.StorageError(
-            f"{path} belongs to user {status.st_uid}, not to you",
-            f"run it as that user (sudo -u '#{status.st_uid}' hhtoken …), or name a directory of your own",
+            text("{path} belongs to user {user}, not to you", path=path, user=status.st_uid),
+            text(
+                "run it as that user (sudo -u '#{user}' hhtoken …), or name a directory of your own", user=status.st_uid
+            ),
         )
     if status.st_mode & 0o022:
         os.close(descriptor)
-        raise errors.StorageError(f"others may write in {path}", f"type: chmod 700 {path}")
+        raise errors.StorageError(
+            text("others may write in {path}", path=path), text("type: chmod 700 {path}", path=path)
+        )
     return PrivateDirectory(path, descriptor, status)
 
 
@@ -248,20 +264,23 @@ def write_all(descriptor, data, offset=None):
 
 
 def storage_error(doing, path, error):
-    """Given what was being done to a path and the OSError, return the StorageError that says so."""
-    return errors.StorageError(f"cannot {doing} {path}: {(error.strerror or 'failed').lower()}", _hint(path, error))
+    """Given what was being done to a path (a Text) and the OSError, return the StorageError that says so."""
+    from hhtoken.os_reasons import reason
+
+    failure = text("cannot {do} {path}: {reason}", do=doing, path=path, reason=reason(error))
+    return errors.StorageError(failure, _hint(path, error))
 
 
 def _hint(path, error):
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"make room on the file system of {path} (see 'df -h' and 'df -i'), then try again"
+        return text("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
     if error.errno == errno.EROFS:
-        return "make the file system writable again, or name another place with --state-dir"
+        return text("make the file system writable again, or name another place with --state-dir")
     if error.errno == errno.EACCES:
-        return f"run it as the owner of {path}, or name a directory of your own with --state-dir"
+        return text("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
     if error.errno == errno.EPERM:
-        return f"look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'"
-    return "look at 'dmesg' for trouble with the disk, then try again"
+        return text("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=path)
+    return text("look at 'dmesg' for trouble with the disk, then try again")
 
 
 def _read_all(descriptor, limit):

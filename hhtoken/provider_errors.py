@@ -5,6 +5,7 @@ error answer ever costs the pair; the question is only whether to try again late
 """
 
 from hhtoken import errors
+from hhtoken.wording import text
 
 # Kinds of verdict.
 NOT_YET = "not_yet"  # the access token still lives; a quiet "later"
@@ -28,67 +29,71 @@ EXIT_CODES = {
 }
 
 HINT_AUTHORIZE = errors.HINT_AUTHORIZE
-HINT_WAIT = "the stored pair is kept, and the next run tries again; or type 'hhtoken refresh' now"
-HINT_CREDENTIALS = "compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru"
-HINT_ADDRESS = "check HH_TOKEN_URL, or leave it unset"
-HINT_SUPPORT = "write to HeadHunter's support and quote the request id; then type 'hhtoken refresh'"
+HINT_WAIT = text("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh' now")
+HINT_CREDENTIALS = text("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
+HINT_ADDRESS = text("check HH_TOKEN_URL, or leave it unset")
+HINT_SUPPORT = text("write to HeadHunter's support and quote the request id; then type 'hhtoken refresh'")
 
 ALREADY_REFRESHED = "token has already been refreshed"
 
 # error_description -> (kind, what happened, what to do). The descriptions are the provider's own spelling.
 DOCUMENTED = {
-    "account not found": (MISCONFIGURED, "the client id and secret do not belong together", HINT_CREDENTIALS),
-    "account is locked": (ACCOUNT, "the user's account is locked", HINT_SUPPORT),
+    "account not found": (MISCONFIGURED, text("the client id and secret do not belong together"), HINT_CREDENTIALS),
+    "account is locked": (ACCOUNT, text("the user's account is locked"), HINT_SUPPORT),
     "password invalidated": (
         ACCOUNT,
-        "the password of the user's account was invalidated",
-        "restore the password on hh.ru, then type 'hhtoken refresh'",
+        text("the password of the user's account was invalidated"),
+        text("restore the password on hh.ru, then type 'hhtoken refresh'"),
     ),
-    "login not verified": (ACCOUNT, "the user's account is not confirmed", HINT_SUPPORT),
+    "login not verified": (ACCOUNT, text("the user's account is not confirmed"), HINT_SUPPORT),
     "bad redirect url": (
         MISCONFIGURED,
-        "HeadHunter refuses the redirect address",
-        "make HH_REDIRECT_URI the very address that is registered on dev.hh.ru",
+        text("HeadHunter refuses the redirect address"),
+        text("make HH_REDIRECT_URI the very address that is registered on dev.hh.ru"),
     ),
-    "token is empty": (AUTHORIZE, "HeadHunter received no refresh token", HINT_AUTHORIZE),
-    "token not found": (DEAD, "HeadHunter does not know this refresh token", HINT_AUTHORIZE),
-    "code not found": (AUTHORIZE, "HeadHunter does not know this code", HINT_AUTHORIZE),
+    "token is empty": (AUTHORIZE, text("HeadHunter received no refresh token"), HINT_AUTHORIZE),
+    "token not found": (DEAD, text("HeadHunter does not know this refresh token"), HINT_AUTHORIZE),
+    "code not found": (AUTHORIZE, text("HeadHunter does not know this code"), HINT_AUTHORIZE),
     "client_id or client_secret not found": (
         MISCONFIGURED,
-        "the application was removed, or its secret is wrong",
+        text("the application was removed, or its secret is wrong"),
         HINT_CREDENTIALS,
     ),
     ALREADY_REFRESHED: (
         DEAD,
-        "somebody else has used this refresh token: another host, a copy of the file, or a thief",
-        "find who else holds a copy of token.json, stop it, then " + HINT_AUTHORIZE,
+        text("somebody else has used this refresh token: another host, a copy of the file, or a thief"),
+        text("find who else holds a copy of token.json, stop it, then {authorize}", authorize=HINT_AUTHORIZE),
     ),
-    "token not expired": (NOT_YET, "the access token still lives, so HeadHunter does not renew it yet", None),
-    "token was revoked": (DEAD, "the pair was revoked", HINT_AUTHORIZE),
-    "bad token": (DEAD, "HeadHunter calls the refresh token malformed", HINT_AUTHORIZE),
-    "code has already been used": (AUTHORIZE, "the code was used before", HINT_AUTHORIZE),
-    "code expired": (AUTHORIZE, "the code came too late", HINT_AUTHORIZE),
-    "code was revoke": (AUTHORIZE, "the code was revoked", HINT_AUTHORIZE),
-    "token deactivated": (DEAD, "the user changed the password, which ends the pair", HINT_AUTHORIZE),
-    "unsupported grant_type": (MISCONFIGURED, "the token address does not know what hhtoken asks", HINT_ADDRESS),
-    "app token refresh too early": (TRY_LATER, "an application token was asked for less than 5 minutes ago", HINT_WAIT),
+    "token not expired": (NOT_YET, text("the access token still lives, so HeadHunter does not renew it yet"), None),
+    "token was revoked": (DEAD, text("the pair was revoked"), HINT_AUTHORIZE),
+    "bad token": (DEAD, text("HeadHunter calls the refresh token malformed"), HINT_AUTHORIZE),
+    "code has already been used": (AUTHORIZE, text("the code was used before"), HINT_AUTHORIZE),
+    "code expired": (AUTHORIZE, text("the code came too late"), HINT_AUTHORIZE),
+    "code was revoke": (AUTHORIZE, text("the code was revoked"), HINT_AUTHORIZE),
+    "token deactivated": (DEAD, text("the user changed the password, which ends the pair"), HINT_AUTHORIZE),
+    "unsupported grant_type": (MISCONFIGURED, text("the token address does not know what hhtoken asks"), HINT_ADDRESS),
+    "app token refresh too early": (
+        TRY_LATER,
+        text("an application token was asked for less than 5 minutes ago"),
+        HINT_WAIT,
+    ),
 }
 
 # What an unknown description of a known error class means (RFC 6749 section 5.2, and HeadHunter's own classes).
 BY_CLASS = {
-    "invalid_grant": (REFUSED, "the provider refuses the grant", HINT_AUTHORIZE),
-    "invalid_client": (MISCONFIGURED, "the provider refuses the application", HINT_CREDENTIALS),
-    "unauthorized_client": (MISCONFIGURED, "the application may not do this", HINT_CREDENTIALS),
-    "unsupported_grant_type": (MISCONFIGURED, "the token address does not know what hhtoken asks", HINT_ADDRESS),
+    "invalid_grant": (REFUSED, text("the provider refuses the grant"), HINT_AUTHORIZE),
+    "invalid_client": (MISCONFIGURED, text("the provider refuses the application"), HINT_CREDENTIALS),
+    "unauthorized_client": (MISCONFIGURED, text("the application may not do this"), HINT_CREDENTIALS),
+    "unsupported_grant_type": (MISCONFIGURED, text("the token address does not know what hhtoken asks"), HINT_ADDRESS),
     "bad_user_agent": (
         MISCONFIGURED,
-        "HeadHunter refuses the User-Agent",
-        "set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'",
+        text("HeadHunter refuses the User-Agent"),
+        text("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'"),
     ),
-    "access_denied": (AUTHORIZE, "the provider denies the access", HINT_AUTHORIZE),
-    "invalid_scope": (MISCONFIGURED, "the application may not have this scope", HINT_CREDENTIALS),
-    "server_error": (TRY_LATER, "the provider has a fault", HINT_WAIT),
-    "temporarily_unavailable": (TRY_LATER, "the provider is not available", HINT_WAIT),
+    "access_denied": (AUTHORIZE, text("the provider denies the access"), HINT_AUTHORIZE),
+    "invalid_scope": (MISCONFIGURED, text("the application may not have this scope"), HINT_CREDENTIALS),
+    "server_error": (TRY_LATER, text("the provider has a fault"), HINT_WAIT),
+    "temporarily_unavailable": (TRY_LATER, text("the provider is not available"), HINT_WAIT),
 }
 
 
@@ -129,32 +134,34 @@ def judge(status, fields, secrets=()):
     return verdict
 
 
-def printable(text, secrets=()):
+def printable(value, secrets=()):
     """Given text of the provider, return at most 200 printable ASCII characters without secrets, or None."""
-    if not isinstance(text, str) or not text:
+    if not isinstance(value, str) or not value:
         return None
     for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may begin with another
         if len(secret) >= SHORTEST_SECRET_CHARACTERS:
-            text = text.replace(secret, "[hidden]")
-    return "".join(character if " " <= character <= "~" else "?" for character in text[:200])
+            value = value.replace(secret, "[hidden]")
+    return "".join(character if " " <= character <= "~" else "?" for character in value[:200])
 
 
 def _look_up(status, error, description):
     # "ориентироваться только на код": of a 5xx only the status counts.
     if status >= 500 or status in (408, 425, 429):
-        return TRY_LATER, f"HeadHunter answered {status}", HINT_WAIT
+        return TRY_LATER, text("HeadHunter answered {status}", status=status), HINT_WAIT
     if 300 <= status < 400:
-        return TRY_LATER, f"the token address answered {status}, a redirect, which is not followed", HINT_ADDRESS
+        redirect = text("the token address answered {status}, a redirect, which is not followed", status=status)
+        return TRY_LATER, redirect, HINT_ADDRESS
     documented = DOCUMENTED.get(_normal(description))
     if documented and error:
         return documented
     if error and error.lower() in BY_CLASS:
         return BY_CLASS[error.lower()]
     if status == 403 and not error:  # the DDoS guard's page [575], or a bad User-Agent [846]
-        return TRY_LATER, "a guard in front of HeadHunter answered 403", f"{HINT_WAIT}; if it stays, set HH_USER_AGENT"
+        hint = text("{wait}; if it stays, set HH_USER_AGENT", wait=HINT_WAIT)
+        return TRY_LATER, text("a guard in front of HeadHunter answered 403"), hint
     if status in (404, 405, 410):
-        return MISCONFIGURED, f"the token address answered {status}", HINT_ADDRESS
-    return UNCLEAR, f"an answer that is not documented ({status})", HINT_WAIT
+        return MISCONFIGURED, text("the token address answered {status}", status=status), HINT_ADDRESS
+    return UNCLEAR, text("an answer that is not documented ({status})", status=status), HINT_WAIT
 
 
 def _normal(description):

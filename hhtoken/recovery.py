@@ -6,6 +6,7 @@ from hhtoken import errors, outcomes, record, reporting
 from hhtoken.answer import Answer, pair_in
 from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, report_saved
 from hhtoken.token_store import fingerprint
+from hhtoken.wording import text
 
 
 def recover(store, clock=time.time):
@@ -44,13 +45,17 @@ def _promote(store, intent, answer):
         return None
     if stored and not _may_replace(stored, intent, pair):
         path = store.keep_pair(pair)
-        text = f"the stored pair was replaced while a request was in flight; what that request received is in {path}"
-        reporting.event(text, reporting.ERROR)
-        reporting.warning(text)
+        sentence = text(
+            "the stored pair was replaced while a request was in flight; what that request received is in {path}",
+            path=path,
+        )
+        reporting.event(sentence, reporting.ERROR)
+        reporting.warning(sentence)
         return None
     store.save(pair, replaces=intent.get("refresh_token_sha256"))
     outcome = record.AUTHORIZED if intent.get("kind") == CODE else record.RENEWED
-    return report_saved(store, pair, answer, outcome, "recovered the pair that an interrupted run had received")
+    sentence = text("recovered the pair that an interrupted run had received")
+    return report_saved(store, pair, answer, outcome, sentence)
 
 
 def _may_replace(stored, intent, pair):

@@ -5,6 +5,7 @@ import time
 
 from hhtoken import errors, tokens
 from hhtoken.private_directory import open_directory, storage_error
+from hhtoken.wording import text
 
 TOKEN_FILE = "token.json"
 PREVIOUS_FILE = "token.json.prev"
@@ -51,7 +52,7 @@ class TokenStore:
         try:
             pair = tokens.from_stored(tokens.parse_stored(data), modified_ns // 10**9)
         except ValueError as error:
-            raise self._damaged(str(error)) from None
+            raise self._damaged(error.args[0]) from None
         return StoredPair(pair, data, modified_ns)
 
     def record(self):
@@ -135,7 +136,7 @@ class TokenStore:
                 os.close(descriptor)
         except OSError as error:
             self.directory.discard(RESERVE_FILE)
-            raise storage_error("reserve room in", self.directory.path, error) from None
+            raise storage_error(text("reserve room in"), self.directory.path, error) from None
 
     def _keep_previous(self, stored):
         try:
@@ -190,13 +191,16 @@ class TokenStore:
         try:
             return self.directory.read(TOKEN_FILE, tokens.LARGEST_FILE_BYTES)
         except errors.DataError:
-            raise self._damaged(f"larger than {tokens.LARGEST_FILE_BYTES // 1024} KiB") from None
+            raise self._damaged(text("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024)) from None
 
     def _damaged(self, why):
         path = self.directory.path_of(TOKEN_FILE)
         return errors.DataError(
-            f"{path} makes no sense: {why}",
-            f"it is left as it is; restore a copy with 'hhtoken import FILE', or {errors.HINT_AUTHORIZE}",
+            text("{path} makes no sense: {why}", path=path, why=why),
+            text(
+                "it is left as it is; restore a copy with 'hhtoken import FILE', or {authorize}",
+                authorize=errors.HINT_AUTHORIZE,
+            ),
         )
 
     def _journal_places(self):
@@ -229,11 +233,11 @@ def open_store(path, create=False):
 
 
 def no_pair(path):
-    return errors.AuthorizationNeededError(f"there is no pair in {path} yet", errors.HINT_AUTHORIZE)
+    return errors.AuthorizationNeededError(text("there is no pair in {path} yet", path=path), errors.HINT_AUTHORIZE)
 
 
-def fingerprint(text):
+def fingerprint(value):
     """Return the SHA-256 of a text in hexadecimal, or None of None: tells tokens apart without keeping them."""
     from hashlib import sha256
 
-    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest() if text is not None else None
+    return sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if value is not None else None

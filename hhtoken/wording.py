@@ -15,10 +15,10 @@ class Text(str):
     singular = count = None
 
     def __add__(self, other):
-        return text("{head}{tail}", head=self, tail=other)
+        return text("{head}{tail}", head=self, tail=other) if other else self
 
     def __radd__(self, other):
-        return text("{head}{tail}", head=other, tail=self)
+        return text("{head}{tail}", head=other, tail=self) if other else self
 
 
 def text(template, **values):
@@ -47,7 +47,7 @@ def joined(separator, sentences):
 def said(sentence, catalog):
     """Given a Text, or any other value, which has no translation, and a catalog of ``gettext``, return it in the
     catalog's language."""
-    if not isinstance(sentence, Text):
+    if not isinstance(sentence, Text) or not sentence:  # gettext("") is the catalog's header
         return sentence
     if sentence.count is None:
         template = catalog.gettext(sentence.template)

@@ -14,7 +14,7 @@ LEVELS = {
     **dict.fromkeys(
         (
             "addresses answer arguments authorization callback_page callback_rules durations env_file http_head "
-            "notices outcomes provider_errors record refresh_policy token_status tokens"
+            "notices os_reasons outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,
     ),
