@@ -20,7 +20,6 @@ OUTCOME_OF = {
 }
 
 PAUSES_OF = {
-    provider_errors.NOT_YET: refresh_policy.NOT_YET_PAUSES_SECONDS,
     provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
     provider_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
 }
@@ -96,8 +95,11 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     outcome.http_status = answer.status or None
     outcome.request_id = provider_errors.printable(answer.request_id, secrets)
     outcome.message += _quoted(outcome.request_id)
-    if pair and outcome.outcome == record.NOT_YET:
-        outcome.lives_until = _lives_until(pair, answer, outcome, now)
+    if outcome.outcome == record.NOT_YET:
+        left = _seconds_left(pair, answer, outcome, now)
+        outcome.not_before = int(now) + refresh_policy.not_yet_pause(left, outcome.failures)
+        if pair:
+            outcome.lives_until = outcome.not_before if left is None else int(now) + left
     return outcome
 
 
@@ -156,7 +158,7 @@ def _refused(answer, last, now, secrets):
 
 
 def _not_before(kind, answer, failures, now):
-    pause = None if kind == provider_errors.NOT_YET else wait_seconds(answer.retry_after, now)
+    pause = wait_seconds(answer.retry_after, now)
     if pause is None and kind in PAUSES_OF:
         pause = refresh_policy.pause(PAUSES_OF[kind], failures)
     return int(now) + pause if pause else 0
@@ -192,17 +194,16 @@ def _provider_ahead(answer, now):
     return int(moment - now) if moment else 0
 
 
-def _lives_until(pair, answer, outcome, now):
-    """Given that the provider says "not yet", return until when the access token lives by our clock.
+def _seconds_left(pair, answer, outcome, now):
+    """Given that the provider says "not yet", return how long the access token still lives, or None.
 
     Our own estimate was wrong, since our clock has been set between the issue and now. The provider's clock was not:
-    its Date then and its Date now tell how much of the life is left. Without a Date, it lives for the pause at least.
+    its Date then and its Date now tell how much of the life is left.
     """
-    if answer.date:
-        left = pair.expires_at + outcome.provider_ahead - (now + _provider_ahead(answer, now))
-        if 0 < left <= pair.expires_at - pair.obtained_at:
-            return int(now + left)
-    return outcome.not_before
+    if not pair or not answer.date:
+        return None
+    left = int(pair.expires_at + outcome.provider_ahead - (now + _provider_ahead(answer, now)))
+    return left if 0 < left <= pair.expires_at - pair.obtained_at else None
 
 
 def _quoted(request_id):

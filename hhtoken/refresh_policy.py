@@ -6,10 +6,14 @@ unused refresh token does not age [838].
 
 MARGIN_SECONDS = 1  # between expiry and the request, for the rounding of both clocks
 CLOCK_SLACK_SECONDS = 60
-IMPLAUSIBLE_CLOCK_PAUSE_SECONDS = 15 * 60
 LONGEST_PAUSE_SECONDS = 3600  # what a stored wait may be at most; a longer one comes from a clock that leapt
 
-NOT_YET_PAUSES_SECONDS = (5, 15, 60, 300, 900)
+# At most four requests an hour, whatever is wrong with our clock. The table is for a provider that does not say what
+# time it is; where it does, the moment of expiry is known.
+NOT_YET_PAUSES_SECONDS = (5, 60, 1800)
+NOT_YET_LONGEST_PAUSE_SECONDS = 1200
+NOT_YET_MARGIN_SECONDS = 2  # both Dates are cut to whole seconds
+
 UNCLEAR_PAUSES_SECONDS = (0, 60, 300, 900, 3600)  # the first unclear answer may be a hiccup: the next run tries
 # An outage of minutes is asked through each minute; a longer one not, but its end must not be missed for long either.
 WEATHER_PAUSES_SECONDS = (0,) * 10 + (60, 120, 300, 600, 900)
@@ -50,10 +54,9 @@ def decide(pair, record, now, force=False):
         return Decision(DEAD)
     if force:
         return Decision(DUE)
-    if not is_clock_plausible:  # 1970, or set back: let the provider decide, but not too often
-        resume_at = record.at + IMPLAUSIBLE_CLOCK_PAUSE_SECONDS if record else 0
-        return Decision(WAITING, resume_at) if record and record.at <= now < resume_at else Decision(DUE)
-    if record and now < record.not_before <= now + LONGEST_PAUSE_SECONDS:
+    # With an implausible clock (1970, or set back) the provider decides. A pause of a time that is still to come, or
+    # longer than any of ours, was measured by a clock that has been set since.
+    if record and record.at <= now < record.not_before <= now + LONGEST_PAUSE_SECONDS:
         return Decision(WAITING, record.not_before)
     return Decision(DUE)
 
@@ -62,6 +65,14 @@ def margin_left(pair, now):
     """Given the Pair and the time, return how many seconds a due refresh still waits, from 0 to MARGIN_SECONDS."""
     left = pair.expires_at + MARGIN_SECONDS - now
     return left if 0 < left <= MARGIN_SECONDS else 0
+
+
+def not_yet_pause(seconds_left, failures):
+    """Given how long the access token still lives by the provider's clock (None: unknown), and how often in a row it
+    has said "not yet", return the seconds to wait."""
+    if seconds_left is None:
+        return pause(NOT_YET_PAUSES_SECONDS, failures)
+    return min(seconds_left + NOT_YET_MARGIN_SECONDS, NOT_YET_LONGEST_PAUSE_SECONDS)
 
 
 def pause(pauses, failures):

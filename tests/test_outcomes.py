@@ -223,7 +223,7 @@ def waits(*answers, **options):
 
 
 def test_pauses_after_not_yet_grow():
-    assert waits(*[NOT_YET] * 7) == [5, 15, 60, 300, 900, 900, 900]
+    assert waits(*[NOT_YET] * 7) == [5, 60, 1800, 1800, 1800, 1800, 1800]
 
 
 def test_pauses_after_an_unclear_answer_grow():
@@ -239,7 +239,7 @@ def test_weather_makes_no_pause_of_its_own():
 
 
 def test_a_different_outcome_starts_the_pauses_anew():
-    assert waits(NOT_YET, NOT_YET, UNCLEAR, UNCLEAR, NOT_YET) == [5, 15, 0, 60, 5]
+    assert waits(NOT_YET, NOT_YET, UNCLEAR, UNCLEAR, NOT_YET) == [5, 60, 0, 60, 5]
 
 
 @pytest.mark.parametrize("before", [[weather()] * 5, [weather(429)] * 5, [weather(403)] * 5])
@@ -408,8 +408,8 @@ def test_during_a_pause_the_last_outcome_stands_and_says_until_when():
     assert last.as_dict() == before
 
 
-def test_a_pause_for_an_implausible_clock_says_until_when_too():
-    last = outcomes.judge(weather(503), INTENT, None, NOW - 30 * DAY)
+def test_a_pause_under_an_implausible_clock_says_until_when_too():
+    last = outcomes.judge(weather(503, retry_after="900"), INTENT, None, NOW - 30 * DAY)
     found = outcomes.standing(PAIR, last, NOW - 30 * DAY + 1)
     assert (found.outcome, found.exit_code) == (last.outcome, last.exit_code)
     assert "1970" not in found.message and "2023-10-15 22:28:20" in found.message
@@ -476,6 +476,16 @@ def test_the_providers_clock_tells_how_much_of_the_life_is_left():
     found = dated("token not expired", "Tue, 14 Nov 2023 22:11:40 GMT", NOW + 10)
     assert found.provider_ahead == 500
     assert found.lives_until == NOW + 10 + 100
+    assert found.not_before == NOW + 10 + 102
+
+
+def test_a_long_life_is_not_waited_out_in_one_go_since_our_clock_may_be_set_again():
+    found = dated("token not expired", "Tue, 14 Nov 2023 21:56:41 GMT", NOW + 10)
+    assert found.lives_until == NOW + 10 + 999
+    last = Record(outcome=record.RENEWED, provider_ahead=0)
+    pair = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW, NOW + 14 * DAY)
+    soon = outcomes.judge(refusal("token not expired", date=CLOCK_OF_THE_PROVIDER), INTENT, last, NOW, (), pair)
+    assert (soon.lives_until, soon.not_before) == (NOW + 14 * DAY, NOW + 1200)
 
 
 @pytest.mark.parametrize("date", [None, "yesterday", "Fri, 31 Dec 9999 23:59:59 GMT", CLOCK_OF_THE_PROVIDER])

@@ -12,7 +12,6 @@ from hhtoken.tokens import Pair
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 OBTAINED, EXPIRES = 100_000, 200_000
-QUARTER = 15 * 60
 
 
 def pair(refresh_token="REFRESH"):
@@ -125,25 +124,33 @@ def test_a_clock_that_is_a_minute_behind_is_plausible(now):
 
 
 @pytest.mark.parametrize(
-    "since, kind", [(0, WAITING), (1, WAITING), (QUARTER - 1, WAITING), (QUARTER, DUE), (-1, DUE), (-(10**6), DUE)]
+    "since, kind", [(0, WAITING), (1, WAITING), (59, WAITING), (60, DUE), (-1, DUE), (-(10**6), DUE)]
 )
-def test_a_clock_before_the_pair_asks_once_in_a_quarter_of_an_hour(since, kind):
-    at = 5000
-    assert decided(at + since, Record(at=at)) == (kind, at + QUARTER if kind == WAITING else None)
+def test_a_pause_is_kept_until_its_end_or_until_the_clock_is_set_back(since, kind):
+    for at in (5000, EXPIRES + 5000):
+        last = Record(at=at, not_before=at + 60)
+        assert decided(at + since, last) == (kind, at + 60 if kind == WAITING else None)
 
 
 def test_force_asks_at_once_under_an_implausible_clock():
-    assert decided(5001, Record(at=5000), force=True) == (DUE, None)
+    assert decided(5001, Record(at=5000, not_before=5060), force=True) == (DUE, None)
 
 
-@pytest.mark.parametrize("started", [0, 12_345, OBTAINED - 90_000])
-def test_under_an_implausible_clock_there_are_at_most_four_requests_an_hour(started):
-    last, requests = None, []
-    for now in range(started, started + 4 * 3600, 5):
-        if decide(pair(), last, now).kind == DUE:
-            requests.append(now)
-            last = Record(at=now)
-    assert requests == list(range(started, started + 4 * 3600, QUARTER))
+@pytest.mark.parametrize(
+    "seconds_left, failures, seconds",
+    [
+        (None, 1, 5),
+        (None, 2, 60),
+        (None, 3, 1800),
+        (None, 9, 1800),
+        (1, 5, 3),
+        (60, 1, 62),
+        (1199, 1, 1200),
+        (10**6, 9, 1200),
+    ],
+)
+def test_after_a_not_yet_the_wait_is_for_the_expiry_where_that_is_known(seconds_left, failures, seconds):
+    assert refresh_policy.not_yet_pause(seconds_left, failures) == seconds
 
 
 # -- always --
