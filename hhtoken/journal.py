@@ -78,7 +78,9 @@ def begin(directory, name, intent):
 def read(directory, name):
     """Return ``(intent, Answer or None)`` of what an interrupted run left, or None where there is nothing.
 
-    Damage is no error: an unreadable intent is ``{}``, an unreadable head leaves the body to speak for itself.
+    Damage is no error: an unreadable intent is ``{}``, an unreadable head leaves the body to speak for itself. A power
+    cut may keep the head and lose the body, or parts of it: what was reserved then reads as zeros, and the answer is not
+    complete.
     """
     stored = directory.read(name)
     if stored is None:
@@ -87,10 +89,14 @@ def read(directory, name):
     intent, head = _parse(data[:HEAD_AT]), _parse(data[HEAD_AT:BODY_AT])
     length = head.get("length")
     body = data[BODY_AT:][:length] if isinstance(length, int) else data[BODY_AT:].rstrip(b"\0")
+    is_whole = b"\0" not in body
+    if not body.strip(b"\0"):
+        body = b""
     if not head and not body:
         return intent, None
     status = head.get("status") if isinstance(head.get("status"), int) else 0
-    return intent, Answer(status, body, head.get("complete") is True, **{name: head.get(name) for name in DETAILS})
+    is_complete = is_whole and head.get("complete") is True
+    return intent, Answer(status, body, is_complete, **{name: head.get(name) for name in DETAILS})
 
 
 def text_of(intent, answer):

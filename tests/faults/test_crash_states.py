@@ -12,10 +12,10 @@ import time
 import pytest
 
 from faults.crash_model import SYNC_FILE, SYNC_NAMES, Recorder, cuts
-from hhtoken import errors, grants, journal, record
+from hhtoken import errors, grants, journal, record, recovery
 from hhtoken.answer import Answer
 from hhtoken.pending_state import PendingAuthorizations
-from hhtoken.token_store import JOURNAL_FILE, LOCK_FILE, TOKEN_FILE, fingerprint, open_store
+from hhtoken.token_store import JOURNAL_FILE, KEPT_ANSWER_FILE, LOCK_FILE, TOKEN_FILE, fingerprint, open_store
 
 OLD = {"access_token": "OLD-ACCESS", "refresh_token": "OLD-REFRESH", "expires_in": 60, "token_type": "bearer"}
 NEW = {"access_token": "NEW-ACCESS", "refresh_token": "NEW-REFRESH", "expires_in": 1209600, "token_type": "bearer"}
@@ -114,7 +114,7 @@ def after_power_cut(path, was_sent, needs_pair):
     provider = Provider(was_sent)
     try:
         outcome = grants.renew(store, provider)
-        if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
+        if outcome.outcome == record.OUTCOME_UNKNOWN:
             outcome = grants.renew(store, provider)
     except errors.AuthorizationNeededError:
         return LOST if was_sent else SAVED
@@ -160,3 +160,16 @@ def test_the_check_fails_without_a_sync(without, tmp_path, monkeypatch, note):
     left_out = "fsync of files" if without == SYNC_FILE else "fsync of the directory"
     note("Power cut, and a sync is left out, to see the check fail", f"without {left_out}", figures)
     assert figures[UNREADABLE] + figures["lost outside it"] > 0, figures
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40])
+def test_a_body_that_the_power_cut_lost_while_its_head_was_kept_is_a_lost_answer(kept, tmp_path):
+    """Both are flushed at once, so the disk may take the head first."""
+    whole = interrupted()
+    torn = whole[: journal.BODY_AT + kept].ljust(journal.SIZE, b"\0")
+    store = open_store(str(put(tmp_path / "state", {TOKEN_FILE: STORED, JOURNAL_FILE: torn}.items())))
+    assert recovery.recover(store) is None
+    found = store.record()
+    assert (found.outcome, found.exit_code) == (record.OUTCOME_UNKNOWN, errors.TEMPFAIL), found.as_dict()
+    assert "lost" in found.message
+    assert (tmp_path / "state" / KEPT_ANSWER_FILE).exists() == (kept > 0)
