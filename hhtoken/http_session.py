@@ -8,6 +8,7 @@ from hhtoken import errors
 from hhtoken.wording import text
 
 NEW, CONNECTING, CONNECTED = range(3)  # the stages of a connection; TLS belongs to connecting
+CONTINUE = 100
 
 
 def load():
@@ -68,7 +69,15 @@ def _noting_adapter(note):
 
 
 def _noting_pool(pool, note):
+    class FinalResponse(pool.ConnectionCls.response_class):
+        def _read_status(self):
+            """http.client skips 100 Continue, but takes 103 Early Hints for the answer itself."""
+            version, status, reason = super()._read_status()
+            return version, CONTINUE if CONTINUE < status < 200 else status, reason
+
     class NotingConnection(pool.ConnectionCls):
+        response_class = FinalResponse
+
         def connect(self):
             note(CONNECTING)
             result = super().connect()

@@ -75,7 +75,8 @@ class Transfer:
                 response = session.request(
                     **self._request, stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, READ_SECONDS)
                 )
-                self._read(response)
+                with response:  # which closes the connection also where reading breaks
+                    self._read(response)
         except Exception as error:  # judged in run(): any failure after the request has left is an outcome
             self._failure = error
 

@@ -78,6 +78,12 @@ odd_values = st.sampled_from(
 )
 values = odd_values | st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40)
 FRAMINGS = ["exact", "none", "longer", "odd", "twice", "chunks", "no last chunk", "bad chunk", "raw"]
+INTERIM = [
+    b"",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-Request-Id: interim\r\n\r\n",
+]
 NO_HTTP = [b"", b"\r\n", b"HTTP/1.1 ", b"HTTP/1.1 abc OK\r\n\r\n", b"SSH-2.0\r\n"]
 headers = st.lists(st.tuples(names, values).map(lambda pair: f"{pair[0]}: {pair[1]}".encode("latin-1")), max_size=4)
 
@@ -101,7 +107,7 @@ def answers(draw):
         lines.append(b"Transfer-Encoding: chunked")
         body = chunked(draw, body) + {"chunks": b"0\r\n\r\n", "bad chunk": b"zz\r\nno\r\n"}.get(framing, b"")
     is_reset = draw(st.booleans())
-    data = b"\r\n".join(lines) + b"\r\n\r\n" + body
+    data = draw(st.sampled_from(INTERIM)) + b"\r\n".join(lines) + b"\r\n\r\n" + body
     return data, is_reset, is_pair and framing not in ("odd", "twice") and not is_reset
 
 
@@ -124,10 +130,9 @@ def fast_disk(monkeypatch):
     for name in ("fsync", "fdatasync"):
         monkeypatch.setattr(os, name, lambda _descriptor: None)
     yield
-    gc.collect()  # connections that were given up, while their warning is ignored
+    gc.collect()  # so that a connection that was not closed is told of here
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @settings(
     max_examples=EXAMPLES or IN_CI,
     derandomize=not EXAMPLES,
