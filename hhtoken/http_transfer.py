@@ -8,7 +8,7 @@ import time
 from urllib.parse import urlsplit
 
 from hhtoken import errors, http_session
-from hhtoken.answer import LARGEST_BODY_BYTES, Answer
+from hhtoken.answer import LARGEST_BODY_BYTES, Answer, object_in
 from hhtoken.wording import text
 
 CONNECT_SECONDS = 10  # for each address of the host
@@ -110,10 +110,10 @@ class Transfer:
             location_host=_host(headers.get("Location")),
         )
         expected = _expected_length(headers)
-        while expected is None or len(self._body) < expected:
-            chunk = _read_some(response.raw, LARGEST_BODY_BYTES - len(self._body), expected, len(self._body))
+        while expected is None or len(self._body) < expected or _is_cut_short(self._body):
+            chunk = _read_some(response.raw, LARGEST_BODY_BYTES - len(self._body))
             if not chunk:
-                if expected is not None:
+                if expected is not None and len(self._body) < expected:
                     self._note_head(failure=text("the connection ended in the middle of the answer"))
                     return
                 break
@@ -151,14 +151,19 @@ class _TooLate(Exception):
     """The deadline is over: nothing may be sent, or kept, any more."""
 
 
-def _read_some(raw, room, expected, received):
+def _read_some(raw, most):
     """Return what has arrived, b"" at the end; raise what the connection raises.
 
     Not ``raw.read()``: that waits for a full buffer and loses all of it when the connection breaks.
     """
-    wanted = room if expected is None else min(room, expected - received)
     stream = getattr(raw, "_fp", None) or raw
-    return stream.read1(wanted)
+    stream.length = None  # how long the body is we judge ourselves
+    return stream.read1(most)
+
+
+def _is_cut_short(body):
+    """Tell whether a body that is as long as its header says ends within a JSON object: then that was a lie."""
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and object_in(body) is None
 
 
 def _expected_length(headers):
