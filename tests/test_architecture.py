@@ -19,16 +19,17 @@ LEVELS = {
         1,
     ),
     **dict.fromkeys(
-        "file_lock http_session http_transfer journal language private_directory reporting signals".split(), 2
+        "file_lock http_session http_transfer journal language pasting private_directory reporting signals".split(), 2
     ),
     **dict.fromkeys("callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
-    **dict.fromkeys("bookkeeping invitation".split(), 4),
+    **dict.fromkeys("bookkeeping invitation listening".split(), 4),
     "recovery": 5,
     "grants": 6,
-    "commands": 7,
-    "cli": 8,
-    "doorway": 9,
-    "__main__": 10,
+    "arrival": 7,
+    "commands": 8,
+    "cli": 9,
+    "doorway": 10,
+    "__main__": 11,
 }
 PURE = [name for name, level in LEVELS.items() if level <= 1]
 IMPURE_MODULES = {

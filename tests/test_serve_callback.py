@@ -262,7 +262,7 @@ def test_pkce_and_the_redirect_uri_are_the_same_in_both_steps(operator, listenin
 
 def test_a_timeout_is_temporary_and_frees_the_port(operator, sandbox):
     run = operator.run("serve-callback", "--timeout", "1", "--listen", "127.0.0.1:0", expect=75)
-    assert "no browser came back within 1 seconds" in run.stderr
+    assert "no browser came back within 1 second" in run.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -1,0 +1,120 @@
+"""The end of an authorization: its code arrives, by a browser or by paste, and becomes a pair."""
+
+from hhtoken import authorization, callback_page, durations, errors, grants, outcomes, reporting, signals
+from hhtoken.callback_server import Reply
+from hhtoken.pending_state import PendingAuthorizations
+from hhtoken.wording import text
+
+ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an address, and in no bare code
+
+
+class Arrival:
+    """``store``: a TokenStore. ``application``: (client id, client secret). ``endpoint``: a TokenEndpoint.
+
+    ``failure``: the Error that the command ends with; ``outcome``: the Record of the exchange; both None until an
+    authorization is used up.
+    """
+
+    def __init__(self, store, application, endpoint):
+        self._store = store
+        self._application = application
+        self._endpoint = endpoint
+        self.pending = PendingAuthorizations(store.directory)
+        self.failure = self.outcome = None
+
+    def by_browser(self, query):
+        """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits.
+        """
+        try:
+            came = authorization.read_return(query)
+            entry = self.pending.find(came.state)
+        except authorization.Refused:
+            entry = None
+        except errors.Error as error:
+            return self._not_now(error)
+        if entry is None:
+            return Reply(callback_page.REFUSED)
+        try:
+            if came.error:
+                self._deny(entry, came.error)
+                return Reply(callback_page.DENIED, is_final=True)
+            self._redeem(entry, came.code)
+        except errors.Error as error:
+            if self._is_pending(came.state):
+                return self._not_now(error)
+            self.failure = error
+        return Reply(callback_page.FAILED if self.failure else callback_page.AUTHORIZED, is_final=True)
+
+    def by_paste(self, pasted):
+        """Given a pasted code, or the whole address that the browser ended up on, use it.
+
+        Raise Error where no authorization is used up by it, so that another paste may do.
+        """
+        entry, came = self._read(pasted)
+        if came.error:
+            self._deny(entry, came.error)
+            return
+        try:
+            self._redeem(entry, came.code)
+        except errors.Error as error:
+            if self._is_pending(entry["state"]):
+                raise
+            self.failure = error
+
+    def _read(self, pasted):
+        if not any(mark in pasted for mark in ADDRESS_MARKS):
+            entry = self.pending.newest()  # a bare code has no state; verifier and redirect URI still have to fit
+            return _require(entry), authorization.BrowserReturn(None, pasted, None)
+        try:
+            came = authorization.read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
+        except authorization.Refused as refused:
+            raise errors.UsageError(
+                refused.args[0], text("paste the whole address that the browser ended up on")
+            ) from None
+        return _require(self.pending.find(came.state)), came
+
+    def _redeem(self, entry, code):
+        self.outcome = grants.redeem(self._store, self.pending, entry, code, self._application, self._endpoint)
+        self.failure = outcomes.error_of(self.outcome)
+
+    def _deny(self, entry, error):
+        with self._store.lock():
+            self.pending.remove(entry)
+        self.failure = authorization.denial(error)
+
+    def _is_pending(self, state):
+        try:
+            return self.pending.find(state) is not None
+        except errors.Error:
+            return False
+
+    def _not_now(self, error):
+        """The authorization is not used up: say why, and go on waiting for a reload."""
+        if signals.end_was_asked():
+            self.failure = error
+            return Reply(callback_page.TRY_LATER, is_final=True)
+        reporting.failure(error)
+        reporting.event(f"callback: {error.message}", reporting.ERROR)
+        return Reply(callback_page.TRY_LATER)
+
+
+def conclude(arrival):
+    """Given an Arrival that is over, say until when the new access token lives; raise the Error that it ended with."""
+    if arrival.failure:
+        raise arrival.failure
+    reporting.message(
+        text(
+            "authorized: {what}; the access token lives until {until}",
+            what=arrival.outcome.message,
+            until=durations.local(arrival.outcome.lives_until),
+        )
+    )
+
+
+def _require(entry):
+    if entry is None:
+        raise errors.AuthorizationNeededError(
+            text("no authorization is under way that this belongs to: it is too old, or was used"),
+            errors.HINT_AUTHORIZE,
+        )
+    return entry

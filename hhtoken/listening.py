@@ -1,0 +1,59 @@
+"""Where the browser is waited for: the options, the port, and what is said about it."""
+
+from urllib.parse import urlsplit
+
+from hhtoken import addresses, callback_server, durations, reporting
+from hhtoken import arguments as argument_types
+from hhtoken.language import _
+from hhtoken.wording import text
+
+DEFAULT_LISTEN = "127.0.0.1:8000"
+DEFAULT_TIMEOUT_SECONDS = 600
+
+
+def add_arguments(parser):
+    """Add ``--listen`` and ``--timeout`` to an ArgumentParser."""
+    parser.add_argument(
+        "--listen",
+        metavar=_("HOST:PORT"),
+        help=_("where to listen; default {default}, or what a redirect URI on this machine says").format(
+            default=DEFAULT_LISTEN
+        ),
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar=_("SECONDS"),
+        type=argument_types.positive_seconds,
+        default=DEFAULT_TIMEOUT_SECONDS,
+        help=_("how long to wait; default {default}").format(default=DEFAULT_TIMEOUT_SECONDS),
+    )
+
+
+def open_listener(chosen, redirect_uri):
+    """Given the value of ``--listen``, or None, return a listening socket; raise UsageError or ConfigError."""
+    return callback_server.listen(*addresses.parse_listen(chosen or _default(redirect_uri)))
+
+
+def announce(listener, path, timeout_seconds):
+    """Say on which address the browser is waited for, and for how long."""
+    host, port = listener.getsockname()[:2]
+    if not addresses.is_loopback(host):
+        reporting.warning(
+            text("{host} can be reached from other machines; nginx in front of 127.0.0.1 is safer", host=host)
+        )
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    reporting.message(
+        text(
+            "waiting for the browser on {address}, for {span}",
+            address=address + path,
+            span=durations.span(timeout_seconds),
+        )
+    )
+
+
+def _default(redirect_uri):
+    parts = urlsplit(redirect_uri)
+    if parts.scheme == "http" and parts.port:  # a loopback host, or the settings would have refused it
+        host = parts.hostname if addresses.is_literal(parts.hostname) else "127.0.0.1"
+        return f"[{host}]:{parts.port}" if ":" in host else f"{host}:{parts.port}"
+    return DEFAULT_LISTEN
