@@ -17,6 +17,7 @@ import requests
 from hhtoken.sandbox.server import start
 
 PROGRAM = [sys.executable, "-I", str(Path(__file__).parent.parent / "bin" / "hhtoken")]
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")}  # make coverage
 AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
 
 
@@ -40,7 +41,7 @@ class Operator:
 
     def __init__(self, state, environment):
         self.state = state
-        self.environment = {"PATH": os.environ["PATH"], "HHTOKEN_STATE_DIR": str(state), **environment}
+        self.environment = {"PATH": os.environ["PATH"], "HHTOKEN_STATE_DIR": str(state), **MEASURED, **environment}
 
     def run(self, *arguments, expect=0, input="", program=None, **environment):
         finished = Finished(
