@@ -105,8 +105,10 @@ def text_of(intent, answer):
 
 
 def _head_line(answer):
-    head = {name: getattr(answer, name) for name in DETAILS}
-    return _line({"status": answer.status, "complete": answer.complete, "length": len(answer.body), **head})
+    known = {name: getattr(answer, name) for name in ("status", "complete", "received_at")}
+    head = {**known, "length": len(answer.body)}
+    line = _line({**head, **{name: getattr(answer, name) for name in DETAILS}})
+    return line if len(line) <= BODY_AT - HEAD_AT else _line(head)  # the body behind it counts for more than headers
 
 
 def _line(fields):
