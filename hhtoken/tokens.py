@@ -135,15 +135,14 @@ def from_stored(fields, modified_at):
 
 def to_text(pair):
     """Given a Pair, return the bytes of its ``token.json``: at most 64 KiB, whatever the provider sent beside it."""
-    for names in (pair.fields, ESSENTIAL_FIELDS, TOKEN_FIELDS):
-        fields = {name: pair.fields[name] for name in names if name in pair.fields}
+    for names in (pair.fields, ESSENTIAL_FIELDS):
         try:
-            data = _dump(Pair(fields, pair.obtained_at, pair.expires_at).all_fields())
+            data = _dump(_only(pair, names))
         except RecursionError:  # a nest that can be read but not written; the tokens are what counts
             continue
         if len(data) <= LARGEST_FILE_BYTES:
-            break
-    return data
+            return data
+    return _dump(_only(pair, TOKEN_FIELDS))
 
 
 def is_token(value):
@@ -176,6 +175,11 @@ def _whole(value):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         return None
     return int(value) if abs(value) < 10**LONGEST_NUMBER_DIGITS else None
+
+
+def _only(pair, names):
+    kept = {name: pair.fields[name] for name in names if name in pair.fields}
+    return Pair(kept, pair.obtained_at, pair.expires_at).all_fields()
 
 
 def _dump(fields):
