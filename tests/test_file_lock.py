@@ -1,0 +1,49 @@
+"""The lock: one holder at a time, on a real file."""
+
+import errno
+import fcntl
+import os
+
+import pytest
+
+from hhtoken import file_lock
+from hhtoken.errors import StorageError, TryLaterError
+from hhtoken.private_directory import open_directory
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return open_directory(str(tmp_path / "state"), create=True)
+
+
+def test_the_holder_is_named_while_it_holds_the_lock_and_not_after(directory):
+    path = os.path.join(directory.path, ".lock")
+    with file_lock.held(directory, ".lock"):
+        with open(path) as note:
+            assert note.read() == f"{os.getpid()}\n"
+        with pytest.raises(TryLaterError, match=f"process {os.getpid()} has held the lock") as raised:
+            with file_lock.held(directory, ".lock", wait_seconds=0.05):
+                pass
+        assert f"ps -fp {os.getpid()}" in raised.value.hint
+    assert os.path.getsize(path) == 0
+    with file_lock.held(directory, ".lock", wait_seconds=0):
+        pass
+
+
+def test_a_holder_that_left_no_note_can_still_be_looked_up(directory):
+    with file_lock.held(directory, ".lock"):
+        os.truncate(os.path.join(directory.path, ".lock"), 0)
+        with pytest.raises(TryLaterError, match="another process has held the lock") as raised:
+            with file_lock.held(directory, ".lock", wait_seconds=0):
+                pass
+    assert "fuser -v" in raised.value.hint
+
+
+def test_a_file_system_without_locks_is_an_error_and_not_a_busy_lock(directory, monkeypatch):
+    def no_locks(_descriptor, _operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))  # NFS without its lock daemon
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(StorageError, match="cannot lock .*no locks available"):
+        with file_lock.held(directory, ".lock"):
+            pytest.fail("nothing may happen without the lock")

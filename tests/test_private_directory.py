@@ -1,0 +1,465 @@
+"""Files that are only ever replaced whole, in a directory that only its owner may enter: on a real disk."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+
+import pytest
+
+from hhtoken.errors import DataError, StorageError
+from hhtoken.private_directory import open_directory, storage_error, write_all
+
+NOBODY = 65534
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return open_directory(str(tmp_path / "state"), create=True)
+
+
+def path_in(directory, name="file"):
+    return os.path.join(directory.path, name)
+
+
+def content(directory, name="file"):
+    with open(path_in(directory, name), "rb") as file:
+        return file.read()
+
+
+def put(directory, data=b"old", name="file", mode=0o600):
+    with open(path_in(directory, name), "wb") as file:
+        file.write(data)
+    os.chmod(path_in(directory, name), mode)
+
+
+def mode_of(path):
+    return os.stat(path).st_mode & 0o777
+
+
+@contextlib.contextmanager
+def as_stranger():
+    """Be an ordinary user for a moment; who is one already stays as he is."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+def open_descriptors(directory):
+    """Return how many descriptors of this process lead into the directory, its own among them."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the descriptor of the listing itself
+            found += os.readlink(f"/proc/self/fd/{name}").startswith(directory.path)
+    return found
+
+
+def broken(monkeypatch, name, code=errno.EIO):
+    """Let an os function fail always."""
+
+    def fail(*_given, **_more):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, name, fail)
+
+
+# -- the directory --
+
+
+def test_a_directory_is_made_for_its_owner_alone(tmp_path):
+    made = open_directory(str(tmp_path / "a" / "b"), create=True)
+    assert mode_of(made.path) == 0o700
+    assert (made.owner, made.group) == (os.geteuid(), os.stat(made.path).st_gid)
+
+
+def test_a_directory_that_is_there_is_opened_as_it_is(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o750)
+    for create in (True, False):
+        assert open_directory(str(tmp_path / "state"), create).path == str(tmp_path / "state")
+    assert mode_of(tmp_path / "state") == 0o750
+
+
+def test_a_directory_that_is_not_wanted_is_not_made(tmp_path):
+    assert open_directory(str(tmp_path / "state")) is None
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_named():
+    with pytest.raises(StorageError, match=r"^cannot create /proc/none: no such file"):
+        open_directory("/proc/none", create=True)
+
+
+def test_a_directory_that_cannot_be_opened_is_named_with_the_reason(tmp_path):
+    with pytest.raises(StorageError, match=r"^cannot open .*: file name too long$"):
+        open_directory(str(tmp_path / ("x" * 300)))
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_link_or_a_file_is_no_directory_of_its_own(tmp_path, directory, create):
+    (tmp_path / "link").symlink_to(directory.path)
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        with pytest.raises(StorageError, match="is not a directory of its own"):
+            open_directory(str(tmp_path / name), create)
+
+
+def test_a_directory_of_somebody_else_is_refused_with_his_number():
+    with as_stranger(), pytest.raises(StorageError, match="belongs to user 0, not to you") as raised:
+        open_directory("/usr")
+    assert "sudo -u '#0' hhtoken" in raised.value.hint
+
+
+def test_a_directory_that_is_closed_to_us_names_its_owner_as_the_one_to_run_it(tmp_path):
+    (tmp_path / "state").mkdir(mode=0)
+    with as_stranger(), pytest.raises(StorageError, match="permission denied") as raised:
+        open_directory(str(tmp_path / "state"))
+    assert "as the owner of" in raised.value.hint
+
+
+@AS_ROOT
+def test_root_may_use_the_directory_of_a_service_account(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    os.chown(tmp_path / "state", 12345, 12346)
+    opened = open_directory(str(tmp_path / "state"))
+    assert (opened.owner, opened.group) == (12345, 12346)
+
+
+@pytest.mark.parametrize("mode, is_safe", [(0o755, True), (0o720, False), (0o702, False), (0o777, False)])
+def test_a_directory_where_others_may_write_is_refused(tmp_path, mode, is_safe):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(mode)
+    with contextlib.nullcontext() if is_safe else pytest.raises(StorageError, match="others may write in"):
+        open_directory(str(tmp_path / "state"))
+
+
+def test_a_refused_directory_leaves_no_descriptor_open(directory):
+    held = open_descriptors(directory)
+    os.chmod(directory.path, 0o777)
+    with pytest.raises(StorageError):
+        open_directory(directory.path)
+    assert open_descriptors(directory) == held
+
+
+# -- closing the directory to others, before the first write --
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o701])
+def test_an_open_directory_is_closed_where_it_is_ours_alone(directory, mode):
+    for files in ((), ("token.json",), ("token.json", "else")):
+        for name in files:
+            put(directory, name=name)
+        os.chmod(directory.path, mode)
+        directory.close_to_others(("token.json", ".lock"))
+        assert mode_of(directory.path) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o701])
+def test_an_open_directory_with_other_files_is_left_as_it_is(directory, mode):
+    put(directory, name="index.html")
+    os.chmod(directory.path, mode)
+    with pytest.raises(StorageError, match="holds files that are not hhtoken's") as raised:
+        directory.close_to_others(("token.json",))
+    assert f"chmod 700 {directory.path}" in raised.value.hint
+    assert mode_of(directory.path) == mode
+
+
+def test_a_private_directory_may_hold_other_files(directory):
+    put(directory, name="notes.txt")
+    directory.close_to_others(("token.json",))
+
+
+def test_a_directory_that_cannot_be_closed_to_others_is_an_error(directory, monkeypatch):
+    os.chmod(directory.path, 0o755)
+    broken(monkeypatch, "fchmod", errno.EROFS)
+    with pytest.raises(StorageError, match="cannot set the mode of .*: read-only file system") as raised:
+        directory.close_to_others(())
+    assert "writable" in raised.value.hint
+
+
+# -- reading --
+
+
+def test_a_file_is_read_with_its_modification_time(directory):
+    put(directory, b"x" * 1000)
+    os.utime(path_in(directory), ns=(1, 1234567890123456789))
+    assert directory.read("file") == (b"x" * 1000, 1234567890123456789)
+
+
+def test_a_file_that_is_not_there_is_none(directory):
+    assert directory.read("file") is None
+    assert directory.version("file") is None
+    assert not directory.exists("file")
+
+
+@pytest.mark.parametrize("size", [0, 1, 2047, 2048])
+def test_a_file_up_to_the_limit_is_read_whole(directory, size):
+    put(directory, b"x" * size)
+    assert directory.read("file", 2048)[0] == b"x" * size
+
+
+def test_a_file_beyond_the_limit_is_refused_with_the_limit(directory):
+    put(directory, b"x" * 2049)
+    with pytest.raises(DataError, match=re.escape(f"{path_in(directory)} is larger than 2 KiB")):
+        directory.read("file", 2048)
+
+
+def test_the_limit_of_a_file_is_256_kib(directory):
+    put(directory, b"x" * 256 * 1024)
+    assert len(directory.read("file")[0]) == 256 * 1024
+    put(directory, b"x" * (256 * 1024 + 1))
+    with pytest.raises(DataError, match="larger than 256 KiB"):
+        directory.read("file")
+
+
+def test_a_file_that_comes_in_pieces_is_read_whole(directory, monkeypatch):
+    put(directory, b"0123456789")
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 3)))
+    assert directory.read("file", 10)[0] == b"0123456789"
+
+
+def test_a_file_that_the_disk_cannot_read_is_an_error_and_not_damage(directory, monkeypatch):
+    put(directory)
+    held = open_descriptors(directory)
+    broken(monkeypatch, "read")
+    with pytest.raises(StorageError, match="cannot read .*file: input/output error") as raised:
+        directory.read("file")
+    assert "dmesg" in raised.value.hint
+    assert open_descriptors(directory) == held
+
+
+def test_what_is_no_regular_file_of_ours_alone_is_refused_and_no_descriptor_stays_open(directory, tmp_path):
+    put(directory, name="real")
+    os.symlink(path_in(directory, "real"), path_in(directory, "link"))
+    os.mkfifo(path_in(directory, "fifo"))
+    os.mkdir(path_in(directory, "folder"))
+    held = open_descriptors(directory)
+    for name in ("link", "fifo", "folder"):
+        with pytest.raises(StorageError, match="is not a regular file") as raised:
+            directory.read(name)
+        assert f"ls -l {path_in(directory, name)}" in raised.value.hint
+    os.link(path_in(directory, "real"), path_in(directory, "twin"))
+    with pytest.raises(StorageError, match="has a second name"):
+        directory.read("twin")
+    assert open_descriptors(directory) == held
+
+
+@AS_ROOT
+def test_a_file_of_a_third_party_is_refused_and_one_of_the_owner_or_ours_is_read(directory):
+    put(directory)
+    os.chown(directory.path, 12345, 12345)
+    directory = open_directory(directory.path)
+    for owner in (0, 12345):
+        os.chown(path_in(directory), owner, owner)
+        assert directory.read("file")[0] == b"old"
+    os.chown(path_in(directory), 12346, 12345)
+    with pytest.raises(StorageError, match="belongs to user 12346, not to the owner of the directory") as raised:
+        directory.read("file")
+    assert f"chown --reference={directory.path}" in raised.value.hint
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o610])
+def test_a_file_that_others_could_read_is_closed_to_them_with_a_warning(directory, mode, capfd):
+    put(directory, mode=mode)
+    assert directory.read("file")[0] == b"old"
+    assert mode_of(path_in(directory)) == 0o600
+    assert "could be read by others until now" in capfd.readouterr().err
+    assert directory.read("file")[0] == b"old"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_that_cannot_be_closed_to_others_is_an_error(directory, monkeypatch):
+    put(directory, mode=0o644)
+    broken(monkeypatch, "fchmod", errno.EPERM)
+    with pytest.raises(StorageError, match="cannot set the mode of .*file: operation not permitted") as raised:
+        directory.read("file")
+    assert "lsattr" in raised.value.hint
+
+
+def test_a_folder_where_a_file_is_to_be_written_is_named(directory):
+    os.mkdir(path_in(directory))
+    with pytest.raises(StorageError, match="cannot open .*file: is a directory"):
+        directory.open("file", os.O_RDWR)
+
+
+def test_no_descriptor_is_inherited_by_other_programs(directory):
+    put(directory)
+    descriptors = [directory.descriptor, directory.open("file"), directory.create("new")]
+    assert all(fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC for descriptor in descriptors)
+
+
+# -- writing --
+
+
+def test_a_file_is_replaced_whole_and_private_whatever_the_umask(directory):
+    put(directory, b"a longer old text", mode=0o644)
+    before = os.umask(0o777)
+    try:
+        directory.replace("file", b"new")
+    finally:
+        os.umask(before)
+    assert content(directory) == b"new"
+    assert mode_of(path_in(directory)) == 0o600
+    assert os.listdir(directory.path) == ["file"]
+
+
+def test_a_modification_time_is_kept_where_asked_for(directory):
+    for wanted in (0, 1234567890123456789):
+        directory.replace("file", b"new", wanted)
+        assert os.stat(path_in(directory)).st_mtime_ns == wanted
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_not_followed(directory, tmp_path):
+    (tmp_path / "target").write_bytes(b"untouched")
+    os.symlink(tmp_path / "target", path_in(directory))
+    directory.replace("file", b"new")
+    assert (tmp_path / "target").read_bytes() == b"untouched"
+    assert not os.path.islink(path_in(directory)) and content(directory) == b"new"
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "rename", "fchmod", "utime"])
+def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(directory, monkeypatch, step):
+    put(directory)
+    held = open_descriptors(directory)
+    broken(monkeypatch, step, errno.ENOSPC)
+    with pytest.raises(StorageError, match="cannot write .*file: no space left on device") as raised:
+        directory.replace("file", b"new", 5)
+    monkeypatch.undo()
+    assert "df -h" in raised.value.hint
+    assert content(directory) == b"old"
+    assert os.listdir(directory.path) == ["file"]
+    assert open_descriptors(directory) == held
+
+
+def test_each_change_of_a_name_is_flushed_with_its_directory(directory, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+                        or fsync(descriptor))  # fmt: skip
+    directory.replace("file", b"new")
+    assert synced.pop() == directory.path and ".file." in synced.pop()
+    directory.keep_aside("file", "other")
+    assert synced.pop() == directory.path
+    directory.remove("other")
+    assert synced.pop() == directory.path
+    assert not synced
+
+
+@AS_ROOT
+def test_the_owner_of_the_directory_gets_what_root_writes(directory):
+    os.chown(directory.path, 12345, 12346)
+    directory = open_directory(directory.path)
+    directory.replace("file", b"new")
+    os.close(directory.create("other"))
+    for name in ("file", "other"):
+        status = os.stat(path_in(directory, name))
+        assert (status.st_uid, status.st_gid) == (12345, 12346)
+
+
+def test_a_new_file_can_be_written_and_read_and_takes_the_place_of_none(directory):
+    descriptor = directory.create("file")
+    os.pwrite(descriptor, b"new", 0)
+    assert os.pread(descriptor, 9, 0) == b"new"
+    assert mode_of(path_in(directory)) == 0o600
+    with pytest.raises(FileExistsError):
+        directory.create("file")
+
+
+def test_a_new_file_that_cannot_be_made_private_is_closed_again(directory, monkeypatch):
+    held = open_descriptors(directory)
+    broken(monkeypatch, "fchmod")
+    with pytest.raises(OSError, match="Input/output error"):
+        directory.create("file")
+    assert open_descriptors(directory) == held
+
+
+def test_a_file_kept_aside_has_its_new_name_alone(directory):
+    put(directory)
+    directory.keep_aside("file", "file.damaged")
+    assert os.listdir(directory.path) == ["file.damaged"]
+
+
+def test_a_file_that_cannot_be_kept_aside_stays_and_is_named(directory):
+    put(directory)
+    os.mkdir(path_in(directory, "file.damaged"))
+    with pytest.raises(StorageError, match="cannot rename .*file: is a directory"):
+        directory.keep_aside("file", "file.damaged")
+    assert content(directory) == b"old"
+
+
+def test_a_removed_file_is_gone_and_one_that_was_not_there_is_no_error(directory):
+    put(directory)
+    directory.remove("file")
+    directory.remove("file")
+    assert os.listdir(directory.path) == []
+
+
+def test_what_cannot_be_removed_is_an_error_or_left_where_it_does_not_matter(directory):
+    os.mkdir(path_in(directory))
+    with pytest.raises(StorageError, match="cannot remove .*file"):
+        directory.remove("file")
+    directory.discard("file")
+    directory.discard("none")
+    assert os.listdir(directory.path) == ["file"]
+
+
+def test_a_version_changes_with_each_replacement_whatever_the_time_says(directory):
+    directory.replace("file", b"one", 5)
+    first = directory.version("file")
+    assert directory.version("file") == first and directory.exists("file")
+    directory.replace("file", b"two", 5)
+    second = directory.version("file")
+    os.utime(path_in(directory), ns=(6, 6))
+    assert len({first, second, directory.version("file")}) == 3
+
+
+def test_a_link_to_nowhere_exists(directory):
+    os.symlink("nowhere", path_in(directory))
+    assert directory.exists("file")
+
+
+def test_only_our_own_temporary_files_are_swept_away(directory):
+    for name in (".a.tmp", ".b.c.tmp", "a.tmp", ".a.tmpx", ".lock", "tmp"):
+        put(directory, name=name)
+    directory.remove_leftovers()
+    assert sorted(os.listdir(directory.path)) == [".a.tmpx", ".lock", "a.tmp", "tmp"]
+
+
+@pytest.mark.parametrize("offset", [None, 0, 7])
+def test_a_write_that_takes_less_than_all_is_continued(directory, monkeypatch, offset):
+    put(directory, b"-" * 30)
+    descriptor = directory.open("file", os.O_RDWR)
+    write, pwrite = os.write, os.pwrite
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:3]))
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: pwrite(descriptor, bytes(data)[:3], at))
+    write_all(descriptor, b"0123456789", offset)
+    at = offset or 0
+    assert content(directory) == b"-" * at + b"0123456789" + b"-" * (20 - at)
+
+
+HINTS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "make room",
+    errno.EROFS: "writable",
+    errno.EACCES: "as the owner",
+    errno.EPERM: "lsattr",
+    errno.EIO: "dmesg",
+}
+
+
+@pytest.mark.parametrize("code", HINTS, ids=errno.errorcode.get)
+def test_each_failure_of_a_disk_has_its_own_hint(code):
+    error = storage_error("write", "/a/b", OSError(code, os.strerror(code)))
+    assert error.message == f"cannot write /a/b: {os.strerror(code).lower()}"
+    assert HINTS[code] in error.hint
+    assert [hint in error.hint for hint in set(HINTS.values())].count(True) == 1
+
+
+def test_a_failure_without_a_reason_is_still_a_sentence():
+    assert storage_error("write", "/a/b", OSError()).message == "cannot write /a/b: failed"

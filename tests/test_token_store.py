@@ -1,0 +1,369 @@
+"""Where the pair lives: what is loaded, saved, kept aside, rescued and swept away. Real files."""
+
+import errno
+import hashlib
+import json
+import os
+import time
+
+import pytest
+
+from hhtoken import record, token_store, tokens
+from hhtoken.answer import Answer
+from hhtoken.errors import AuthorizationNeededError, DataError, StorageError
+from hhtoken.token_store import fingerprint, open_store
+
+NOW = 1700000000
+INTENT = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW}
+BODY = b'{"access_token": "NEW-A", "refresh_token": "NEW-R"}'
+
+
+def pair_of(name, **more):
+    return tokens.Pair({"access_token": f"{name}-A", "refresh_token": f"{name}-R", **more}, NOW, NOW + 60)
+
+
+OLD, NEW = pair_of("OLD"), pair_of("NEW")
+
+
+@pytest.fixture(autouse=True)
+def no_other_places(monkeypatch, tmp_path):
+    """A machine without a runtime directory; tests that want one make it."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setattr(token_store, "RUNTIME_DIRECTORY", str(tmp_path / "run"))
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def store(state):
+    return open_store(str(state), create=True)
+
+
+def files(state):
+    return sorted(path.name for path in state.iterdir())
+
+
+def access_token_in(path):
+    return json.loads(path.read_text())["access_token"]
+
+
+def refuses(monkeypatch, *names):
+    """Let the disk refuse to put files with these names in place."""
+    rename = os.rename
+
+    def fail(old, new, **more):
+        if new in names:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(old, new, **more)
+
+    monkeypatch.setattr(os, "rename", fail)
+
+
+# -- opening --
+
+
+def test_no_directory_is_no_pair_and_none_is_made(state):
+    with pytest.raises(AuthorizationNeededError, match=f"there is no pair in {state} yet"):
+        open_store(str(state))
+    assert not state.exists()
+
+
+def test_a_fingerprint_is_the_sha_256_and_none_of_none():
+    assert fingerprint("OLD-R") == hashlib.sha256(b"OLD-R").hexdigest()
+    assert fingerprint("/\udcff") == hashlib.sha256(b"/\xff").hexdigest()
+    assert fingerprint(None) is None
+
+
+# -- loading --
+
+
+def test_a_saved_pair_is_loaded_with_the_file_that_it_came_from(store, state):
+    store.save(NEW)
+    stored = store.load()
+    assert stored.pair.all_fields() == NEW.all_fields()
+    assert stored.data == (state / "token.json").read_bytes()
+    assert stored.modified_ns == (state / "token.json").stat().st_mtime_ns
+
+
+def test_a_predecessors_file_was_obtained_when_it_was_written(store, state):
+    (state / "token.json").write_bytes(BODY)
+    os.utime(state / "token.json", ns=(0, NOW * 10**9 + 999_999_999))
+    (state / "token.json").chmod(0o600)
+    assert store.load().pair.obtained_at == NOW
+
+
+def test_an_empty_store_has_no_pair(store, state):
+    with pytest.raises(AuthorizationNeededError, match=f"there is no pair in {state} yet"):
+        store.load()
+
+
+def put(path, data):
+    path.write_bytes(data)
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    "data, why",
+    [
+        (b"{", "not JSON"),
+        (b"{}", "no usable access_token in it"),
+        (b"x" * (64 * 1024 + 1), "larger than 64 KiB"),
+        (b"x" * 300_000, "larger than 64 KiB"),
+    ],
+)
+def test_a_damaged_pair_is_said_to_be_damaged_and_left(store, state, data, why):
+    put(state / "token.json", data)
+    with pytest.raises(DataError, match=f"token.json makes no sense: {why}") as raised:
+        store.load()
+    assert "hhtoken import FILE" in raised.value.hint
+    assert (state / "token.json").read_bytes() == data
+
+
+def test_the_largest_pair_that_is_written_is_also_read(store):
+    store.save(pair_of("NEW", x="x" * 65_000))
+    assert store.load().pair.fields["x"] == "x" * 65_000
+
+
+# -- the record --
+
+
+def test_a_record_is_remembered_and_belongs_to_its_pair(store):
+    assert store.record() is None and store.record_version() is None
+    store.remember(record.Record(outcome=record.UNCLEAR, at=NOW, refresh_token_sha256=fingerprint("OLD-R")))
+    assert (store.record().outcome, store.record().at) == (record.UNCLEAR, NOW)
+    assert store.record_of(OLD).at == NOW
+    assert store.record_of(NEW) is None
+    first = store.record_version()
+    store.remember(record.Record(outcome=record.UNCLEAR, at=NOW))
+    assert store.record_version() not in (None, first)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: put(path, b"{"),
+    lambda path: put(path, b"x" * 300_000),
+    lambda path: path.symlink_to("/etc/passwd"),
+    lambda path: path.mkdir(),
+], ids=["no json", "too large", "a link", "a folder"])  # fmt: skip
+def test_a_record_that_cannot_be_read_counts_as_none(store, state, spoil):
+    spoil(state / "last-refresh.json")
+    assert store.record() is None
+    assert store.record_of(OLD) is None
+
+
+# -- saving --
+
+
+def test_a_first_pair_is_put_in_place_and_nothing_else(store, state):
+    store.save(NEW)
+    assert files(state) == ["token.json"]
+
+
+def test_the_pair_that_was_spent_for_the_new_one_is_not_kept(store, state):
+    store.save(OLD)
+    store.save(NEW, replaces=fingerprint("OLD-R"))
+    assert files(state) == ["token.json"]
+    assert access_token_in(state / "token.json") == "NEW-A"
+
+
+def test_the_same_refresh_token_again_is_no_other_pair(store, state):
+    store.save(OLD)
+    store.save(pair_of("OLD", scope="x"))
+    assert files(state) == ["token.json"]
+
+
+@pytest.mark.parametrize("replaces", [None, fingerprint("THIRD-R")])
+def test_another_pair_is_kept_aside_with_its_time(store, state, replaces):
+    store.save(OLD)
+    os.utime(state / "token.json", ns=(5, 5))
+    before = (state / "token.json").read_bytes()
+    store.save(NEW, replaces=replaces)
+    assert files(state) == ["token.json", "token.json.prev"]
+    assert (state / "token.json.prev").read_bytes() == before
+    assert (state / "token.json.prev").stat().st_mtime_ns == 5
+
+
+def test_a_pair_that_cannot_be_kept_aside_does_not_stand_in_the_way_of_the_new_one(store, state):
+    store.save(OLD)
+    (state / "token.json.prev").mkdir()
+    store.save(NEW)
+    assert access_token_in(state / "token.json") == "NEW-A"
+
+
+def test_a_damaged_pair_is_kept_aside_under_the_time_of_day(store, state):
+    put(state / "token.json", b"{damaged")
+    before = int(time.time())
+    store.save(NEW)
+    kept, _token_file = sorted(files(state), key=len, reverse=True)
+    assert before <= int(kept.removeprefix("token.json.damaged-")) <= time.time()
+    assert (state / kept).read_bytes() == b"{damaged"
+    assert access_token_in(state / "token.json") == "NEW-A"
+
+
+def test_a_damaged_pair_that_cannot_be_kept_aside_is_not_overwritten(store, state):
+    put(state / "token.json", b"{damaged")
+    for moment in range(int(time.time()), int(time.time()) + 30):
+        (state / f"token.json.damaged-{moment}").mkdir()
+    with pytest.raises(StorageError, match="cannot rename .*token.json: is a directory"):
+        store.save(NEW)
+    assert (state / "token.json").read_bytes() == b"{damaged"
+
+
+def test_an_answer_of_no_use_is_kept_as_it_came(store, state):
+    assert store.keep_answer(b"<html>") == str(state / "answer.kept")
+    assert (state / "answer.kept").read_bytes() == b"<html>"
+
+
+def test_a_pair_without_a_claim_is_kept_under_a_name_of_its_own(store, state):
+    store.save(OLD)
+    path = store.keep_pair(NEW)
+    assert path.startswith(str(state / "token.json.unclaimed-"))
+    assert abs(int(path.rpartition("-")[2]) - time.time()) < 10
+    with open(path) as kept:
+        assert json.load(kept) == NEW.all_fields()
+    assert access_token_in(state / "token.json") == "OLD-A"
+
+
+# -- a request in flight --
+
+
+def test_a_request_is_begun_with_room_held_for_the_new_pair_and_the_old_one_untouched(store, state):
+    store.save(OLD)
+    os.utime(state / "token.json", ns=(5, 5))
+    before = store.load()
+    inode = (state / "token.json").stat().st_ino
+    store.begin(INTENT).close()
+    after = store.load()
+    assert (after.data, after.modified_ns) == (before.data, 5)
+    assert (state / "token.json").stat().st_ino != inode, "rehearsed: written again"
+    assert files(state) == [".reserve.tmp", "journal", "token.json"]
+    assert (state / ".reserve.tmp").stat().st_size == 128 * 1024
+    assert store.is_unsettled()
+    assert store.leftovers() == [(INTENT, None)]
+
+
+def test_a_first_request_is_rehearsed_without_a_token_file(store, state, monkeypatch):
+    names, rename = [], os.rename
+    monkeypatch.setattr(os, "rename", lambda old, new, **more: names.append(new) or rename(old, new, **more))
+    store.begin(INTENT).close()
+    assert names == [".rehearsal"]
+    assert files(state) == [".reserve.tmp", "journal"]
+
+
+def test_a_damaged_pair_too_large_to_rehearse_with_does_not_stop_an_authorization(store, state):
+    put(state / "token.json", b"x" * 70_000)
+    store.begin(INTENT).close()
+    assert (state / "token.json").read_bytes() == b"x" * 70_000
+    store.save(NEW)
+    assert access_token_in(state / "token.json") == "NEW-A"
+
+
+def test_the_room_is_given_back_when_it_is_needed(store, state):
+    store.begin(INTENT).close()
+    store.save(NEW)
+    assert files(state) == ["journal", "token.json"]
+    store.begin(INTENT).close()
+    store.settle()
+    assert files(state) == ["token.json"]
+    assert not store.is_unsettled() and store.leftovers() == []
+
+
+def test_room_that_cannot_be_reserved_is_not_held_in_part(store, state, monkeypatch):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(StorageError, match=f"cannot reserve room in {state}: no space left on device"):
+        store.begin(INTENT)
+    assert files(state) == []
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_what_a_killed_run_reserved_is_no_obstacle(store, state):
+    put(state / ".reserve.tmp", b"")
+    store.begin(INTENT).close()
+    assert (state / ".reserve.tmp").stat().st_size == 128 * 1024
+
+
+# -- an answer that its journal and the token file both refuse --
+
+ANSWER = Answer(200, BODY, True, received_at=NOW)
+
+
+def is_the_answer(leftovers):
+    ((intent, answer),) = leftovers
+    return intent == INTENT and (answer.status, answer.body, answer.received_at) == (200, BODY, NOW)
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    (tmp_path / "run").mkdir(mode=0o700)
+    return tmp_path / "run"
+
+
+def rescued_name(state):
+    return "journal.rescued-" + fingerprint(str(state))[:16]
+
+
+def test_an_answer_is_rescued_beside_its_journal_first(store, state, runtime):
+    assert store.rescue(INTENT, ANSWER) == str(state / "journal.rescued")
+    assert store.is_unsettled() and is_the_answer(store.leftovers())
+    assert files(runtime) == []
+
+
+def test_an_answer_that_the_state_directory_refuses_is_rescued_into_the_runtime_directory(
+    store, state, runtime, monkeypatch
+):
+    refuses(monkeypatch, "journal.rescued")
+    assert store.rescue(INTENT, ANSWER) == str(runtime / rescued_name(state))
+    monkeypatch.undo()
+    monkeypatch.setattr(token_store, "RUNTIME_DIRECTORY", str(runtime))
+    again = open_store(str(state))
+    assert again.is_unsettled() and is_the_answer(again.leftovers())
+    again.settle()
+    assert files(runtime) == [] and not again.is_unsettled()
+
+
+def test_the_runtime_directory_that_systemd_names_is_tried_too(state, tmp_path, monkeypatch):
+    (tmp_path / "named").mkdir(mode=0o700)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path / 'named'}:{tmp_path / 'second'}")
+    store = open_store(str(state), create=True)
+    refuses(monkeypatch, "journal.rescued")
+    assert store.rescue(INTENT, ANSWER) == str(tmp_path / "named" / rescued_name(state))
+    assert is_the_answer(store.leftovers())
+
+
+def test_the_answers_of_two_stores_do_not_meet_in_one_runtime_directory(state, runtime, tmp_path, monkeypatch):
+    refuses(monkeypatch, "journal.rescued")
+    one, other = (open_store(str(tmp_path / name), create=True) for name in ("state", "other"))
+    one.rescue(INTENT, ANSWER)
+    assert not other.is_unsettled()
+
+
+def test_a_runtime_directory_of_somebody_else_is_left_alone(state, runtime, monkeypatch):
+    runtime.chmod(0o777)
+    store = open_store(str(state), create=True)
+    refuses(monkeypatch, "journal.rescued")
+    assert store.rescue(INTENT, ANSWER) is None
+    assert files(runtime) == []
+
+
+def test_where_no_place_takes_an_answer_there_is_none_to_name(store, state, runtime, monkeypatch):
+    refuses(monkeypatch, "journal.rescued", rescued_name(state))
+    assert store.rescue(INTENT, ANSWER) is None
+    assert files(state) == files(runtime) == []
+
+
+# -- the lock --
+
+
+def test_the_lock_closes_the_directory_to_others_and_sweeps_what_a_killed_run_left(store, state):
+    put(state / ".token.json.1.aa.tmp", b"half")
+    put(state / "token.json", BODY)
+    state.chmod(0o755)
+    with store.lock():
+        assert state.stat().st_mode & 0o777 == 0o700
+        assert files(state) == [".lock", "token.json"]
