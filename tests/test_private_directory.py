@@ -462,4 +462,4 @@ def test_each_failure_of_a_disk_has_its_own_hint(code):
 
 
 def test_a_failure_without_a_reason_is_still_a_sentence():
-    assert storage_error("write", "/a/b", OSError()).message == "cannot write /a/b: failed"
+    assert storage_error("write", "/a/b", OSError()).message == "cannot write /a/b: oserror"
