@@ -1,8 +1,8 @@
-"""The state of the token, why, and what to do next: a report as data, and its three forms. Pure."""
+"""The state of the token, why, and what to do next: a report as data, and its forms for programs. Pure."""
 
 import json
 
-from hhtoken import durations, errors, provider_errors, record, refresh_policy
+from hhtoken import __version__, errors, provider_errors, record, refresh_policy
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
 
@@ -115,21 +115,6 @@ def of_error(error, last, now):
     return Report(state, error.message, error.hint, error.exit_code, None, last, now)
 
 
-def to_lines(report, directory):
-    """Given the Report and the state directory, return the text for people."""
-    rows = [("state", f"{report.state.replace('_', ' ')}: {report.reason}")]
-    if report.pair:
-        left = durations.span(report.seconds_left) + " left" if report.seconds_left else "expired"
-        rows.append(("access token", f"{left}, until {durations.local(report.expires_at)}"))
-        rows.append(("refresh", _plan(report)))
-    if report.last:
-        last = report.last
-        rows.append(("last attempt", f"{durations.local(last.at)}: {last.message}"))
-    rows.append(("stored in", directory))
-    rows.append(("to do", report.next_step or "nothing"))
-    return "\n".join(f"{name + ':':14}{text}" for name, text in rows)
-
-
 def to_json(report, directory):
     """Return the JSON form; ``docs/reference.md`` describes its fields."""
     pair = report.pair
@@ -141,7 +126,7 @@ def to_json(report, directory):
         "seconds_left": report.seconds_left,
         "obtained_at": pair.obtained_at if pair else None,
         "expires_at": report.expires_at if pair else None,
-        "next_refresh_at": _next_refresh_at(report),
+        "next_refresh_at": next_refresh_at(report),
         "last_refresh": report.last.as_dict() if report.last else None,
         "next_step": report.next_step,
         "exit_code": report.exit_code,
@@ -153,13 +138,25 @@ def to_json(report, directory):
 def to_prometheus(report):
     """Return the form for node_exporter's textfile collector."""
     last = report.last
+    pair = report.pair
     metrics = [
+        ("build_info", "The version of hhtoken.", [(f'{{version="{__version__}"}}', 1)]),
         ("token_usable", "Whether there is an access token that lives.", [("", int(report.seconds_left > 0))]),
         ("authorization_needed", "Whether a human must authorize.", [("", int(report.exit_code == errors.NOPERM))]),
         (
             "token_expiry_timestamp_seconds",
             "When the access token expires, in Unix seconds; 0 where there is none.",
             [("", report.expires_at)],
+        ),
+        (
+            "token_obtained_timestamp_seconds",
+            "When the pair was obtained, in Unix seconds; 0 where there is none.",
+            [("", pair.obtained_at if pair else 0)],
+        ),
+        (
+            "next_refresh_timestamp_seconds",
+            "When a refresh is possible, in Unix seconds; 0 where none ever is.",
+            [("", next_refresh_at(report) or 0)],
         ),
         (
             "last_refresh_timestamp_seconds",
@@ -184,17 +181,11 @@ def _state_samples(report):
     return [(f'{{state="{state}"}}', int(state == report.state)) for state in STATES]
 
 
-def _next_refresh_at(report):
+def next_refresh_at(report):
+    """Given the Report, return the Unix seconds of the earliest refresh, or None where none is possible."""
     if report.pair is None or not report.pair.refresh_token or report.last and report.last.dead:
         return None
     decision = refresh_policy.decide(report.pair, report.last, report.now)
     if decision.kind == refresh_policy.DUE:
         return int(report.now)
     return decision.until
-
-
-def _plan(report):
-    at = _next_refresh_at(report)
-    if at is None:
-        return "not possible"
-    return "due now" if at <= report.now else f"possible from {durations.local(at)}"

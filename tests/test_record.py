@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, outcomes, record, token_status, tokens
+from hhtoken import errors, outcomes, record, status_screen, token_status, tokens
 from hhtoken.answer import Answer
 from hhtoken.record import Record
+from hhtoken.renewers import Renewers
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -169,7 +170,7 @@ def use(last):
         token_status.of_pair(expired, last, now),
         token_status.of_error(errors.DataError("damaged"), last, now),
     ):
-        token_status.to_lines(report, "/state")
+        status_screen.laid_out(status_screen.rows(report, "/state", Renewers()), str)
         token_status.to_json(report, "/state")
         token_status.to_prometheus(report)
 

@@ -1,13 +1,18 @@
-"""The state of the token, why, and what to do next: the report and its three forms."""
+"""The state of the token, why, and what to do next: the report and its forms for programs."""
 
 import json
 import os
 import re
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
+import jsonschema
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from hhtoken import errors, outcomes, provider_errors, record, token_status
+from hhtoken import __version__, errors, outcomes, provider_errors, record, token_status
 from hhtoken.answer import Answer
 from hhtoken.record import Record
 from hhtoken.token_store import fingerprint, open_store
@@ -154,67 +159,52 @@ def test_a_store_is_looked_at_as_it_stands(tmp_path, monkeypatch):
     assert token_status.look(store, NOW).state == "damaged"
 
 
-# -- for people --
+# -- for programs --
+
+SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "status.schema.json").read_text())
+REFERENCE = (Path(__file__).parent.parent / "docs" / "reference.md").read_text()
 
 
 @EVERY_REPORT
-def test_the_text_tells_the_state_the_place_and_what_to_do(name):
-    report, state, _exit_code = REPORTS[name]
-    lines = token_status.to_lines(report, "/state").split("\n")
-    found = {line[:14].strip(): line[14:] for line in lines}
-    assert found["state:"] == f"{state.replace('_', ' ')}: {report.reason}"
-    assert found["stored in:"] == "/state"
-    assert found["to do:"] == (report.next_step or "nothing")
-    assert ("access token:" in found) == ("refresh:" in found) == (report.pair is not None)
-    assert ("last attempt:" in found) == (report.last is not None)
-    assert all(len(line) > 14 and line == line.rstrip() and "None" not in line for line in lines)
+def test_the_json_is_what_its_schema_says(name):
+    fields = json.loads(token_status.to_json(report_of(name), "/state"))
+    jsonschema.validate(fields, SCHEMA, jsonschema.Draft202012Validator)
+
+
+def test_the_schema_is_one_and_knows_every_field_and_no_other():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    fields = json.loads(token_status.to_json(report_of("dead"), "/state"))
+    assert list(fields) == list(SCHEMA["properties"]) == SCHEMA["required"]
+    last = SCHEMA["$defs"]["last_refresh"]
+    assert list(fields["last_refresh"]) == list(last["properties"]) == last["required"] == list(record.DEFAULTS)
+    assert tuple(SCHEMA["properties"]["state"]["enum"]) == token_status.STATES
+    assert tuple(last["properties"]["outcome"]["enum"]) == record.OUTCOMES
 
 
 @pytest.mark.parametrize(
-    "name, label, text",
+    "spoil",
     [
-        ("fresh", "access token:", "8 minutes 20 seconds left, until 2023-11-15 01:21:40 +0300"),
-        ("expired", "access token:", "expired, until 2023-11-15 01:13:20 +0300"),
-        ("fresh", "refresh:", "possible from 2023-11-15 01:21:40 +0300"),
-        ("expired", "refresh:", "due now"),
-        ("guard", "refresh:", "possible from 2023-11-15 01:14:30 +0300"),
-        ("dead", "refresh:", "not possible"),
-        ("dead", "last attempt:", f"2023-11-15 01:12:30 +0300: {DEAD.message}"),
-        ("no refresh token", "refresh:", "not possible"),
-        ("no refresh token, valid", "refresh:", "not possible"),
+        {"schema": 2},
+        {"state": "fine"},
+        {"usable": 1},
+        {"seconds_left": -1},
+        {"expires_at": "2026"},
+        {"last_refresh": {}},
+        {"exit_code": 1},
+        {"state_directory": "state"},
     ],
+    ids=str,
 )
-def test_the_text_tells_when(name, label, text):
-    lines = token_status.to_lines(report_of(name), "/state").split("\n")
-    assert f"{label:14}{text}" in lines
+def test_the_schema_refuses_what_is_wrong(spoil):
+    fields = {**json.loads(token_status.to_json(report_of("dead"), "/state")), **spoil}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(fields, SCHEMA, jsonschema.Draft202012Validator)
 
 
-# -- for programs --
-
-FIELDS = {
-    "schema": int,
-    "state": str,
-    "reason": str,
-    "usable": bool,
-    "seconds_left": int,
-    "obtained_at": int,
-    "expires_at": int,
-    "next_refresh_at": int,
-    "last_refresh": dict,
-    "next_step": str,
-    "exit_code": int,
-    "state_directory": str,
-}
-MAY_BE_NULL = {"obtained_at", "expires_at", "next_refresh_at", "last_refresh", "next_step"}
-
-
-@EVERY_REPORT
-def test_the_json_has_all_fields_in_their_types(name):
-    fields = json.loads(token_status.to_json(report_of(name), "/state"))
-    assert list(fields) == list(FIELDS)
-    for field, value in fields.items():
-        assert type(value) is FIELDS[field] or (value is None and field in MAY_BE_NULL)
-    assert fields["last_refresh"] is None or set(fields["last_refresh"]) == set(record.DEFAULTS)
+def test_the_reference_describes_every_field_and_every_metric():
+    last = SCHEMA["$defs"]["last_refresh"]
+    for name in [*SCHEMA["properties"], *last["properties"], *metrics(token_status.to_prometheus(report_of("dead")))]:
+        assert f"`{name}`" in REFERENCE, name
 
 
 @EVERY_REPORT
@@ -278,7 +268,7 @@ def metrics(text):
             declared[name].append("TYPE")
             found[name] = {}
         else:
-            match = re.fullmatch(r'([a-z0-9_]+)(\{state="[a-z_]+"\})? (-?\d+)', line)
+            match = re.fullmatch(r'([a-z0-9_]+)(\{[a-z]+="[a-z_0-9.]+"\})? (-?\d+)', line)
             assert match, f"not a sample: {line!r}"
             name, labels, value = match.groups()
             assert name == current and declared[name] == ["HELP", "TYPE"]
@@ -293,15 +283,31 @@ def test_the_prometheus_text_is_valid(name):
     text = token_status.to_prometheus(report_of(name))
     assert not text.endswith("\n")  # standard output adds the one that the format asks for
     assert list(metrics(text)) == [
+        "hhtoken_build_info",
         "hhtoken_token_usable",
         "hhtoken_authorization_needed",
         "hhtoken_token_expiry_timestamp_seconds",
+        "hhtoken_token_obtained_timestamp_seconds",
+        "hhtoken_next_refresh_timestamp_seconds",
         "hhtoken_last_refresh_timestamp_seconds",
         "hhtoken_refresh_failures",
         "hhtoken_state",
     ]
     # promtool's linter: only a counter ends in _total, only histograms and summaries in these
-    assert not any(one.endswith(("_total", "_count", "_sum", "_bucket", "_info")) for one in metrics(text))
+    assert not any(one.endswith(("_total", "_count", "_sum", "_bucket")) for one in metrics(text))
+
+
+@EVERY_REPORT
+def test_prometheus_itself_can_read_the_text(name):
+    text = token_status.to_prometheus(report_of(name)) + "\n"
+    read = {(sample.name, *sample.labels.values()): sample.value for family in text_string_to_metric_families(text)
+            for sample in family.samples}  # fmt: skip
+    ours = {(metric, *re.findall('"(.*)"', labels or "")): value for metric, samples in metrics(text[:-1]).items()
+            for labels, value in samples.items()}  # fmt: skip
+    assert read == ours
+    if shutil.which("promtool"):  # of Debian's prometheus; the parser above is a package of the tests
+        linted = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        assert (linted.returncode, linted.stdout + linted.stderr) == (0, "")
 
 
 @EVERY_REPORT
@@ -314,6 +320,10 @@ def test_the_prometheus_text_agrees_with_the_report(name):
     assert found["hhtoken_authorization_needed"] == {None: int(state in ("no_pair", "authorization_needed"))}
     assert found["hhtoken_token_expiry_timestamp_seconds"] == {None: report.pair.expires_at if report.pair else 0}
     assert found["hhtoken_last_refresh_timestamp_seconds"] == {None: report.last.at if report.last else 0}
+    assert found["hhtoken_token_obtained_timestamp_seconds"] == {None: report.pair.obtained_at if report.pair else 0}
+    fields = json.loads(token_status.to_json(report, "/state"))
+    assert found["hhtoken_next_refresh_timestamp_seconds"] == {None: fields["next_refresh_at"] or 0}
+    assert found["hhtoken_build_info"] == {f'{{version="{__version__}"}}': 1}
 
 
 def failures(last):
@@ -336,5 +346,5 @@ def test_a_quiet_not_yet_is_no_failure():
 @EVERY_REPORT
 def test_no_form_of_the_report_holds_a_token(name):
     report = report_of(name)
-    forms = [token_status.to_lines(report, "/"), token_status.to_json(report, "/"), token_status.to_prometheus(report)]
+    forms = [token_status.to_json(report, "/"), token_status.to_prometheus(report)]
     assert "canary" not in "".join(forms) + repr(report)

@@ -1,19 +1,23 @@
-"""``hhtoken status``: what state the token is in and why, and what to do next."""
+"""``hhtoken status``: what state the token is in and why, who renews it, and what to do next."""
 
+import os
+import sys
 import time
 
 from hhtoken import config, errors, reporting, token_status
+from hhtoken.language import _
 from hhtoken.token_store import open_store
+from hhtoken.wording import text
 
-SUMMARY = "tell what state the token is in and why, and what to do next"
+SUMMARY = text("tell what state the token is in and why, who renews it, and what to do next")
 
 LOGS_FAILURES = False
 
 
 def add_arguments(parser):
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON, for programs")
-    form.add_argument("--prometheus", action="store_true", help="for node_exporter's textfile collector")
+    form.add_argument("--json", action="store_true", help=_("as JSON, for programs"))
+    form.add_argument("--prometheus", action="store_true", help=_("for node_exporter's textfile collector"))
 
 
 def run(arguments):
@@ -24,7 +28,7 @@ def run(arguments):
     elif arguments.prometheus:
         reporting.result(token_status.to_prometheus(report))
     else:
-        reporting.result(token_status.to_lines(report, directory))
+        reporting.result(_screen(report, directory))
     return report.exit_code
 
 
@@ -33,3 +37,11 @@ def _look(directory):
         return token_status.look(open_store(directory), time.time())
     except errors.AuthorizationNeededError as error:
         return token_status.of_error(error, None, time.time())
+
+
+def _screen(report, directory):
+    from hhtoken import language, renewers, status_screen, terminal  # not for --json, which runs each minute
+
+    program = os.path.abspath(sys.argv[0])
+    table = status_screen.rows(report, directory, renewers.look(directory), program, terminal.has_unicode())
+    return status_screen.laid_out(table, language.said, terminal.columns(), terminal.has_colour())

@@ -1,0 +1,164 @@
+"""The report as one screen for a person: is the token alive, until when, who renews it, what is to do. Pure."""
+
+import textwrap
+
+from hhtoken import durations, errors, token_status
+from hhtoken.wording import counted, joined, text
+
+BAR_CELLS = 16
+FULL_CELLS = {True: "█░", False: "#-"}  # by whether the reader's terminal shows more than ASCII
+FEWEST_COLUMNS_BESIDE_LABELS = 36  # narrower than that, a label stands above its text
+
+GOOD, POOR, BAD = "good", "poor", "bad"
+COLOURS = {GOOD: "\033[32m", POOR: "\033[33m", BAD: "\033[31m"}
+COLOUR_END = "\033[0m"
+
+WORDS = {
+    token_status.VALID: text("valid"),
+    token_status.DUE: text("due"),
+    token_status.IN_FLIGHT: text("in flight"),
+    token_status.NOT_YET: text("not yet"),
+    token_status.TRY_LATER: text("try later"),
+    token_status.OUTCOME_UNKNOWN: text("outcome unknown"),
+    token_status.AUTHORIZATION_NEEDED: text("authorization needed"),
+    token_status.MISCONFIGURED: text("misconfigured"),
+    token_status.NO_PAIR: text("no pair"),
+    token_status.DAMAGED: text("damaged"),
+}
+
+TIMERS = "hh-token-due.timer", "hh-token-refresh.timer"
+ENABLE = "systemctl enable --now hh-token-refresh.timer hh-token-due.timer"
+CRON_LINE = "* * * * * {program} --state-dir {directory} refresh"  # cron knows neither our PATH nor our settings
+
+
+class Row:
+    """``label`` and ``lines``: Texts. ``tone``: GOOD, POOR, BAD or None."""
+
+    __slots__ = ("label", "lines", "tone")
+
+    def __init__(self, label, *lines, tone=None):
+        self.label = label
+        self.lines = lines
+        self.tone = tone
+
+
+def rows(report, directory, renewers, program="hhtoken", has_unicode=True):
+    """Given the Report, the state directory, the Renewers, the path of this program, and whether the reader's terminal
+    shows more than ASCII, return the Rows."""
+    tone, cron_line = _tone(report), CRON_LINE.format(program=program, directory=directory)
+    state = text("{state}: {reason}", state=WORDS[report.state], reason=report.reason)
+    found = [Row(text("state"), state, tone=tone)]
+    if report.pair:
+        found.append(Row(text("access token"), *_life(report, has_unicode), tone=tone))
+        found.append(Row(text("refresh"), _plan(report)))
+        found.append(Row(text("renewed by"), _who(report, renewers)))
+    if report.last:
+        found.append(Row(text("last attempt"), _attempt(report.last)))
+    found.append(Row(text("stored in"), directory))
+    found.append(Row(text("to do"), _to_do(report, renewers, cron_line)))
+    return found
+
+
+def laid_out(table, say, columns=None, has_colour=False):
+    """Given Rows, what says a Text in the reader's language, the width of the terminal (None: one line for each of
+    theirs, however long) and whether to colour, return the screen."""
+    indent = max(len(say(row.label)) for row in table) + 2
+    is_narrow = columns is not None and columns - indent < FEWEST_COLUMNS_BESIDE_LABELS
+    indent = 2 if is_narrow else indent
+    screen = []
+    for row in table:
+        label = say(row.label) + ":"
+        lines = _wrapped([say(line) for line in row.lines], columns, indent)
+        if has_colour and row.tone:
+            lines = [COLOURS[row.tone] + line + COLOUR_END for line in lines]
+        if is_narrow:
+            screen.append(label)
+            label = ""
+        screen += [f"{label:{indent}}{lines[0]}", *(" " * indent + line for line in lines[1:])]
+    return "\n".join(screen)
+
+
+def bar(left, life, has_unicode):
+    """Given the seconds that are left of a life of so many, return e.g. "[####------------]". Only a whole life fills
+    it, and only the end empties it."""
+    cells = min(BAR_CELLS, -(-left * BAR_CELLS // life)) if left > 0 and life > 0 else 0
+    full, empty = FULL_CELLS[has_unicode]
+    return f"[{full * cells}{empty * (BAR_CELLS - cells)}]"
+
+
+def _wrapped(lines, columns, indent):
+    if columns is None:
+        return [", ".join(lines)]
+    width = columns - indent
+    return [
+        piece for line in lines for piece in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
+    ]
+
+
+def _tone(report):
+    if report.exit_code == errors.OK:
+        return GOOD
+    return BAD if report.exit_code in (errors.NOPERM, errors.CONFIG, errors.DATAERR) else POOR
+
+
+def _life(report, has_unicode):
+    left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
+    drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
+    if not left:
+        return text("{bar} expired", bar=drawn), text("since {moment}", moment=moment)
+    if life < left:  # the clock was set back
+        return text("{bar} {left} left", bar=drawn, left=durations.span(left)), text("until {moment}", moment=moment)
+    left, life = durations.span(left), durations.span(life)
+    return text("{bar} {left} left of {life}", bar=drawn, left=left, life=life), text("until {moment}", moment=moment)
+
+
+def _plan(report):
+    at = token_status.next_refresh_at(report)
+    if at is None:
+        return text("not possible")
+    return text("due now") if at <= report.now else text("possible from {moment}", moment=durations.local(at))
+
+
+def _who(report, renewers):
+    if token_status.next_refresh_at(report) is None:
+        return text("nobody: it cannot be renewed")
+    if renewers.timers:
+        return joined(", ", [_timer(name, at) for name, at in renewers.timers.items()])
+    if renewers.cron:
+        return text("cron ({table})", table=renewers.cron)
+    return text("nobody that this command can see")
+
+
+def _timer(name, at):
+    if at is None:
+        return text("{name}", name=name)
+    return text("{name} (next look {moment})", name=name, moment=durations.local(at))
+
+
+def _attempt(last):
+    said = text("{moment}: {message}", moment=durations.local(last.at), message=last.message)
+    if last.exit_code and last.failures > 1:
+        times = counted("{count} time in a row", "{count} times in a row", last.failures)
+        said = text("{said}; {times} since {since}", said=said, times=times, since=durations.local(last.failing_since))
+    return said
+
+
+def _to_do(report, renewers, cron_line):
+    needed = report.next_step
+    if token_status.next_refresh_at(report) is None and not needed:
+        needed = text("nothing yet; after that, {hint}", hint=errors.HINT_AUTHORIZE)
+    elif report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
+        help_wanted = _help(renewers, cron_line)
+        needed = text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted
+    elif list(renewers.timers) == [TIMERS[1]] and not needed:
+        needed = text("for a renewal at expiry, not hours later, type '{command}'", command=ENABLE)
+    return needed or text("nothing")
+
+
+def _help(renewers, cron_line):
+    if renewers.can_be_enabled:
+        return text("to have it renewed, type '{command}'", command=ENABLE)
+    return text(
+        "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line '{line}'",
+        line=cron_line,
+    )

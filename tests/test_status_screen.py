@@ -1,0 +1,313 @@
+"""The state of the token on one screen: is it alive, until when, who renews it, what to do; and the command itself."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM
+from test_token_status import DEAD, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
+
+from hhtoken import errors, provider_errors, renewers, status_screen, terminal, token_status
+from hhtoken.renewers import Renewers
+
+EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
+BOTH = Renewers({"hh-token-due.timer": NOW + 60, "hh-token-refresh.timer": NOW + 3600})
+
+
+@pytest.fixture(autouse=True)
+def moscow(monkeypatch):
+    monkeypatch.setitem(os.environ, "TZ", "Europe/Moscow")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def screen(name, seen=BOTH, columns=None, has_colour=False, has_unicode=False, say=str):
+    table = status_screen.rows(REPORTS[name][0], "/state", seen, "/bin/hhtoken", has_unicode)
+    return status_screen.laid_out(table, say, columns, has_colour)
+
+
+def answers(name, seen=BOTH):
+    return dict(re.split(r": +", line, maxsplit=1) for line in screen(name, seen).split("\n"))
+
+
+@EVERY_REPORT
+def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
+    report, state, _exit_code = REPORTS[name]
+    found = answers(name)
+    assert found["state"] == f"{state.replace('_', ' ')}: {report.reason}"
+    assert found["stored in"] == "/state"
+    assert report.next_step is None or found["to do"] == report.next_step
+    assert {"access token", "refresh", "renewed by"} & set(found) == (
+        {"access token", "refresh", "renewed by"} if report.pair else set()
+    )
+    assert ("last attempt" in found) == (report.last is not None)
+    assert "None" not in screen(name)
+
+
+@pytest.mark.parametrize(
+    "name, label, said",
+    [
+        ("fresh", "access token", "[########--------] 8 minutes 20 seconds left of 16 minutes 40 seconds, until "
+                                  "2023-11-15 01:21:40 +0300"),
+        ("last second", "access token", "[#---------------] 1 second left of 16 minutes 40 seconds, until "
+                                        "2023-11-15 01:13:21 +0300"),
+        ("expired", "access token", "[----------------] expired, since 2023-11-15 01:13:20 +0300"),
+        ("fresh", "refresh", "possible from 2023-11-15 01:21:40 +0300"),
+        ("expired", "refresh", "due now"),
+        ("guard", "refresh", "possible from 2023-11-15 01:14:30 +0300"),
+        ("dead", "refresh", "not possible"),
+        ("dead", "renewed by", "nobody: it cannot be renewed"),
+        ("dead", "last attempt", f"2023-11-15 01:12:30 +0300: {DEAD.message}"),
+        ("unclear for days", "last attempt", f"2023-11-15 01:12:30 +0300: {UNCLEAR_FOR_DAYS.message}; 2 times in a row "
+                                             "since 2023-11-12 01:13:20 +0300"),
+        ("no refresh token", "refresh", "not possible"),
+        ("no refresh token, valid", "refresh", "not possible"),
+        ("no refresh token, valid", "to do", f"nothing yet; after that, {provider_errors.HINT_AUTHORIZE}"),
+        ("fresh", "to do", "nothing"),
+        ("fresh", "renewed by", "hh-token-due.timer (next look 2023-11-15 01:14:20 +0300), "
+                                "hh-token-refresh.timer (next look 2023-11-15 02:13:20 +0300)"),
+    ],
+)  # fmt: skip
+def test_the_screen_tells_when_and_who_and_what(name, label, said):
+    assert answers(name)[label] == said
+
+
+def test_a_pair_that_nobody_is_seen_to_renew_is_something_to_do():
+    unseen = answers("fresh", Renewers())
+    assert unseen["renewed by"] == "nobody that this command can see"
+    assert "'* * * * * /bin/hhtoken --state-dir /state refresh'" in unseen["to do"]
+    idle = answers("fresh", Renewers(can_be_enabled=True))
+    assert idle["to do"] == f"to have it renewed, type '{status_screen.ENABLE}'"
+    assert answers("expired", Renewers())["to do"].startswith(token_status.HINT_REFRESH + "; and unless you know")
+    assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["renewed by"] == "cron (/etc/cron.d/hh-token)"
+    assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["to do"] == "nothing"
+    late = answers("fresh", Renewers({"hh-token-refresh.timer": None}))
+    assert late["renewed by"] == "hh-token-refresh.timer" and status_screen.ENABLE in late["to do"]
+    assert answers("dead", Renewers())["to do"] == DEAD.hint
+
+
+@pytest.mark.parametrize(
+    "left, life, cells", [(0, 100, 0), (1, 100, 1), (50, 100, 8), (51, 100, 9), (99, 100, 16), (100, 100, 16),
+                          (200, 100, 16), (5, 0, 0), (5, -1, 0), (-5, 100, 0)]
+)  # fmt: skip
+def test_the_bar_is_full_at_first_and_empty_only_at_the_end(left, life, cells):
+    assert status_screen.bar(left, life, False) == "[" + "#" * cells + "-" * (16 - cells) + "]"
+    assert status_screen.bar(left, life, True) == "[" + "█" * cells + "░" * (16 - cells) + "]"
+
+
+def test_a_clock_that_was_set_back_makes_no_life_longer_than_it_is():
+    report = token_status.of_pair(pair(500), None, NOW - 5000)
+    table = status_screen.rows(report, "/state", BOTH, has_unicode=False)
+    assert "1 hour 31 minutes left, until" in status_screen.laid_out(table, str)
+
+
+@EVERY_REPORT
+@pytest.mark.parametrize("columns", [30, 60, 80, 100])
+def test_no_line_is_wider_than_the_terminal(name, columns):
+    lines = screen(name, Renewers(), columns).split("\n")
+    assert all(len(line) <= columns or " " not in line.strip() for line in lines)
+    assert all(line == line.rstrip() for line in lines)
+    assert "".join(screen(name, Renewers(), 80).split()) != ""
+
+
+@EVERY_REPORT
+def test_colour_changes_nothing_but_the_colour(name):
+    coloured = screen(name, columns=80, has_colour=True)
+    assert "\033[" in coloured
+    assert re.sub(r"\033\[\d*m", "", coloured) == screen(name, columns=80)
+    assert "\033" not in screen(name)
+
+
+def test_green_yellow_and_red_are_the_three_kinds_of_news():
+    def colour(name):
+        return screen(name, has_colour=True).partition("\033[")[2][:3]
+
+    assert [colour("fresh"), colour("expired"), colour("guard"), colour("dead"), colour("damaged")] == [
+        "32m", "33m", "33m", "31m", "31m"
+    ]  # fmt: skip
+
+
+def test_every_sentence_goes_through_the_readers_language():
+    def foreign(sentence):
+        return "x" * len(str(sentence))
+
+    shown = screen("unclear for days", Renewers(), say=foreign)
+    assert set(shown) == set("x:, \n")
+
+
+@EVERY_REPORT
+def test_no_screen_holds_a_token(name):
+    assert "canary" not in screen(name)
+
+
+# -- the terminal --
+
+
+@pytest.mark.parametrize(
+    "environment, expected",
+    [
+        ({"LANG": "en_US.UTF-8"}, True),
+        ({"LANG": "ru_RU.utf8"}, True),
+        ({"LANG": "C.UTF-8"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, False),  # Python's doing
+        ({"LC_CTYPE": "C.UTF-8"}, False),
+        ({"LANG": "en_US", "LC_CTYPE": "en_US.UTF-8"}, True),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "C"}, False),
+        ({"LANG": "ru_RU.KOI8-R"}, False),
+        ({}, False),
+    ],
+)
+def test_the_locale_tells_whether_a_terminal_shows_more_than_ascii(environment, expected):
+    assert terminal.has_unicode(environment) is expected
+
+
+def test_a_pipe_has_no_width_and_no_colour(capfd):
+    assert terminal.columns() is None
+    assert not terminal.has_colour({"TERM": "xterm"})
+
+
+# -- who renews --
+
+ON_THE_BOX = """\
+Id=hh-token-due.timer
+LoadState=loaded
+ActiveState=active
+NextElapseUSecRealtime=Mon 2026-11-23 12:01:00 UTC
+
+Id=hh-token-refresh.timer
+LoadState=loaded
+ActiveState=inactive
+NextElapseUSecRealtime=
+
+Id=hh-token-due.service
+LoadState=loaded
+Environment=A=b HHTOKEN_STATE_DIR=/var/lib/hh-token
+StateDirectory=
+
+Id=hh-token-refresh.service
+LoadState=loaded
+Environment=HH_TOKEN_WAIT=65
+StateDirectory=hh-token
+"""
+
+
+def test_timers_count_only_where_they_run_for_this_very_pair():
+    units = renewers.systemd_units.parse(ON_THE_BOX)
+    assert renewers.of_units(units, "/var/lib/hh-token") == ({"hh-token-due.timer": 1795435260}, True)
+    assert renewers.of_units(units, "/home/me/.local/state/hh-token") == ({}, False)
+    assert renewers.of_units({}, "/var/lib/hh-token") == ({}, False)
+    absent = renewers.systemd_units.parse(ON_THE_BOX.replace("LoadState=loaded", "LoadState=not-found"))
+    assert renewers.of_units(absent, "/var/lib/hh-token") == ({}, False)
+
+
+@pytest.mark.parametrize("shown", ["", "n/a", "infinity", "0", "Mon 2026-99-23 12:01:00 UTC"])
+def test_a_time_that_systemd_does_not_know_is_none(shown):
+    assert renewers.systemd_units.moment(shown) is None
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ("* * * * * hh-token hh-token-due.sh && hh-token-refresh.sh", True),
+        ("*/5 * * * * /usr/local/bin/hhtoken --state-dir /x refresh", True),
+        ("0 * * * * hhtoken show --refresh --field access_token", True),
+        ("  # * * * * * hhtoken refresh", False),
+        ("* * * * * hhtoken status", False),
+        ("* * * * * refresh-my-hhtoken", False),
+        ("", False),
+    ],
+)
+def test_a_line_of_cron_that_renews_is_known(line, expected):
+    assert renewers.has_cron_line(f"PATH=/bin\n{line}\n") is expected
+
+
+# -- the command --
+
+
+def on_terminal(operator, *arguments, columns=80, **environment):
+    """Run hhtoken with standard output on a terminal of so many columns; return its exit code and what it shows."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments], stdout=follower, stdin=subprocess.DEVNULL, env={**operator.environment, **environment}
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(leader)
+    return process.wait(20), shown.decode().replace("\r\n", "\n")
+
+
+FRESH = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+
+
+def test_on_a_terminal_the_screen_fits_in_80_columns_and_has_colour(lonely):
+    lonely.store(FRESH, left=9 * 86400 + 4 * 3600 + 60, life=14 * 86400)
+    code, shown = on_terminal(lonely, "status", LANG="C.UTF-8", TERM="xterm")
+    assert code == 0 and "\033[32m[███████████░░░░░] 9 days 4 hours left of 14 days" in shown
+    lines = re.sub(r"\033\[\d*m", "", shown.replace(str(lonely.state), "/state")).splitlines()
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": ""}])
+def test_who_wants_no_colour_gets_none(lonely, environment):
+    lonely.store(FRESH, left=100, life=1000)
+    assert "\033" not in on_terminal(lonely, "status", **{"TERM": "xterm", **environment})[1]
+
+
+def test_a_terminal_without_utf_8_gets_ascii(lonely):
+    lonely.store(FRESH, left=100, life=1000)
+    assert on_terminal(lonely, "status", LANG="C")[1].isascii()
+
+
+def test_in_a_pipe_each_answer_is_one_line_without_colour(lonely):
+    lonely.store(FRESH, left=1000, life=1000)
+    shown = lonely.run("status", TERM="xterm", LANG="C.UTF-8").stdout
+    labels = [line.partition(":")[0] for line in shown.splitlines()]
+    assert labels == ["state", "access token", "refresh", "renewed by", "stored in", "to do"]
+    assert "\033" not in shown and "ACCESS" not in shown and "REFRESH" not in shown
+
+
+def test_whether_a_login_is_needed_is_told_by_the_exit_code_alone(lonely):
+    lonely.run("status", expect=errors.NOPERM)
+    lonely.store(FRESH, left=1000, life=1000)
+    lonely.run("status", expect=0)
+    lonely.store(FRESH, left=-1)
+    lonely.run("status", expect=errors.UNAVAILABLE)
+    lonely.store({"access_token": "ACCESS"}, left=-1)
+    lonely.run("status", expect=errors.NOPERM)
+    lonely.token_file.write_text("{")
+    lonely.run("status", expect=errors.DATAERR)
+    lonely.run("status", "--env-file", lonely.state / "none", expect=errors.CONFIG)
+    lonely.run("status", "--state-dir", lonely.token_file, expect=errors.IOERR)
+
+
+def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
+    """hh-token-due.sh asks for the JSON each minute."""
+    lonely.store(FRESH, left=1000, life=1000)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from hhtoken.doorway import main\n"
+        "main()\n"
+        "print(*sorted(sys.modules), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-IS", "-c", program, str(Path(__file__).parent.parent), "status", "--json"]
+    done = subprocess.run(command, env=lonely.environment, capture_output=True, text=True, timeout=20)
+    assert not set(done.stderr.split()) & {"subprocess", "hhtoken.renewers", "hhtoken.status_screen", "textwrap"}
