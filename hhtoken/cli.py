@@ -15,6 +15,7 @@ COMMANDS = {
     "refresh": "refresh",
     "show": "show",
     "status": "status",
+    "whoami": "whoami",
     "notice": "notice",
     "import": "import_pair",
     "sandbox": "sandbox",

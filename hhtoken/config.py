@@ -77,6 +77,10 @@ class Settings:
             return [self._address("HH_TOKEN_URL")]
         return [DEFAULTS["HH_TOKEN_URL"], NEWER_TOKEN_URL]
 
+    def api_url(self):
+        """Return the address in front of the paths of the API, without a slash at its end."""
+        return self._address("HH_API_URL").rstrip("/")
+
     def deadline_seconds(self):
         value = self._required("HHTOKEN_DEADLINE")
         if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= 180):

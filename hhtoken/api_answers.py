@@ -1,0 +1,212 @@
+"""What an answer of the API means: the token is accepted, or why not; and whose it is. Pure.
+
+Source: ``docs/errors.md`` of hhru/api. Nothing here ever costs the pair: what HeadHunter says of an access token is
+told, and what to do about it is the operator's.
+"""
+
+from hhtoken import errors, provider_errors
+from hhtoken.answer import object_in, wait_seconds
+from hhtoken.wording import counted, joined, text
+
+# Kinds of verdict.
+ACCEPTED = "accepted"
+EXPIRED = "token_expired"
+REVOKED = "token_revoked"
+UNKNOWN_TOKEN = "bad_authorization"
+APPLICATION_GONE = "application_not_found"
+USER_EXPECTED = "user_auth_expected"
+BAD_USER_AGENT = "bad_user_agent"
+MISADDRESSED = "misaddressed"
+TRY_LATER = "try_later"
+UNCLEAR = "unclear"
+NONSENSE = "nonsense"
+
+HINT_LATER = text("type it again later; the stored pair is kept")
+HINT_USER_AGENT = text("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'")
+HINT_ADDRESS = text("check HH_API_URL, or leave it unset")
+
+# value of an error of type "oauth" -> (exit code, what it means, what to do). The values are the kinds of above.
+OAUTH = {
+    UNKNOWN_TOKEN: (
+        errors.NOPERM,
+        text("HeadHunter does not know this access token"),
+        text(
+            "type 'hhtoken refresh --force' to hear whether the refresh token is still good; if it is not, {authorize}",
+            authorize=errors.HINT_AUTHORIZE,
+        ),
+    ),
+    EXPIRED: (
+        errors.UNAVAILABLE,
+        text("the access token has expired, says HeadHunter"),
+        text("type 'hhtoken refresh --force'"),  # by our own clock it may still live
+    ),
+    REVOKED: (errors.NOPERM, text("the access was revoked"), errors.HINT_AUTHORIZE),
+    APPLICATION_GONE: (
+        errors.CONFIG,
+        text("the application was removed from HeadHunter"),
+        text("look at dev.hh.ru/admin; with a new application, set HH_CLIENT_ID and HH_CLIENT_SECRET, then authorize"),
+    ),
+    USER_EXPECTED: (
+        errors.NOPERM,
+        text("the stored token is an application's, and a user's is needed"),
+        errors.HINT_AUTHORIZE,
+    ),
+}
+USER_AGENT = {
+    "unset": text("HeadHunter saw no User-Agent"),
+    "blacklisted": text("HeadHunter has this User-Agent on its black list"),
+}
+
+ROLES = (
+    ("is_applicant", text("applicant")),
+    ("is_employer", text("employer")),
+    ("is_admin", text("administrator")),
+    ("is_application", text("application")),
+)
+PERSON_FIELDS = ("id", "first_name", "middle_name", "last_name", "email")
+LONGEST_NAME_CHARACTERS = 200
+
+
+class Verdict:
+    """``kind``: one of the constants above. ``exit_code``, ``meaning``, ``hint`` (or None): for the operator."""
+
+    __slots__ = ("kind", "exit_code", "meaning", "hint")
+
+    def __init__(self, kind, exit_code, meaning, hint=None):
+        self.kind = kind
+        self.exit_code = exit_code
+        self.meaning = meaning
+        self.hint = hint
+
+    def error(self):
+        """Return the Error that a command ends with."""
+        return errors.with_exit_code(self.exit_code, self.meaning, self.hint)
+
+
+NOBODY = Verdict(
+    NONSENSE,
+    errors.DATAERR,
+    text("HeadHunter's answer makes no sense: it does not say whose token this is"),
+    HINT_ADDRESS,
+)
+
+
+class Person:
+    """Whose token it is: ``id``, ``first_name``, ``middle_name``, ``last_name``, ``email``, each a printable text or
+    None; ``is_applicant``, ``is_employer``, ``is_admin``, ``is_application``."""
+
+    __slots__ = (*PERSON_FIELDS, *(flag for flag, _role in ROLES))
+
+    def __repr__(self):
+        return "<Person>"
+
+    def introduction(self):
+        """Return name, roles, id and e-mail as one Text."""
+        name = " ".join(filter(None, (self.first_name, self.middle_name, self.last_name)))
+        roles = joined(", ", [role for flag, role in ROLES if getattr(self, flag)])
+        number = text("id {number}", number=self.id) if self.id else ""
+        details = joined(", ", [roles, number, self.email])
+        return text("{name} ({details})", name=name, details=details) if name and details else name or details
+
+
+def judge(answer, secrets=()):
+    """Given the Answer to a request with a token, return the Verdict; any 2xx is accepted, whatever is in it.
+
+    ``secrets``: values that may not be repeated, should the provider echo them.
+    """
+    verdict = _judge(answer, secrets)
+    request_id = provider_errors.printable(answer.request_id, secrets)
+    if verdict.kind != ACCEPTED and request_id:
+        verdict.meaning = text("{meaning} (request id {request_id})", meaning=verdict.meaning, request_id=request_id)
+    return verdict
+
+
+def unreachable(error):
+    """Given the NotSent that kept a request from leaving, return the Verdict."""
+    return Verdict(TRY_LATER, error.exit_code, error.message, error.hint)
+
+
+def identify(answer, secrets=()):
+    """Given the Answer to "who am I", return the Verdict, and the Person where it is accepted, else None."""
+    verdict = judge(answer, secrets)
+    if verdict.kind != ACCEPTED:
+        return verdict, None
+    person = _person(object_in(answer.body), secrets)
+    if person or answer.complete:
+        return (verdict, person) if person else (NOBODY, None)
+    return _no_answer(answer), None
+
+
+def _person(fields, secrets):
+    if not fields or not any(fields.get(flag) is True for flag, _role in ROLES):
+        return None
+    found = Person()
+    for name in PERSON_FIELDS:
+        setattr(found, name, _printable(fields.get(name), secrets))
+    for flag, _role in ROLES:
+        setattr(found, flag, fields.get(flag) is True)
+    return found
+
+
+def _no_answer(answer):
+    why = answer.failure or text("nothing came")
+    return Verdict(TRY_LATER, errors.TEMPFAIL, text("no whole answer from HeadHunter ({why})", why=why), HINT_LATER)
+
+
+def _judge(answer, secrets):
+    status = answer.status
+    if status == 0:
+        return _no_answer(answer)
+    if 200 <= status < 300:
+        return Verdict(ACCEPTED, errors.OK, text("HeadHunter accepts the access token"))
+    if status >= 500 or status in (408, 425, 429):
+        return Verdict(TRY_LATER, errors.TEMPFAIL, text("HeadHunter answered {status}", status=status), _later(answer))
+    found = _errors_in(answer.body)
+    for kind, value in found:
+        if kind == "oauth" and value in OAUTH:
+            return Verdict(value, *OAUTH[value])
+        if kind == BAD_USER_AGENT:
+            meaning = USER_AGENT.get(value, text("HeadHunter refuses the User-Agent"))
+            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, HINT_USER_AGENT)
+    if status == 403 and not found:  # the DDoS guard's page [575], or a bad User-Agent [846]
+        hint = text("{later}; if it stays, set HH_USER_AGENT", later=HINT_LATER)
+        return Verdict(TRY_LATER, errors.TEMPFAIL, text("a guard in front of HeadHunter answered 403"), hint)
+    if 300 <= status < 400:
+        meaning = text("the address of the API answered {status}, a redirect, which is not followed", status=status)
+        return Verdict(TRY_LATER, errors.TEMPFAIL, meaning, HINT_ADDRESS)
+    if status in (404, 405, 410):
+        meaning = text("the address of the API answered {status}", status=status)
+        return Verdict(MISADDRESSED, errors.CONFIG, meaning, HINT_ADDRESS)
+    meaning = text("HeadHunter refuses the token in a way that is not documented ({status})", status=status)
+    words = provider_errors.printable(": ".join(filter(None, found[0])) if found else None, secrets)
+    return Verdict(UNCLEAR, errors.TEMPFAIL, meaning + f" [{words}]" if words else meaning, HINT_LATER)
+
+
+def _later(answer):
+    seconds = wait_seconds(answer.retry_after, answer.received_at or 0)
+    if not seconds:
+        return HINT_LATER
+    return counted("type it again in {count} second", "type it again in {count} seconds", seconds)
+
+
+def _errors_in(body):
+    """Return the errors of the API's own form, ``{"errors": [{"type": …, "value": …}]}``, as ``[(type, value)]``."""
+    listed = (object_in(body) or {}).get("errors")
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [(_word(one.get("type")), _word(one.get("value"))) for one in found]
+
+
+def _word(value):
+    return value if isinstance(value, str) else ""
+
+
+def _printable(value, secrets):
+    """Return a name as one line of printable characters, in whatever alphabet, without secrets; None where there is
+    none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        return None
+    for secret in filter(None, secrets):
+        value = value.replace(secret, "[hidden]")
+    return "".join(one if one.isprintable() else "?" for one in value.strip()[:LONGEST_NAME_CHARACTERS])

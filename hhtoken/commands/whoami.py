@@ -1,0 +1,71 @@
+"""``hhtoken whoami``: ask HeadHunter whether it accepts the access token now, and as whom. Changes nothing."""
+
+import json
+import time
+
+from hhtoken import api_answers, api_endpoint, config, language, reporting
+from hhtoken.http_transfer import NotSent
+from hhtoken.language import _
+from hhtoken.token_store import open_store
+from hhtoken.wording import text
+
+SUMMARY = text("ask HeadHunter whether it accepts the access token, and as whom")
+
+SCHEMA = 1  # of the JSON form
+
+
+def add_arguments(parser):
+    parser.add_argument("--json", action="store_true", help=_("as JSON, for programs"))
+    parser.add_argument("--email", action="store_true", help=_("also the user's e-mail address"))
+
+
+def run(arguments):
+    settings = config.load(arguments)
+    endpoint = api_endpoint.from_settings(settings)
+    store = open_store(settings.state_directory())
+    pair = store.load().pair
+    # Asked even where the access token has expired by our clock, since that may be wrong.
+    verdict, person = _ask(endpoint, pair)
+    if not person:
+        renewed = store.load().pair
+        if renewed.access_token != pair.access_token:  # a refresh was under way
+            pair = renewed
+            verdict, person = _ask(endpoint, pair)
+    if person and not arguments.email:
+        person.email = None
+    if arguments.json:
+        reporting.result(_as_json(pair, verdict, person))
+    elif person:
+        reporting.result(language.said(text("accepted: {who}", who=person.introduction())))
+    left = pair.seconds_left(time.time())
+    if person and not left:
+        reporting.warning(text("by the clock of this machine the access token has expired; see 'date'"))
+    if verdict.kind == api_answers.EXPIRED and left:
+        reporting.warning(text("by the clock of this machine the access token lives on; see 'date'"))
+    if verdict.exit_code:
+        raise verdict.error()
+    return 0
+
+
+def _ask(endpoint, pair):
+    """Return the Verdict, and the Person or None."""
+    try:
+        answer = endpoint.me(pair.access_token)
+    except NotSent as error:
+        return api_answers.unreachable(error), None
+    return api_answers.identify(answer, (pair.access_token, pair.refresh_token))
+
+
+def _as_json(pair, verdict, person):
+    names = (*api_answers.PERSON_FIELDS, *(flag for flag, _role in api_answers.ROLES))
+    fields = {
+        "schema": SCHEMA,
+        "accepted": person is not None,
+        "verdict": verdict.kind,
+        "reason": verdict.meaning,
+        "next_step": verdict.hint,
+        "exit_code": verdict.exit_code,
+        "expires_at": pair.expires_at,
+        **{name: getattr(person, name, None) for name in names},
+    }
+    return json.dumps(fields, indent=2, ensure_ascii=False)

@@ -1,0 +1,120 @@
+"""``hhtoken whoami``: whether HeadHunter accepts the token, and as whom; it changes nothing."""
+
+import json
+import time
+
+import pytest
+from conftest import obtain_pair, refreshes
+from rough_provider import answering, http
+
+NAME = "Песочница"
+
+
+@pytest.fixture
+def living(operator, sandbox):
+    return operator.store(obtain_pair(sandbox), left=60, life=60)
+
+
+def test_the_user_is_named_on_stdout_alone_and_nothing_changes(operator, sandbox, living):
+    run = operator.run("whoami")
+    assert run.stdout == "accepted: Песочница Тестовая (applicant, id 1)\n" and run.stderr == ""
+    assert operator.token_file.read_bytes() == living and operator.files() == ["token.json"]
+    assert refreshes(sandbox) == 0
+
+
+def test_the_email_is_told_only_if_wanted(operator, living):
+    assert "sandbox@example.com" in operator.run("whoami", "--email").stdout
+    assert "sandbox@example.com" not in operator.run("whoami", "--json").stdout
+    assert json.loads(operator.run("whoami", "--json", "--email").stdout)["email"] == "sandbox@example.com"
+
+
+def test_programs_get_json_for_yes_and_no(operator, sandbox, living):
+    yes = json.loads(operator.run("whoami", "--json").stdout)
+    assert yes["accepted"] and yes["schema"] == 1 and yes["first_name"] == NAME and yes["is_applicant"]
+    sandbox.provider.revoke()
+    no = json.loads(operator.run("whoami", "--json", expect=77).stdout)
+    assert not no["accepted"] and no["verdict"] == "token_revoked" and no["exit_code"] == 77
+    assert no["first_name"] is None and no["next_step"]
+
+
+def test_an_expired_token_is_asked_about_all_the_same_and_never_renewed(operator, sandbox, expired):
+    run = operator.run("whoami", expect=69)
+    assert "has expired" in run.stderr and "hhtoken refresh" in run.stderr and run.stdout == ""
+    assert operator.token_file.read_bytes() == expired and refreshes(sandbox) == 0
+
+
+def test_a_wrong_clock_is_noticed_in_both_directions(operator, sandbox):
+    pair = obtain_pair(sandbox)
+    operator.store(pair, left=-5, life=60)
+    run = operator.run("whoami")
+    assert NAME in run.stdout and "warning: by the clock" in run.stderr
+    operator.store(pair, left=3600, life=7200)
+    sandbox.provider.expire()
+    assert "warning: by the clock" in operator.run("whoami", expect=69).stderr
+
+
+def _remove(sandbox):
+    sandbox.provider.application = "removed"
+
+
+@pytest.mark.parametrize(
+    "befall, code, said",
+    [
+        (lambda sandbox: sandbox.provider.revoke(), 77, "revoked"),
+        (lambda sandbox: sandbox.provider.change_password(), 77, "revoked"),
+        (_remove, 78, "application was removed"),
+        (lambda sandbox: sandbox.provider.reset(), 77, "does not know"),
+        (lambda sandbox: sandbox.close(), 75, "nothing was sent"),
+    ],
+)
+def test_what_befell_the_token_is_told_apart(operator, sandbox, living, befall, code, said):
+    befall(sandbox)
+    run = operator.run("whoami", expect=code)
+    assert said in run.stderr and "hhtoken: hint: " in run.stderr and run.stdout == ""
+    assert operator.token_file.read_bytes() == living
+
+
+def test_a_user_agent_on_the_black_list_is_told(operator, living):
+    assert "black list" in operator.run("whoami", expect=78, HH_USER_AGENT="python-requests/2").stderr
+
+
+def test_without_a_pair_nothing_is_asked(operator):
+    assert "no pair" in operator.run("whoami", expect=77).stderr
+    assert operator.files() == []
+
+
+def test_a_pair_that_was_renewed_meanwhile_is_asked_about_again(operator):
+    operator.store({"access_token": "OLD-TOKEN", "refresh_token": "R"}, left=60)
+    refused = http(json.dumps({"errors": [{"type": "oauth", "value": "bad_authorization"}]}), "403 Forbidden")
+
+    def answer(connection):
+        head, _form = provider.requests[-1]
+        if "OLD-TOKEN" in head:
+            operator.store({"access_token": "NEW-TOKEN", "refresh_token": "S"}, left=60)
+            connection.sendall(refused)
+        else:
+            connection.sendall(http('{"is_applicant": true, "first_name": "Eve"}'))
+
+    with answering(answer) as provider:
+        run = operator.run("whoami", HH_API_URL=provider.url.replace("/oauth/token", "/"))
+    assert "Eve" in run.stdout and len(provider.requests) == 2
+    assert provider.requests[0][0].startswith("GET /me HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("address", ["http://api.example.org", "api.hh.ru", "https://user@api.hh.ru"])
+def test_an_unsafe_address_of_the_api_gets_no_token(operator, living, address):
+    run = operator.run("whoami", expect=78, HH_API_URL=address)
+    assert "HH_API_URL" in run.stderr
+
+
+def test_an_endless_answer_ends_at_the_deadline(operator, living):
+    def drip(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{")
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.05)
+
+    with answering(drip) as provider:
+        started = time.monotonic()
+        run = operator.run("whoami", expect=75, HH_API_URL=provider.url[:-12], HHTOKEN_DEADLINE=1)
+    assert time.monotonic() - started < 10 and "no whole answer" in run.stderr
