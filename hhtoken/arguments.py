@@ -1,35 +1,38 @@
-"""Types for command-line arguments; their errors do not repeat what was typed. Pure."""
+"""Types for command-line arguments; their errors do not repeat what was typed."""
 
 from argparse import ArgumentTypeError
+
+from hhtoken.language import _, said
+from hhtoken.wording import text
 
 LONGEST_SECONDS = 10 * 365 * 24 * 3600
 
 
-def seconds(text):
+def seconds(value):
     """Given the text of an argument, return whole seconds from 0 up; raise ArgumentTypeError."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text) <= LONGEST_SECONDS):
-        raise ArgumentTypeError("takes a whole number of seconds")
-    return int(text)
+    if not (value.isascii() and value.isdigit() and len(value) <= 12 and int(value) <= LONGEST_SECONDS):
+        raise ArgumentTypeError(_("takes a whole number of seconds"))
+    return int(value)
 
 
-def positive_seconds(text):
+def positive_seconds(value):
     """Like ``seconds``, from 1 up."""
-    if seconds(text) == 0:
-        raise ArgumentTypeError("takes a whole number of seconds, 1 or more")
-    return seconds(text)
+    if seconds(value) == 0:
+        raise ArgumentTypeError(_("takes a whole number of seconds, 1 or more"))
+    return seconds(value)
 
 
-def exit_code(text):
+def exit_code(value):
     """Given the text of an argument, return an exit code from 0 to 255, or 0 for any other text (a signal's name)."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255 else 0
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 3 and int(value) <= 255 else 0
 
 
 def one_of(*choices):
     """Return a type that takes one of these words."""
 
-    def choice(text):
-        if text not in choices:
-            raise ArgumentTypeError(f"takes {' or '.join(choices)}")
-        return text
+    def choice(value):
+        if value not in choices:
+            raise ArgumentTypeError(said(text("takes one of: {choices}", choices=", ".join(choices))))
+        return value
 
     return choice

@@ -12,6 +12,8 @@ import socket
 import time
 
 from hhtoken import callback_page, errors, http_head, reporting
+from hhtoken.os_reasons import reason
+from hhtoken.wording import counted, text
 
 BACKLOG = 128
 FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
@@ -56,14 +58,18 @@ def listen(host, port):
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "not an address"
-        hint = "choose another address with --listen HOST:PORT"
+        is_known = error.errno and error.errno > 0
+        why = reason(OSError(error.errno, os.strerror(error.errno))) if is_known else text("not an address")
+        hint = text("choose another address with --listen HOST:PORT")
         if error.errno == errno.EADDRINUSE:
-            hint = (
+            hint = text(
                 "if it is hh-token-callback.socket (systemctl status tells), the browser is waited for already; else "
-                f"see who listens with 'ss -ltnp sport = :{port}', or {hint}"
+                "see who listens with 'ss -ltnp sport = :{port}', or {choose}",
+                port=port,
+                choose=hint,
             )
-        raise errors.ConfigError(f"cannot listen on {host} port {port}: {reason}", hint) from None
+        failure = text("cannot listen on {host} port {port}: {reason}", host=host, port=port, reason=why)
+        raise errors.ConfigError(failure, hint) from None
 
 
 def inherited():
@@ -219,6 +225,12 @@ class CallbackServer:
         now = time.monotonic()
         if self._refused and (at_end or now >= self._report_at):
             reporting.event(f"callback listener: refused {self._refused} request(s)", reporting.NOTICE)
-            reporting.message(f"refused {self._refused} request(s) that are no return of this authorization")
+            reporting.message(
+                counted(
+                    "refused {count} request that is no return of this authorization",
+                    "refused {count} requests that are no return of this authorization",
+                    self._refused,
+                )
+            )
             self._refused = 0
             self._report_at = now + REPORT_SECONDS

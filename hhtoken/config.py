@@ -5,6 +5,7 @@ import os
 import stat
 
 from hhtoken import PROJECT_URL, __version__, errors
+from hhtoken.wording import text
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
 DEFAULT_STATE_DIRECTORY = "/var/lib/hh-token"
@@ -21,7 +22,6 @@ DEFAULTS = {
 }
 NEWER_TOKEN_URL = "https://api.hh.ru/token"  # tried where the default address is gone
 
-HINT_SETTINGS = "put it into {place} as a line NAME=VALUE, or into the environment"
 PLACEHOLDER_STARTS = ("your_", "your-", "changeme", "change_me", "change-me", "placeholder", "<", "…", "xxxx")
 PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your_domain.")
 
@@ -43,7 +43,9 @@ class Settings:
     def state_directory(self):
         """Return the absolute path of the state directory."""
         if self._state_directory == "":
-            raise errors.UsageError("--state-dir takes a directory", "for example --state-dir /var/lib/hh-token")
+            raise errors.UsageError(
+                text("--state-dir takes a directory"), text("for example --state-dir /var/lib/hh-token")
+            )
         path = self._state_directory or self._get("HHTOKEN_STATE_DIR")
         if not path:
             path = self._environment.get("STATE_DIRECTORY", "").split(":")[0] or self._default_state_directory()
@@ -58,10 +60,10 @@ class Settings:
         place = "HH_CLIENT_SECRET"
         if not secret and self._get("HH_CLIENT_SECRET_FILE"):
             place = "HH_CLIENT_SECRET_FILE"
-            secret = _read_secret(self._get(place), f"the file that {place} names")
+            secret = _read_secret(self._get(place), text("the file that {name} names", name=place))
         credentials = self._environment.get("CREDENTIALS_DIRECTORY")
         if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
-            place = "the credential " + CREDENTIAL_NAME
+            place = text("the credential {name}", name=CREDENTIAL_NAME)
             secret = _read_secret(os.path.join(credentials, CREDENTIAL_NAME), place, optional=True)
         return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
 
@@ -85,8 +87,8 @@ class Settings:
         value = self._required("HHTOKEN_DEADLINE")
         if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= 180):
             raise errors.ConfigError(
-                f"HHTOKEN_DEADLINE ({self._place('HHTOKEN_DEADLINE')}) is no number of seconds from 1 to 180",
-                "leave it unset for 180",
+                text("{setting} is no number of seconds from 1 to 180", setting=self._found("HHTOKEN_DEADLINE")),
+                text("leave it unset for 180"),
             )
         return int(value)
 
@@ -94,27 +96,27 @@ class Settings:
         agent = self._required("HH_USER_AGENT").strip()
         if not all(" " <= character <= "~" for character in agent):
             raise errors.ConfigError(
-                f"HH_USER_AGENT ({self._place('HH_USER_AGENT')}) has characters that no header may have",
-                "give it the form App/1.0 (you@example.com)",
+                text("{setting} has characters that no header may have", setting=self._found("HH_USER_AGENT")),
+                text("give it the form App/1.0 (you@example.com)"),
             )
         return agent
 
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)
         if not value or not value.strip():
-            raise errors.ConfigError(f"{name} is not set", self._hint())
+            raise errors.ConfigError(text("{name} is not set", name=name), self._hint())
         return self._judged(value, name)
 
     def _judged(self, value, name):
         lowered = value.lower()
-        place = f"{name} ({self._place(name)})" if name.isupper() else name  # the secret has other places, too
+        setting = self._found(name) if name.isupper() else name  # the secret has other places, too
         if lowered.startswith(PLACEHOLDER_STARTS) or any(part in lowered for part in PLACEHOLDER_PARTS):
             raise errors.ConfigError(
-                f"{place} still holds a placeholder",
-                "put in the value from the application's page on dev.hh.ru",
+                text("{setting} still holds a placeholder", setting=setting),
+                text("put in the value from the application's page on dev.hh.ru"),
             )
         if any(character < " " or character == "\x7f" for character in value):
-            raise errors.ConfigError(f"{place} has control characters in it", self._hint())
+            raise errors.ConfigError(text("{setting} has control characters in it", setting=setting), self._hint())
         return value
 
     def _address(self, name):
@@ -124,7 +126,8 @@ class Settings:
         problem = addresses.problem(value)
         if problem:
             raise errors.ConfigError(
-                f"{name} ({self._place(name)}) {problem}", "write it as https://…, as on the application's page"
+                text("{setting} {problem}", setting=self._found(name), problem=problem),
+                text("write it as https://…, as on the application's page"),
             )
         return value
 
@@ -136,12 +139,14 @@ class Settings:
             self._read_env_file()
         return self._from_file.get(name, ("", 0))
 
-    def _place(self, name):
-        """Return where a setting comes from, for messages."""
-        if self._environment.get(name):
-            return "environment"
+    def _found(self, name):
+        """Return a setting's name and where it comes from, for messages."""
         line = self._in_file(name)[1]
-        return f"{self._env_file_path}:{line}" if line else "default"
+        if self._environment.get(name):
+            place = text("environment")
+        else:
+            place = f"{self._env_file_path}:{line}" if line else text("default")
+        return text("{name} ({place})", name=name, place=place)
 
     def _read_env_file(self):
         from hhtoken import env_file
@@ -154,11 +159,17 @@ class Settings:
         try:
             self._from_file = env_file.parse(data.decode())
         except UnicodeDecodeError:
-            raise errors.ConfigError(f"{self._env_file_path} is not UTF-8 text", "write it anew") from None
+            raise errors.ConfigError(
+                text("{path} is not UTF-8 text", path=self._env_file_path), text("write it anew")
+            ) from None
         except env_file.Malformed as error:
             raise errors.ConfigError(
-                f"{self._env_file_path}:{error.line} is not KEY=VALUE, or a quote in it does not end",
-                "mend the line, or put a # before it",
+                text(
+                    "{path}:{line} is not KEY=VALUE, or a quote in it does not end",
+                    path=self._env_file_path,
+                    line=error.line,
+                ),
+                text("mend the line, or put a # before it"),
             ) from None
 
     def _secret_from_env_file(self):
@@ -174,12 +185,14 @@ class Settings:
         if not base.startswith("/"):
             home = os.path.expanduser("~")
             if not home.startswith("/"):
-                raise errors.ConfigError("there is no home directory to keep the pair in", "use --state-dir")
+                raise errors.ConfigError(
+                    text("there is no home directory to keep the pair in"), text("use --state-dir")
+                )
             base = os.path.join(home, ".local", "state")
         return os.path.join(base, DIRECTORY_NAME)
 
     def _hint(self):
-        return HINT_SETTINGS.format(place=self._env_file_path)
+        return text("put it into {path} as a line NAME=VALUE, or into the environment", path=self._env_file_path)
 
 
 def load(arguments, environment=None):
@@ -198,18 +211,21 @@ def _read_file(path, optional=False):
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None
+        from hhtoken.os_reasons import reason
+
         raise errors.ConfigError(
-            f"cannot read {path}: {error.strerror.lower()}", "check the path and who may read it"
+            text("cannot read {path}: {reason}", path=path, reason=reason(error)),
+            text("check the path and who may read it"),
         ) from None
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise errors.ConfigError(f"{path} is not a regular file", "name a file")
+            raise errors.ConfigError(text("{path} is not a regular file", path=path), text("name a file"))
         data = os.read(descriptor, LARGEST_SETTINGS_FILE_BYTES + 1)
     finally:
         os.close(descriptor)
     if len(data) > LARGEST_SETTINGS_FILE_BYTES:
-        raise errors.ConfigError(f"{path} is too large for settings", "name the right file")
+        raise errors.ConfigError(text("{path} is too large for settings", path=path), text("name the right file"))
     return data, bool(mode & 0o007)
 
 
@@ -224,11 +240,14 @@ def _read_secret(path, what, optional=False):
     except UnicodeDecodeError:
         secret = ""
     if not secret and not optional:
-        raise errors.ConfigError(f"{what} holds no secret", "put the client secret into it, as one line")
+        raise errors.ConfigError(
+            text("{place} holds no secret", place=what), text("put the client secret into it, as one line")
+        )
     return secret
 
 
 def _public_secret(what, path):
     return errors.ConfigError(
-        f"the client secret in {what} can be read by everybody on this machine", f"type: chmod o= {path}"
+        text("the client secret in {place} can be read by everybody on this machine", place=what),
+        text("type: chmod o= {path}", path=path),
     )

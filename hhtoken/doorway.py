@@ -31,8 +31,9 @@ def main(argv=None):
         reporting.failure(error)
         return error.exit_code
     except OSError as error:  # of the surroundings: no working directory, no standard output for a help text
-        reason = (error.strerror or type(error).__name__).lower()
-        reporting.failure(errors.StorageError(text("cannot go on: {reason}", reason=reason), HINT_SURROUNDINGS))
+        from hhtoken.os_reasons import reason
+
+        reporting.failure(errors.StorageError(text("cannot go on: {reason}", reason=reason(error)), HINT_SURROUNDINGS))
         return errors.IOERR
     except KeyboardInterrupt:
         reporting.message(text("interrupted"), "error: ")
@@ -118,8 +119,9 @@ def _flush_help(code):
             sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again at its end, and complains
-        reason = error.strerror.lower()
-        reporting.message(text("cannot write to standard output: {reason}", reason=reason), "error: ")
+        from hhtoken.os_reasons import reason
+
+        reporting.message(text("cannot write to standard output: {reason}", reason=reason(error)), "error: ")
         return errors.IOERR
     return code
 

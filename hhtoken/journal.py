@@ -14,7 +14,7 @@ import os
 
 from hhtoken.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.private_directory import storage_error, write_all
-from hhtoken.wording import text
+from hhtoken.wording import from_data, text, to_data
 
 HEAD_AT, BODY_AT = 2048, 4096
 SIZE = BODY_AT + LARGEST_BODY_BYTES
@@ -95,8 +95,9 @@ def read(directory, name):
     if not head and not body:
         return intent, None
     status = head.get("status") if isinstance(head.get("status"), int) else 0
-    is_complete = is_whole and head.get("complete") is True
-    return intent, Answer(status, body, is_complete, **{name: head.get(name) for name in DETAILS})
+    details = {name: head.get(name) for name in DETAILS}
+    details["failure"] = from_data(details["failure"])
+    return intent, Answer(status, body, is_whole and head.get("complete") is True, **details)
 
 
 def text_of(intent, answer):
@@ -107,7 +108,7 @@ def text_of(intent, answer):
 def _head_line(answer):
     known = {name: getattr(answer, name) for name in ("status", "complete", "received_at")}
     head = {**known, "length": len(answer.body)}
-    line = _line({**head, **{name: getattr(answer, name) for name in DETAILS}})
+    line = _line({**head, **{name: to_data(getattr(answer, name)) for name in DETAILS}})
     return line if len(line) <= BODY_AT - HEAD_AT else _line(head)  # the body behind it counts for more than headers
 
 

@@ -24,6 +24,14 @@ def said(sentence):
     return wording.said(sentence, _catalog()) if _may_be_foreign() else str(sentence)
 
 
+def table(rows):
+    """Given rows of a name and a value (Texts or strs), return them as aligned lines in the language of the
+    environment."""
+    rows = [(f"{said(name)}:", said(value)) for name, value in rows]
+    width = max(len(name) for name, _value in rows) + 2
+    return "\n".join(f"{name:{width}}{value}" for name, value in rows)
+
+
 def said_in(sentence, tongue):
     """Given a Text and a language such as "ru", return it in that."""
     return wording.said(sentence, _catalog([tongue]))

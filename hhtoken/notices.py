@@ -1,17 +1,18 @@
 """What an operator who is not looking must be told, and when. Pure."""
 
 from hhtoken import errors
+from hhtoken.wording import text
 
 REPEAT_SECONDS = 24 * 3600
 PATIENCE_SECONDS = 3600  # temporary trouble is not worth a message before
 
 NAMES = {
-    errors.DEFECT: "a defect of hhtoken",
-    errors.USAGE: "wrong usage",
-    errors.DATAERR: "a file or an answer makes no sense",
-    errors.IOERR: "the state directory cannot be read or written",
-    errors.NOPERM: "a human must authorize",
-    errors.CONFIG: "a setting is missing, malformed or unsafe",
+    errors.DEFECT: text("a defect of hhtoken"),
+    errors.USAGE: text("wrong usage"),
+    errors.DATAERR: text("a file or an answer makes no sense"),
+    errors.IOERR: text("the state directory cannot be read or written"),
+    errors.NOPERM: text("a human must authorize"),
+    errors.CONFIG: text("a setting is missing, malformed or unsafe"),
 }
 
 
@@ -38,11 +39,12 @@ def trouble_in(report, failed_with=0):
     if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
         return Trouble(key, report.reason, report.next_step)
     if failed_with in NAMES:
-        hint = "type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'"
-        reason = f"a refresh ended with exit code {failed_with}: {NAMES[failed_with]}"
+        hint = text("type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'")
+        reason = text("a refresh ended with exit code {code}: {name}", code=failed_with, name=NAMES[failed_with])
         return Trouble(f"exit {failed_with}", reason, hint)
     if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
-        return Trouble(key, f"no access token for over an hour: {report.reason}", report.next_step)
+        reason = text("no access token for over an hour: {reason}", reason=report.reason)
+        return Trouble(key, reason, report.next_step)
     return None
 
 
@@ -51,13 +53,15 @@ def is_new(trouble, told, now):
     return not told or told.get("key") != trouble.key or not 0 <= now - told.get("at", 0) < REPEAT_SECONDS
 
 
-def text(trouble, host, address=None, minutes=0):
-    """Given a Trouble, the host's name and an address to open (or None), return the message."""
-    lines = [f"hhtoken on {host}: {trouble.reason}"]
+def sentences(trouble, host, address=None, minutes=0):
+    """Given a Trouble, the host's name and an address to open (or None), return the lines of the message."""
+    lines = [text("hhtoken on {host}: {reason}", host=host, reason=trouble.reason)]
     if address:
-        lines.append(f"open this address in a browser within {minutes} minutes, and allow the access:")
+        lines.append(
+            text("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)
+        )
         lines.append(address)
-        lines.append("if that is too late, 'hhtoken notice --again' prints a fresh one")
+        lines.append(text("if that is too late, 'hhtoken notice --again' prints a fresh one"))
     elif trouble.next_step:
-        lines.append(f"to do: {trouble.next_step}")
-    return "\n".join(lines)
+        lines.append(text("to do: {step}", step=trouble.next_step))
+    return lines

@@ -108,7 +108,7 @@ def _is_good(answer):
 
 
 def _lost(answer, last, now):
-    why = text(answer.failure) if answer.failure else text("the run was interrupted")
+    why = answer.failure or text("the run was interrupted")
     return _continue(
         last,
         now,
@@ -120,7 +120,7 @@ def _lost(answer, last, now):
 
 
 def _nonsense(answer, last, now):
-    why = text(answer.failure) if answer.failure else text("no token in it") if answer.body else text("empty")
+    why = answer.failure or (text("no token in it") if answer.body else text("empty"))
     kept_aside = text("it is kept aside as answer.kept") if answer.body else ""
     return _continue(
         last,

@@ -8,6 +8,7 @@ import os
 import sys
 
 from hhtoken import errors
+from hhtoken.wording import text
 
 NAME = "hhtoken"
 SYSLOG_SOCKET = "/dev/log"  # where logger(1) writes
@@ -15,16 +16,18 @@ FACILITY_USER = 1
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # syslog priorities
 
 
-def result(text):
+def result(output):
     """Write the result, and a newline, to standard output; raise StorageError where nobody can have it."""
     if sys.stdout is None:  # closed before we started
-        raise errors.StorageError("standard output is closed, so the result went nowhere")
-    data = memoryview((text + "\n").encode("utf-8", "backslashreplace"))
+        raise errors.StorageError(text("standard output is closed, so the result went nowhere"))
+    data = memoryview((output + "\n").encode("utf-8", "backslashreplace"))
     try:
         while data:
             data = data[os.write(1, data) :]
     except OSError as error:
-        raise errors.StorageError(f"cannot write to standard output: {error.strerror.lower()}") from None
+        from hhtoken.os_reasons import reason
+
+        raise errors.StorageError(text("cannot write to standard output: {reason}", reason=reason(error))) from None
 
 
 def message(sentence, kind=""):
@@ -57,7 +60,7 @@ def is_watched():
     return os.isatty(2)
 
 
-def event(text, priority=INFO):
+def event(sentence, priority=INFO):
     """Write one line to syslog. Never waits and never fails: no log is worth delaying a refresh.
 
     Not syslog(3), which blocks on a full socket.
@@ -66,7 +69,7 @@ def event(text, priority=INFO):
     import time
 
     stamp = time.strftime("%b %e %H:%M:%S")
-    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {text}"
+    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {sentence}"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
             log.connect(SYSLOG_SOCKET)

@@ -13,13 +13,17 @@ LEVELS = {
     "errors": 0,
     **dict.fromkeys(
         (
-            "addresses answer api_answers arguments authorization callback_page callback_rules durations env_file http_head "
+            "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "
             "notices os_reasons outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,
     ),
     **dict.fromkeys(
-        "file_lock http_session http_transfer journal language pasting private_directory reporting signals".split(), 2
+        (
+            "arguments file_lock http_session http_transfer journal language pasting private_directory reporting "
+            "signals"
+        ).split(),
+        2,
     ),
     **dict.fromkeys("api_endpoint callback_server config pending_state token_endpoint token_store sandbox".split(), 3),
     **dict.fromkeys("bookkeeping invitation listening".split(), 4),

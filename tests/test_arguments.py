@@ -71,7 +71,7 @@ def test_a_choice_takes_its_words(word):
 
 @pytest.mark.parametrize("word", ["", "canary", "Applicant", "applicant ", "app", "applicant|employer"])
 def test_a_choice_takes_no_other_word_and_does_not_repeat_it(word):
-    with pytest.raises(ArgumentTypeError, match="^takes applicant or employer$"):
+    with pytest.raises(ArgumentTypeError, match="^takes one of: applicant, employer$"):
         arguments.one_of("applicant", "employer")(word)
 
 

@@ -6,13 +6,18 @@ import time
 
 from hhtoken import bookkeeping, config, durations, errors, outcomes, record, recovery, reporting, tokens
 from hhtoken.answer import Answer
+from hhtoken.language import _
+from hhtoken.os_reasons import reason
 from hhtoken.token_store import fingerprint, open_store
+from hhtoken.wording import text
 
-SUMMARY = "take over a pair from a file (token.json of another tool, or a backup)"
+SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
+
+HINT_PATH = text("check the path")
 
 
 def add_arguments(parser):
-    parser.add_argument("file", metavar="FILE", help="JSON with access_token and refresh_token")
+    parser.add_argument("file", metavar=_("FILE"), help=_("JSON with access_token and refresh_token"))
 
 
 def run(arguments):
@@ -26,12 +31,14 @@ def run(arguments):
         store.save(pair)
         last = store.record_of(pair)
         if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
-            token = fingerprint(pair.refresh_token)
-            bookkeeping.remember(store, outcomes.saved(record.AUTHORIZED, "imported a pair", pair, Answer(), token))
+            token, sentence = fingerprint(pair.refresh_token), text("imported a pair")
+            bookkeeping.remember(store, outcomes.saved(record.AUTHORIZED, sentence, pair, Answer(), token))
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
     left = pair.seconds_left(time.time())
-    state = f"lives until {durations.local(pair.expires_at)}" if left else "has expired; type 'hhtoken refresh'"
-    reporting.message(f"imported: the access token {state}")
+    moment = durations.local(pair.expires_at)
+    lives = text("imported: the access token lives until {moment}", moment=moment)
+    expired = text("imported: the access token has expired; type 'hhtoken refresh'")
+    reporting.message(lives if left else expired)
     return 0
 
 
@@ -47,26 +54,33 @@ def _read(path):
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise errors.UsageError(f"cannot read {path}: {error.strerror.lower()}", "check the path") from None
+        raise _unreadable(path, error) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise errors.UsageError(f"{path} is not a regular file", "check the path")
+            raise errors.UsageError(text("{path} is not a regular file", path=path), HINT_PATH)
         with open(descriptor, "rb", closefd=False) as file:
             data = file.read(tokens.LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise errors.UsageError(f"cannot read {path}: {error.strerror.lower()}", "check the path") from None
+        raise _unreadable(path, error) from None
     finally:
         os.close(descriptor)
     if status.st_mode & 0o077:
-        reporting.warning(f"others may be able to read {path}; remove it once the pair is taken over")
+        reporting.warning(text("others may be able to read {path}; remove it once the pair is taken over", path=path))
     try:
         if len(data) > tokens.LARGEST_FILE_BYTES:
-            raise ValueError("larger than 64 KiB")
+            raise ValueError(text("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024))
         fields = tokens.parse_object(data)
         pair = tokens.from_stored(fields, status.st_mtime)
         if not pair.refresh_token:
-            raise ValueError("no refresh_token in it")
+            raise ValueError(text("no refresh_token in it"))
     except ValueError as error:
-        raise errors.DataError(f"{path} makes no sense: {error}", "it needs access_token and refresh_token") from None
+        raise errors.DataError(
+            text("{path} makes no sense: {why}", path=path, why=error.args[0]),
+            text("it needs access_token and refresh_token"),
+        ) from None
     return pair, "expires_at" in fields
+
+
+def _unreadable(path, error):
+    return errors.UsageError(text("cannot read {path}: {reason}", path=path, reason=reason(error)), HINT_PATH)

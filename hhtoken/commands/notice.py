@@ -6,23 +6,25 @@ import time
 
 from hhtoken import arguments as argument_types
 from hhtoken import config, errors, invitation, notices, reporting, token_status
+from hhtoken.language import _, said
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
 from hhtoken.token_store import open_store
+from hhtoken.wording import joined, text
 
-SUMMARY = "print what an operator must be told, or nothing where there is nothing new"
+SUMMARY = text("print what an operator must be told, or nothing where there is nothing new")
 
 MEMORY_FILE = "last-notice.json"
 
 
 def add_arguments(parser):
-    parser.add_argument("--again", action="store_true", help="even if it was told before")
+    parser.add_argument("--again", action="store_true", help=_("even if it was told before"))
     parser.add_argument(
         "--failed-with",
-        metavar="CODE",
+        metavar=_("CODE"),
         type=argument_types.exit_code,
         default=0,
-        help="the exit code of the run that failed (systemd: $MONITOR_EXIT_STATUS)",
+        help=_("the exit code of the run that failed (systemd: $MONITOR_EXIT_STATUS)"),
     )
 
 
@@ -40,7 +42,8 @@ def run(arguments):
     if not (arguments.again or notices.is_new(trouble, told, now)):
         return 0
     address = _invite(settings, trouble) if trouble.needs_authorization else None
-    reporting.result(notices.text(trouble, os.uname().nodename, address, LIFE_SECONDS // 60))
+    sentences = notices.sentences(trouble, os.uname().nodename, address, LIFE_SECONDS // 60)
+    reporting.result("\n".join(map(said, sentences)))
     _write(memory, {"key": trouble.key, "at": int(now)})
     return 0
 
@@ -56,7 +59,7 @@ def _invite(settings, trouble):
     try:
         return invitation.invite(settings)
     except errors.Error as error:
-        trouble.next_step = f"{error.message}; {error.hint or trouble.next_step}"
+        trouble.next_step = joined("; ", [error.message, error.hint or trouble.next_step])
         return None
 
 
@@ -91,4 +94,4 @@ def _write(memory, told):
         elif memory:
             memory.remove(MEMORY_FILE)
     except errors.StorageError as error:
-        reporting.warning(f"{error.message}; the same may be told again")
+        reporting.warning(text("{reason}; the same may be told again", reason=error.message))

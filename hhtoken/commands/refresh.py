@@ -4,8 +4,9 @@ import time
 
 from hhtoken import config, refresh_policy, reporting
 from hhtoken.token_store import open_store
+from hhtoken.wording import text
 
-SUMMARY = "renew the pair if it is due; safe to run at any time"
+SUMMARY = text("renew the pair if it is due; safe to run at any time")
 
 
 NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
@@ -18,14 +19,15 @@ PLAIN = {"--force": False, "--wait": 0, "--state-dir": None, "--env-file": None}
 
 def add_arguments(parser):
     from hhtoken import arguments as argument_types
+    from hhtoken.language import _
 
-    parser.add_argument("--force", action="store_true", help="ask even before expiry, or during a pause")
+    parser.add_argument("--force", action="store_true", help=_("ask even before expiry, or during a pause"))
     parser.add_argument(
         "--wait",
-        metavar="SECONDS",
+        metavar=_("SECONDS"),
         type=argument_types.seconds,
         default=0,
-        help="wait up to so long for a pair that is about to fall due; for timers",
+        help=_("wait up to so long for a pair that is about to fall due; for timers"),
     )
 
 
@@ -48,7 +50,7 @@ def _is_at_rest(store, patience):
     if reporting.is_watched():
         from hhtoken import durations
 
-        reporting.message(f"nothing is due until {durations.local(decision.until)}")
+        reporting.message(text("nothing is due until {moment}", moment=durations.local(decision.until)))
     return True
 
 
@@ -62,10 +64,13 @@ def _renew(store, settings, arguments):
     if failure:
         raise failure
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
-        reporting.message(f"{outcome.message}; the new access token lives until {durations.local(outcome.lives_until)}")
+        until = durations.local(outcome.lives_until)
+        reporting.message(
+            text("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
+        )
     elif reporting.is_watched():
-        until = f" until {durations.local(outcome.not_before)}" if outcome.not_before else ""
-        reporting.message(f"{outcome.message}{until}")
+        until = durations.local(outcome.not_before)
+        reporting.message(outcome.message + (text(" until {moment}", moment=until) if outcome.not_before else ""))
     return 0
 
 
@@ -84,6 +89,6 @@ def _renew_in_time(store, endpoint, force, patience):
         if pause > patient_until - time.monotonic() or signals.end_was_asked():
             return outcome
         if not is_told:
-            reporting.message(f"waiting {durations.span(pause)} for the access token to expire")
+            reporting.message(text("waiting {span} for the access token to expire", span=durations.span(pause)))
             is_told = True
         time.sleep(max(0.0, min(pause, NAP_SECONDS)))

@@ -4,6 +4,7 @@ import time
 
 from hhtoken import config, errors, reporting
 from hhtoken.token_store import open_store
+from hhtoken.wording import text
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
 FORMS = ("--field", "--header", "--json")
@@ -18,7 +19,7 @@ PLAIN = {
     "--env-file": None,
 }
 
-SUMMARY = "print the access token, another field, the header, or a summary without secrets"
+SUMMARY = text("print the access token, another field, the header, or a summary without secrets")
 
 LOGS_FAILURES = False  # a bot asks every second; its log is its own
 
@@ -27,20 +28,21 @@ CLOCK_SLACK_SECONDS = 60
 
 def add_arguments(parser):
     from hhtoken import arguments as argument_types
+    from hhtoken.language import _
 
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--field", metavar="NAME", help="any field of token.json, or seconds_left")
-    form.add_argument("--header", action="store_true", help="the Authorization header")
-    form.add_argument("--json", action="store_true", help="the summary as JSON")
+    form.add_argument("--field", metavar=_("NAME"), help=_("any field of token.json, or seconds_left"))
+    form.add_argument("--header", action="store_true", help=_("the Authorization header"))
+    form.add_argument("--json", action="store_true", help=_("the summary as JSON"))
     parser.add_argument(
         "--min-seconds",
         metavar="N",
         type=argument_types.seconds,
         default=0,
-        help="only a token that lives for at least N more seconds",
+        help=_("only a token that lives for at least N more seconds"),
     )
-    parser.add_argument("--refresh", action="store_true", help="renew the pair first, if it is due")
-    parser.add_argument("--allow-expired", action="store_true", help="print even an expired token")
+    parser.add_argument("--refresh", action="store_true", help=_("renew the pair first, if it is due"))
+    parser.add_argument("--allow-expired", action="store_true", help=_("print even an expired token"))
 
 
 def run(arguments):
@@ -51,7 +53,7 @@ def run(arguments):
     pair = _load(store)
     now = time.time()
     if now < pair.obtained_at - CLOCK_SLACK_SECONDS:
-        reporting.warning("the clock is before the time at which this token was obtained; see 'date'")
+        reporting.warning(text("the clock is before the time at which this token was obtained; see 'date'"))
     unusable = None if arguments.allow_expired else _unusable(store, pair, now, arguments.min_seconds)
     if arguments.field == "access_token" or arguments.header:
         if unusable:
@@ -85,7 +87,7 @@ def _load(store):
         if not store.is_unsettled():
             raise
         raise errors.UnavailableError(
-            "a run was interrupted before it had put its pair in place", "type 'hhtoken refresh'"
+            text("a run was interrupted before it had put its pair in place"), text("type 'hhtoken refresh'")
         ) from None
 
 
@@ -99,15 +101,19 @@ def _unusable(store, pair, now, min_seconds):
         return None
     if left > 0:
         return errors.UnavailableError(
-            f"the access token lives for {left} more seconds only, fewer than the {min_seconds} asked for",
-            "HeadHunter renews it only after it has expired; ask for fewer, or wait",
+            text(
+                "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
+                left=left,
+                wanted=min_seconds,
+            ),
+            text("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
         )
     if last and last.dead or not pair.refresh_token:
         return errors.AuthorizationNeededError(
-            "the access token has expired, and it cannot be renewed any more", errors.HINT_AUTHORIZE
+            text("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
         )
     return errors.UnavailableError(
-        "the access token has expired", "type 'hhtoken refresh', or use 'hhtoken show --refresh'"
+        text("the access token has expired"), text("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
     )
 
 
@@ -116,7 +122,8 @@ def _field(pair, name, now):
         return str(pair.seconds_left(now))
     fields = pair.all_fields()
     if name not in fields:
-        raise errors.UsageError("token.json has no such field", f"it has: {', '.join([*fields, 'seconds_left'])}")
+        known = ", ".join([*fields, "seconds_left"])
+        raise errors.UsageError(text("token.json has no such field"), text("it has: {fields}", fields=known))
     value = fields[name]
     if type(value) in (str, int):
         return str(value)
@@ -138,13 +145,14 @@ def _summary(pair, now, as_json):
             "has_refresh_token": bool(pair.refresh_token),
         }
         return json.dumps(summary, indent=2)
-    from hhtoken import durations
+    from hhtoken import durations, language
 
-    return "\n".join(
+    usable = text("usable, {span} left", span=durations.span(left))
+    return language.table(
         (
-            f"access token:   {'usable, ' + durations.span(left) + ' left' if left else 'expired'}",
-            f"expires:        {durations.local(pair.expires_at)}",
-            f"obtained:       {durations.local(pair.obtained_at)}",
-            f"refresh token:  {'stored' if pair.refresh_token else 'none'}",
+            (text("access token"), usable if left else text("expired")),
+            (text("expires"), durations.local(pair.expires_at)),
+            (text("obtained"), durations.local(pair.obtained_at)),
+            (text("refresh token"), text("stored") if pair.refresh_token else text("none")),
         )
     )
