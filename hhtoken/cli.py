@@ -81,6 +81,12 @@ def _module(name):
 def _add_common_arguments(parser):
     # SUPPRESS: the flag may stand before or behind the command, and the absence of one must not undo the other.
     parser.add_argument(
+        "--account",
+        metavar=_("NAME"),
+        default=argparse.SUPPRESS,
+        help=_("which account, where there are several (HHTOKEN_ACCOUNT)"),
+    )
+    parser.add_argument(
         "--state-dir", metavar=_("DIR"), default=argparse.SUPPRESS, help=_("where the pair lives (HHTOKEN_STATE_DIR)")
     )
     parser.add_argument(

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 
-from hhtoken import PROJECT_URL, __version__, errors
+from hhtoken import PROJECT_URL, __version__, errors, private_directory, reporting
 from hhtoken.wording import text
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
@@ -29,10 +29,11 @@ PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your
 class Settings:
     """The settings of one run. Values are looked up, and judged, when a command asks for them."""
 
-    def __init__(self, environment, env_file=None, state_directory=None):
-        """``env_file`` and ``state_directory``: the values of the flags, or None."""
+    def __init__(self, environment, env_file=None, state_directory=None, account=None):
+        """``env_file``, ``state_directory``, ``account``: the values of the flags, or None."""
         self._environment = environment
         self._state_directory = state_directory
+        self._account = account
         self._env_file = env_file or environment.get("HHTOKEN_ENV_FILE") or None
         self._env_file_path = self._env_file or DEFAULT_ENV_FILE
         self._from_file = None
@@ -40,8 +41,34 @@ class Settings:
         if self._env_file:
             self._read_env_file()  # named on purpose: a mistake in it is said at once
 
+    def account(self):
+        """Return the name of the account, or None for the pair in the main directory; raise UsageError, ConfigError.
+
+        Not from the env file: that is the application's, and all accounts share it.
+        """
+        name = self._environment.get("HHTOKEN_ACCOUNT") if self._account is None else self._account
+        if name is None or name == "" and self._account is None:
+            return None
+        from hhtoken import account_names
+
+        if account_names.is_name(name):
+            return name
+        if self._account is None:
+            raise errors.ConfigError(text("HHTOKEN_ACCOUNT is no name of an account"), account_names.HINT)
+        raise errors.UsageError(text("--account takes a name"), account_names.HINT)
+
     def state_directory(self):
-        """Return the absolute path of the state directory."""
+        """Return the absolute path of the state directory: the account's own, or the main one."""
+        main, account = self.main_directory(), self.account()
+        if account is None:
+            return main
+        from hhtoken import account_names
+
+        return private_directory.Nested(main, account_names.DIRECTORY, account)
+
+    def main_directory(self):
+        """Return the absolute path of the main state directory, which is the state directory where no account is
+        named."""
         if self._state_directory == "":
             raise errors.UsageError(
                 text("--state-dir takes a directory"), text("for example --state-dir /var/lib/hh-token")
@@ -171,6 +198,11 @@ class Settings:
                 ),
                 text("mend the line, or put a # before it"),
             ) from None
+        if "HHTOKEN_ACCOUNT" in self._from_file:
+            raise errors.ConfigError(
+                text("{path} names an account, but all accounts share it", path=self._env_file_path),
+                text("name the account with --account, or by HHTOKEN_ACCOUNT in the environment"),
+            )
 
     def _secret_from_env_file(self):
         secret, line = self._in_file("HH_CLIENT_SECRET")
@@ -196,12 +228,16 @@ class Settings:
 
 
 def load(arguments, environment=None):
-    """Given the parsed arguments of a command, return the Settings."""
-    return Settings(
+    """Given the parsed arguments of a command, return the Settings; all that is reported from now on is about their
+    account."""
+    settings = Settings(
         os.environ if environment is None else environment,
         getattr(arguments, "env_file", None),
         getattr(arguments, "state_dir", None),
+        getattr(arguments, "account", None),
     )
+    reporting.speak_for(settings.account())
+    return settings
 
 
 def _read_file(path, optional=False):

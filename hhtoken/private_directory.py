@@ -18,6 +18,19 @@ READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NON
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class Nested(str):
+    """The path of a directory below another one, ``base``, by ``steps`` of one name each.
+
+    No step may be a link: the owner of ``base`` could have put it there, and root might be the one who follows. What is
+    made on the way belongs to that owner.
+    """
+
+    def __new__(cls, base, *steps):
+        path = super().__new__(cls, os.path.join(base, *steps))
+        path.base, path.steps = base, steps
+        return path
+
+
 class PrivateDirectory:
     """An open directory: ``path``, ``descriptor``, ``owner`` and ``group`` (numbers). Made by ``open_directory``."""
 
@@ -29,6 +42,10 @@ class PrivateDirectory:
 
     def path_of(self, name):
         return os.path.join(self.path, name)
+
+    def close(self):
+        """Free the descriptor: for those who open many."""
+        os.close(self.descriptor)
 
     def open(self, name, flags=READ_FLAGS):
         """Open a file that must be regular, ours and without a second name; return its descriptor.
@@ -218,10 +235,32 @@ def open_directory(path, create=False):
 
     Return None where it does not exist. Raise StorageError where it is unsafe or cannot be opened.
     """
+    if not isinstance(path, Nested):
+        return _open(path, None, path, create)
+    directory = open_directory(path.base, create)
+    for step in path.steps:
+        if directory is None:
+            break
+        outer = directory
+        try:
+            directory = _open(step, outer, outer.path_of(step), create)
+        finally:
+            outer.close()
+    return directory
+
+
+def _open(name, outer, path, create):
+    """Open the directory ``name``, of the PrivateDirectory ``outer`` where there is one; ``path``: its whole path."""
+    above = outer.descriptor if outer else None
+    is_new = False
     try:
-        if create:
+        if create and outer:
+            is_new = _is_made(name, above)
+        elif create:
             os.makedirs(path, mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        if is_new and outer.owner != os.geteuid():
+            os.fchown(descriptor, outer.owner, outer.group)
     except FileNotFoundError as error:
         if create:
             raise storage_error(text("create"), path, error) from None
@@ -249,6 +288,15 @@ def open_directory(path, create=False):
             text("others may write in {path}", path=path), text("type: chmod 700 {path}", path=path)
         )
     return PrivateDirectory(path, descriptor, status)
+
+
+def _is_made(name, descriptor):
+    """Make a directory inside an open one; tell whether it was not there before. Raise OSError."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=descriptor)
+    except FileExistsError:
+        return False
+    return True
 
 
 def write_all(descriptor, data, offset=None):

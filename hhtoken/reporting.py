@@ -16,6 +16,15 @@ FACILITY_USER = 1
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # syslog priorities
 
 
+_account = None  # whose affairs the sentences are about; None: of the one pair that there is
+
+
+def speak_for(account):
+    """Given the name of an account, or None, let every message and event from now on name it."""
+    global _account
+    _account = account
+
+
 def result(output):
     """Write the result, and a newline, to standard output; raise StorageError where nobody can have it."""
     if sys.stdout is None:  # closed before we started
@@ -36,12 +45,21 @@ def message(sentence, kind=""):
     ``kind``: "error: ", "hint: " or "warning: ", which are the same in every language."""
     from hhtoken import language
 
-    said = f"{NAME}: {kind}{language.said(sentence)}"
+    said = f"{NAME}: {kind}{_about_account(language.said(sentence), is_hint=kind == 'hint: ')}"
     line = "".join(character if character.isprintable() else "?" for character in said)
     try:
         os.write(2, (line + "\n").encode("utf-8", "backslashreplace"))
     except OSError:
         pass
+
+
+def _about_account(said, is_hint=False):
+    if _account is None:
+        return said
+    from hhtoken import account_names
+
+    said = account_names.addressed(said, _account)
+    return said if is_hint else f"account {_account}: {said}"
 
 
 def warning(sentence):
@@ -69,7 +87,7 @@ def event(sentence, priority=INFO):
     import time
 
     stamp = time.strftime("%b %e %H:%M:%S")
-    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {sentence}"
+    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {_about_account(sentence)}"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
             log.connect(SYSLOG_SOCKET)

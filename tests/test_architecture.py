@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "hhtoken"
 LEVELS = {
     "wording": -1,
     "errors": 0,
+    "account_names": 1,
     **dict.fromkeys(
         (
             "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "

@@ -190,7 +190,7 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
 
 
 WORDS = ["show", "--field", "access_token", "--field=expires_in", "--header", "--json", "--allow-expired", "--refresh",
-         "--min-seconds", "5", "--min-seconds=0", "--state-dir", "--state-dir=/x", "--env-file=/y", "", "-h", "x", "--"]  # fmt: skip
+         "--min-seconds", "5", "--min-seconds=0", "--state-dir", "--state-dir=/x", "--env-file=/y", "--account", "--account=a", "", "-h", "x", "--"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(WORDS[1:]), max_size=5))
@@ -205,7 +205,7 @@ def test_the_short_way_in_reads_a_command_line_as_argparse_does(words):
         parsed = vars(cli.build_parser(["show"]).parse_args(["show", *words]))
     except errors.UsageError:
         raise AssertionError("argparse refuses what the short way takes") from None
-    parsed = {"state_dir": None, "env_file": None, **parsed}
+    parsed = {"account": None, "state_dir": None, "env_file": None, **parsed}
     del parsed["command"]
     assert vars(plain) == parsed
 

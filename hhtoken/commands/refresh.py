@@ -14,7 +14,7 @@ NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
 FORMS = ()
-PLAIN = {"--force": False, "--wait": 0, "--state-dir": None, "--env-file": None}
+PLAIN = {"--force": False, "--wait": 0, "--account": None, "--state-dir": None, "--env-file": None}
 
 
 def add_arguments(parser):

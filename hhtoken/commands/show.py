@@ -15,6 +15,7 @@ PLAIN = {
     "--json": False,
     "--refresh": False,
     "--allow-expired": False,
+    "--account": None,
     "--state-dir": None,
     "--env-file": None,
 }

@@ -1,0 +1,27 @@
+"""The names of accounts. Each account has a state directory of its own inside the main one. Pure."""
+
+from hhtoken.wording import text
+
+DIRECTORY = "accounts"  # in the main state directory; in it, one directory for each name
+MAIN = "-"  # where accounts are listed: the pair of the main directory, which has no name
+LONGEST_CHARACTERS = 64
+HINT = text("a name has up to 64 letters, digits, '-', '_' and '.', and begins with none of '-' and '.'")
+
+COMMAND = "'hhtoken "  # as it stands in hints
+
+
+def is_name(name):
+    """Tell whether a text may name an account: nothing that a path, a unit's name or a shell could take otherwise."""
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    return (
+        0 < len(name) <= LONGEST_CHARACTERS
+        and name.isascii()
+        and name[0] not in "-."
+        and (plain.isalnum() or not plain)
+    )
+
+
+def addressed(sentence, name):
+    """Given a sentence with commands to type in it, and the account that it is about (or None), return it with
+    commands for that account."""
+    return sentence.replace(COMMAND, f"{COMMAND}--account {name} ") if name and sentence else sentence

@@ -1,0 +1,136 @@
+"""Several accounts, each with a state directory of its own inside the main one."""
+
+import os
+import socket
+import stat
+
+import pytest
+from conftest import Operator, obtain_pair, refreshes
+from test_processes import received, run_with_syslog
+
+from hhtoken import account_names, errors
+from hhtoken.private_directory import Nested, open_directory
+
+PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+NAMES = ["a", "7", "_", "alice", "my-bot", "ivan.petrov", "a..b", "A_1-b.c", "a" * 64]
+NO_NAMES = ["", ".", "..", "-", "-a", ".a", "a/b", "../a", "/a", "a b", "a\n", "é", "a" * 65, "a:b", "a@b", "a%b", "٣", "a\0b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plain_name_is_one(name):
+    assert account_names.is_name(name)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_what_a_path_a_unit_or_a_shell_could_take_otherwise_is_no_name(name):
+    assert not account_names.is_name(name)
+
+
+@pytest.mark.parametrize("command", ["show", "refresh", "status", "authorize-url", "notice"])
+@pytest.mark.parametrize("name", ["../alice", "", ".a"])
+def test_a_wrong_name_is_wrong_usage_as_a_flag_and_78_as_a_setting(lonely, command, name):
+    wrong = lonely.run(command, f"--account={name}", expect=2)
+    assert "--account takes a name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
+    if name:
+        wrong = lonely.run(command, HHTOKEN_ACCOUNT=name, expect=78)
+        assert "HHTOKEN_ACCOUNT is no name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
+    assert lonely.files() == []
+
+
+def account(operator, name):
+    """An operator for one account, who sees its files; names it in the environment."""
+    named = Operator(operator.state / "accounts" / name, {**operator.environment, "HHTOKEN_ACCOUNT": name})
+    named.environment["HHTOKEN_STATE_DIR"] = str(operator.state)
+    return named
+
+
+def place(operator, name):
+    """The same, with a directory for the account."""
+    (operator.state / "accounts").mkdir(mode=0o700, parents=True, exist_ok=True)
+    operator.state.chmod(0o700)
+    return account(operator, name)
+
+
+def test_each_account_has_its_own_pair_and_none_named_is_the_main_one(lonely):
+    alice, bob = place(lonely, "alice"), place(lonely, "bob")
+    lonely.store({**PAIR, "access_token": "MAIN"}, left=1000, life=1000)
+    alice.store({**PAIR, "access_token": "ALICE"}, left=1000, life=1000)
+    bob.store({**PAIR, "access_token": "BOB"}, left=1000, life=1000)
+    show = ("show", "--field", "access_token")
+    assert lonely.run(*show).stdout == "MAIN\n"
+    assert lonely.run(*show, HHTOKEN_ACCOUNT="").stdout == "MAIN\n"
+    assert alice.run(*show).stdout == "ALICE\n"
+    for words in (["--account", "bob", *show], [*show, "--account=bob"], [*show, "--account", "bob"]):
+        assert alice.run(*words).stdout == "BOB\n"  # the flag beats the environment
+
+
+def test_the_env_file_names_no_account(lonely, tmp_path):
+    lonely.store({**PAIR, "access_token": "MAIN"}, left=1000, life=1000)
+    shared = tmp_path / "env"
+    shared.write_text("HHTOKEN_ACCOUNT=alice\n")
+    refused = lonely.run("show", "--env-file", shared, expect=78)
+    assert "HHTOKEN_ACCOUNT" in refused.stderr and "--account" in refused.stderr
+
+
+def test_an_authorization_makes_the_directory_of_its_account_and_touches_nothing_of_the_main_one(operator):
+    alice = account(operator, "alice")
+    alice.run("authorize-url")
+    assert operator.files() == ["accounts"]
+    assert set(alice.files()) == {".lock", "pending.json"}
+    for directory in (operator.state / "accounts", alice.state):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_reading_makes_no_directory(lonely):
+    for command in ("show", "refresh", "status"):
+        account(lonely, "alice").run(command, expect=77)
+    assert lonely.files() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_makes_belongs_to_the_owner_of_the_main_directory(lonely):
+    lonely.state.mkdir(mode=0o700)
+    os.chown(lonely.state, 65534, 65534)
+    made = open_directory(Nested(str(lonely.state), "accounts", "alice"), create=True)
+    made.replace("token.json", b"{}")
+    for path in ("accounts", "accounts/alice", "accounts/alice/token.json"):
+        assert (lonely.state / path).stat().st_uid == 65534
+
+
+@pytest.mark.parametrize("link", ["accounts", "accounts/alice"])
+def test_a_link_leads_no_account_elsewhere(lonely, tmp_path, link):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "alice").mkdir(mode=0o700, parents=True)
+    alice = account(lonely, "alice")
+    (lonely.state / link).parent.mkdir(mode=0o700, parents=True)
+    (lonely.state / link).symlink_to(elsewhere)
+    for create in (False, True):
+        with pytest.raises(errors.StorageError):
+            open_directory(Nested(str(lonely.state), "accounts", "alice"), create)
+    refused = alice.run("refresh", expect=74)
+    assert "is not a directory of its own" in refused.stderr
+    assert sorted(elsewhere.rglob("*")) == [elsewhere / "alice"]
+
+
+def test_messages_and_the_log_name_the_account_and_hints_are_for_it(operator, sandbox, tmp_path):
+    failed = account(operator, "alice").run("refresh", expect=77)
+    error, hint = failed.stderr.splitlines()
+    assert error.startswith("hhtoken: error: account alice: there is no pair in ")
+    assert hint.startswith("hhtoken: hint: type 'hhtoken --account alice authorize-url'")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        run_with_syslog(operator, tmp_path / "log", "--account", "alice", "refresh")
+        (line,) = received(log)
+        assert "]: account alice: there is no pair in " in line and "'hhtoken --account alice authorize-url'" in line
+
+
+def test_an_account_is_renewed_for_itself(operator, sandbox):
+    alice, bob = place(operator, "alice"), place(operator, "bob")
+    old = alice.store(obtain_pair(sandbox))
+    untouched = bob.store(obtain_pair(sandbox))
+    sandbox.provider.expire()
+    done = alice.run("refresh")
+    assert "account alice: renewed the pair" in done.stderr
+    assert refreshes(sandbox) == 1
+    assert alice.token_file.read_bytes() != old and bob.token_file.read_bytes() == untouched
+    assert operator.files() == ["accounts"]
