@@ -190,7 +190,8 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
 
 
 WORDS = ["show", "--field", "access_token", "--field=expires_in", "--header", "--json", "--allow-expired", "--refresh",
-         "--min-seconds", "5", "--min-seconds=0", "--state-dir", "--state-dir=/x", "--env-file=/y", "--account", "--account=a", "", "-h", "x", "--"]  # fmt: skip
+         "--min-seconds", "5", "--min-seconds=0", "--state-dir", "--state-dir=/x", "--env-file=/y", "--account",
+         "--account=a", "", "-h", "x", "--"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(WORDS[1:]), max_size=5))
