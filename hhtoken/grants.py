@@ -49,6 +49,17 @@ def renew(store, endpoint, force=False, clock=time.time):
             return _refresh(store, endpoint, clock)
 
 
+def renew_for(user, store, endpoint):
+    """Renew the pair if it is due, for a command that needs it alive; ``user`` names that in the log.
+
+    Raise what ``renew`` raises, and the Error of a renewal that failed.
+    """
+    failure = outcomes.error_of(renew(store, endpoint))
+    if failure:
+        reporting.event(f"{user}: {failure.message}; {failure.hint or 'no hint'}", reporting.ERROR)
+        raise failure
+
+
 def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     """Exchange the code of an authorization for a pair, save it, and return the Record of what it came to.
 

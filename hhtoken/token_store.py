@@ -55,6 +55,43 @@ class TokenStore:
             raise self._damaged(error.args[0]) from None
         return StoredPair(pair, data, modified_ns)
 
+    def pair_in_place(self):
+        """Return the stored Pair; raise like ``load``, and UnavailableError where one is on its way into its place."""
+        try:
+            return self.load().pair
+        except errors.AuthorizationNeededError:
+            if not self.is_unsettled():
+                raise
+            raise errors.UnavailableError(
+                text("a run was interrupted before it had put its pair in place"), text("type 'hhtoken refresh'")
+            ) from None
+
+    def why_unusable(self, pair, now, min_seconds=0):
+        """Given the stored Pair, the Unix time, and for how many more seconds its access token has to live, return the
+        Error that says why it is not to be used, or None."""
+        left = pair.seconds_left(now)
+        last = None if left else self.record_of(pair)
+        if last and last.lives_until > now:
+            left = int(last.lives_until - now)  # HeadHunter has said "not yet": our clock was wrong once
+        if left > 0 and left >= min_seconds:
+            return None
+        if left > 0:
+            return errors.UnavailableError(
+                text(
+                    "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
+                    left=left,
+                    wanted=min_seconds,
+                ),
+                text("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
+            )
+        if last and last.dead or not pair.refresh_token:
+            return errors.AuthorizationNeededError(
+                text("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
+            )
+        return errors.UnavailableError(
+            text("the access token has expired"), text("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
+        )
+
     def record(self):
         """Return the Record of the last refresh, or None; damage counts as none, since it is only a memory aid."""
         from hhtoken import record

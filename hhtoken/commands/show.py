@@ -51,11 +51,11 @@ def run(arguments):
     store = open_store(settings.state_directory())
     if arguments.refresh:
         _renew(store, settings)
-    pair = _load(store)
+    pair = store.pair_in_place()
     now = time.time()
     if now < pair.obtained_at - CLOCK_SLACK_SECONDS:
         reporting.warning(text("the clock is before the time at which this token was obtained; see 'date'"))
-    unusable = None if arguments.allow_expired else _unusable(store, pair, now, arguments.min_seconds)
+    unusable = None if arguments.allow_expired else store.why_unusable(pair, now, arguments.min_seconds)
     if arguments.field == "access_token" or arguments.header:
         if unusable:
             raise unusable
@@ -71,51 +71,10 @@ def run(arguments):
 
 
 def _renew(store, settings):
-    from hhtoken import grants, outcomes, signals, token_endpoint
+    from hhtoken import grants, signals, token_endpoint
 
     signals.end_on_signals()
-    outcome = grants.renew(store, token_endpoint.from_settings(settings))
-    failure = outcomes.error_of(outcome)
-    if failure:
-        reporting.event(f"show --refresh: {failure.message}; {failure.hint or 'no hint'}", reporting.ERROR)
-        raise failure
-
-
-def _load(store):
-    try:
-        return store.load().pair
-    except errors.AuthorizationNeededError:
-        if not store.is_unsettled():
-            raise
-        raise errors.UnavailableError(
-            text("a run was interrupted before it had put its pair in place"), text("type 'hhtoken refresh'")
-        ) from None
-
-
-def _unusable(store, pair, now, min_seconds):
-    """Return the Error that says why the access token is not to be used, or None."""
-    left = pair.seconds_left(now)
-    last = None if left else store.record_of(pair)
-    if last and last.lives_until > now:
-        left = int(last.lives_until - now)  # HeadHunter has said "not yet": our clock was wrong once
-    if left > 0 and left >= min_seconds:
-        return None
-    if left > 0:
-        return errors.UnavailableError(
-            text(
-                "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
-                left=left,
-                wanted=min_seconds,
-            ),
-            text("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
-        )
-    if last and last.dead or not pair.refresh_token:
-        return errors.AuthorizationNeededError(
-            text("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
-        )
-    return errors.UnavailableError(
-        text("the access token has expired"), text("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
-    )
+    grants.renew_for("show --refresh", store, token_endpoint.from_settings(settings))
 
 
 def _field(pair, name, now):
