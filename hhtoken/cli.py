@@ -14,6 +14,7 @@ COMMANDS = {
     "exchange": "exchange",
     "refresh": "refresh",
     "show": "show",
+    "exec": "exec_command",
     "status": "status",
     "whoami": "whoami",
     "notice": "notice",
@@ -27,6 +28,7 @@ first time:   hhtoken authorize-url     prints the address to open in a browser
               hhtoken serve-callback    waits for the browser, stores the pair
 every day:    hhtoken refresh           renews the pair once it is due; let a timer do it
 in scripts:   hhtoken show --field access_token
+              hhtoken exec -- COMMAND   runs it with HH_ACCESS_TOKEN in its environment
 try it out:   hhtoken sandbox           a local HeadHunter with short-lived tokens
 """
 )

@@ -22,9 +22,9 @@ def main(argv=None):
     """Run a command line (``sys.argv`` without the program's name) and return the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
     _occupy_standard_descriptors()
-    os.umask(0o077)
+    umask = os.umask(0o077)
     try:
-        return _run(argv)
+        return _run(argv, umask)
     except SystemExit as end:  # argparse, after a help text
         return _flush_help(end.code)
     except (errors.Error, errors.Interrupted) as error:
@@ -49,13 +49,14 @@ def main(argv=None):
         return errors.DEFECT
 
 
-def _run(argv):
+def _run(argv, umask):
     command, arguments = _plain(argv)
     if arguments is None:
         from hhtoken import cli, signals
 
         signals.end_on_signals()
         command, arguments = cli.parse(argv)
+        arguments.umask = umask  # the caller's, for `exec` to hand on
     try:
         return command.run(arguments)
     except errors.Error as error:

@@ -8,14 +8,23 @@ from hhtoken import errors
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
 
-_noted = False
+_noted = None  # the first ending signal that came while it was deferred
+_before = {}
 
 
 def end_on_signals():
     """Turn the ending signals into an Interrupted in the main thread, so that locks, ports and files are closed."""
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:  # nohup ignores SIGHUP
-            signal.signal(number, _end)
+            _before.setdefault(number, signal.signal(number, _end))
+
+
+def give_back():
+    """Set every signal as the caller had it, for a program that takes our place."""
+    for number, handler in _before.items():
+        signal.signal(number, handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores from its start
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -35,9 +44,16 @@ def _end(number, _frame):
 
 def end_was_asked():
     """Tell whether an ending signal came while it was deferred: what has been done counts, but nothing new begins."""
-    return _noted
+    return _noted is not None
+
+
+def end_if_asked():
+    """Raise Interrupted where an ending signal came while it was deferred."""
+    if _noted is not None:
+        _end(_noted, None)
 
 
 def _note(number, _frame):
     global _noted
-    _noted = _noted or number in ENDING
+    if _noted is None and number in ENDING:
+        _noted = number

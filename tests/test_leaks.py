@@ -56,6 +56,7 @@ def test_no_secret_is_printed_or_lies_about(tmp_path, name):
             operator.run("refresh", expect=(0, 65, 75, 77)),
             operator.run("show", expect=(0, 69, 77)),
             operator.run("show", "--json", expect=(0, 69, 77)),
+            operator.run("exec", "--", "true", expect=(0, 65, 69, 75, 77)),
             operator.run("status", expect=(0, 65, 69, 75, 77)),
             operator.run("status", "--json", expect=(0, 65, 69, 75, 77)),
             operator.run("status", "--prometheus", expect=(0, 65, 69, 75, 77)),
