@@ -97,8 +97,10 @@ class CallbackServer:
         limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_connections = max(1, min(MOST_CONNECTIONS, limit - DESCRIPTORS_KEPT_FREE))
 
-    def serve(self, timeout_seconds):
-        """Answer requests until a Reply is final, and return True; at the deadline return False."""
+    def serve(self, timeout_seconds, tick):
+        """Answer requests until a Reply is final, and return True; at the deadline return False.
+
+        ``tick``: of ``progress.waiting``."""
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
         deadline = time.monotonic() + timeout_seconds
@@ -110,7 +112,8 @@ class CallbackServer:
                 if not self._final and now > deadline:
                     return False
                 was_final = bool(self._final)
-                for key, _events in self._selector.select(self._pause(now, deadline)):
+                left = deadline - now if self._final else tick(deadline - now)
+                for key, _events in self._selector.select(self._pause(left)):
                     self._on_ready(key.fileobj)
                 self._drop_late()
                 self._report()
@@ -122,8 +125,8 @@ class CallbackServer:
                 self._drop(sock)
             self._selector.close()
 
-    def _pause(self, now, deadline):
-        return max(0.0, min(deadline - now, 0.25 if self._connections else 60.0))
+    def _pause(self, left):
+        return max(0.0, min(left, 0.25 if self._connections else 60.0))
 
     def _on_ready(self, sock):
         if sock is self._listener:

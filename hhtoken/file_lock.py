@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 
-from hhtoken import errors
+from hhtoken import errors, progress
 from hhtoken.private_directory import storage_error
 from hhtoken.wording import text
 
@@ -26,7 +26,8 @@ def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
     try:
         if directory.owner != os.geteuid():
             os.fchown(descriptor, directory.owner, directory.group)
-        _wait(descriptor, directory.path_of(name), wait_seconds)
+        with progress.waiting(text("waiting for another run of hhtoken to end")) as tick:
+            _wait(descriptor, directory.path_of(name), wait_seconds, tick)
         _leave_note(descriptor, b"%d\n" % os.getpid())
         directory.remove_leftovers()
         yield
@@ -35,7 +36,7 @@ def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
         os.close(descriptor)
 
 
-def _wait(descriptor, path, wait_seconds):
+def _wait(descriptor, path, wait_seconds, tick):
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -57,6 +58,7 @@ def _wait(descriptor, path, wait_seconds):
                 ),
                 text("let it finish, then try again; to see it, type: {command}", command=look),
             )
+        tick(deadline - time.monotonic())
         time.sleep(POLL_SECONDS)
 
 

@@ -7,7 +7,7 @@ between waits. The order is the product; ``docs/reliability.md`` has the reasons
 
 import time
 
-from hhtoken import errors, outcomes, record, refresh_policy, reporting, signals
+from hhtoken import errors, outcomes, progress, record, refresh_policy, reporting, signals
 from hhtoken.answer import pair_in
 from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.recovery import recover
@@ -146,7 +146,7 @@ def _post_persistently(endpoint, form, journal):
         try:
             return endpoint.post(form, journal)
         except NotSent:
-            time.sleep(SEND_PAUSE_SECONDS)
+            progress.sleep(text("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
     try:
         return endpoint.post(form, journal)
     except NotSent as error:
@@ -167,21 +167,22 @@ def _save(store, pair, intent, answer, journal_is_durable, outcome, message):
 def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
     deadline = time.monotonic() + RESCUE_SECONDS
     report_at = 0.0
-    while True:
-        try:
-            store.save(pair, replaces=intent.get("refresh_token_sha256"))
-            return
-        except errors.StorageError as error:
-            failure = error
-        where = text("the journal") if journal_is_durable else store.rescue(intent, answer)
-        if where or time.monotonic() > deadline:
-            break
-        if time.monotonic() >= report_at:
-            holding = text("holding a new pair in memory, trying again: {reason}", reason=failure.message)
-            reporting.event(holding, reporting.ERROR)
-            reporting.message(holding)
-            report_at = time.monotonic() + RESCUE_REPORT_SECONDS
-        time.sleep(1)
+    with progress.waiting(text("waiting for a place that takes the new pair")) as tick:
+        while True:
+            try:
+                store.save(pair, replaces=intent.get("refresh_token_sha256"))
+                return
+            except errors.StorageError as error:
+                failure = error
+            where = text("the journal") if journal_is_durable else store.rescue(intent, answer)
+            if where or time.monotonic() > deadline:
+                break
+            if time.monotonic() >= report_at:
+                holding = text("holding a new pair in memory, trying again: {reason}", reason=failure.message)
+                reporting.event(holding, reporting.ERROR)
+                reporting.message(holding)
+                report_at = time.monotonic() + RESCUE_REPORT_SECONDS
+            time.sleep(min(1, tick(deadline - time.monotonic())))
     if where is None:
         lost = text("a new pair is lost, no place took it: {reason}", reason=failure.message)
         raise errors.StorageError(lost, failure.hint)

@@ -7,7 +7,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-from hhtoken import errors, http_session
+from hhtoken import errors, http_session, progress
 from hhtoken.answer import LARGEST_BODY_BYTES, Answer, object_in
 from hhtoken.wording import text
 
@@ -56,7 +56,7 @@ class Transfer:
             thread.start()
         except (RuntimeError, MemoryError):  # "can't start new thread"
             raise NotSent(text("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
-        thread.join(max(0, seconds))
+        self._await(thread, seconds)
         with self._lock:
             self._is_over = True
         answer = Answer(body=bytes(self._body), received_at=int(time.time()))
@@ -68,6 +68,12 @@ class Transfer:
         elif self._failure is not None:
             answer.failure = self._judge_failure(self._failure)
         return answer
+
+    def _await(self, thread, seconds):
+        deadline = time.monotonic() + seconds
+        with progress.waiting(text("waiting for the answer of {host}", host=self._host)) as tick:
+            while thread.is_alive() and time.monotonic() < deadline:
+                thread.join(tick(deadline - time.monotonic()))
 
     def _work(self):
         try:

@@ -14,8 +14,10 @@ NAME = "hhtoken"
 SYSLOG_SOCKET = "/dev/log"  # where logger(1) writes
 FACILITY_USER = 1
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # syslog priorities
+ERASE_LINE = "\r\033[K"
+ASSUMED_COLUMNS = 80
 
-
+_is_passing = False  # a passing line stands on the terminal, and goes before the next line of any kind
 _account = None  # whose affairs the sentences are about; None: of the one pair that there is
 
 
@@ -43,14 +45,23 @@ def message(sentence, kind=""):
     """Write a sentence to standard error, as one line whatever is in it; where that is closed, nowhere.
 
     ``kind``: "error: ", "hint: " or "warning: ", which are the same in every language."""
-    from hhtoken import language
+    passing(None)
+    _write(_line(sentence, kind) + "\n")
 
-    said = f"{NAME}: {kind}{_about_account(language.said(sentence), is_hint=kind == 'hint: ')}"
-    line = "".join(character if character.isprintable() else "?" for character in said)
-    try:
-        os.write(2, (line + "\n").encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass
+
+def passing(sentence):
+    """Write a sentence to the terminal that is standard error as a line that the next one replaces; None: take the
+    last such line away. Never waits for a terminal that is stopped (Ctrl-S): an answer may be under way. A job in the
+    background leaves the terminal to the foreground."""
+    global _is_passing
+    if not (sentence or _is_passing) or not _takes_more():
+        return
+    if not _is_in_foreground():
+        _is_passing = False
+        return
+    _is_passing = True  # first, and at the end: a signal may raise in between, and one erasure too many does no harm
+    _write(ERASE_LINE + (_line(sentence)[: _columns() - 1] if sentence else ""))
+    _is_passing = bool(sentence)
 
 
 def _about_account(said, is_hint=False):
@@ -76,6 +87,40 @@ def failure(error):
 def is_watched():
     """Tell whether a person sees standard error, so that a word about nothing being due is not noise."""
     return os.isatty(2)
+
+
+def _line(sentence, kind=""):
+    from hhtoken import language
+
+    said = f"{NAME}: {kind}{_about_account(language.said(sentence), is_hint=kind == 'hint: ')}"
+    return "".join(character if character.isprintable() else "?" for character in said)
+
+
+def _write(characters):
+    try:
+        os.write(2, characters.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+def _takes_more():
+    import select
+
+    return bool(select.select([], [2], [], 0)[1])
+
+
+def _is_in_foreground():
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:  # a terminal, but not the one that controls us
+        return True
+
+
+def _columns():
+    try:
+        return os.get_terminal_size(2).columns or ASSUMED_COLUMNS
+    except OSError:
+        return ASSUMED_COLUMNS
 
 
 def event(sentence, priority=INFO):

@@ -21,7 +21,7 @@ LEVELS = {
     ),
     **dict.fromkeys(
         (
-            "arguments file_lock http_session http_transfer journal language pasting private_directory reporting "
+            "arguments file_lock http_session http_transfer journal language pasting private_directory progress reporting "
             "signals"
         ).split(),
         2,

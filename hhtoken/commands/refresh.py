@@ -76,19 +76,16 @@ def _renew(store, settings, arguments):
 
 def _renew_in_time(store, endpoint, force, patience):
     """Renew, waiting for what falls due within ``patience`` seconds. Without the lock, so that nobody waits for us."""
-    from hhtoken import durations, grants, record, signals
+    from hhtoken import grants, progress, record, signals
 
     patient_until = time.monotonic() + patience
-    is_told = not reporting.is_watched()
-    while True:
-        outcome = grants.renew(store, endpoint, force)
-        force = False
-        if outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
-            return outcome
-        pause = outcome.not_before - time.time()
-        if pause > patient_until - time.monotonic() or signals.end_was_asked():
-            return outcome
-        if not is_told:
-            reporting.message(text("waiting {span} for the access token to expire", span=durations.span(pause)))
-            is_told = True
-        time.sleep(max(0.0, min(pause, NAP_SECONDS)))
+    with progress.waiting(text("waiting for the access token to expire")) as tick:
+        while True:
+            outcome = grants.renew(store, endpoint, force)
+            force = False
+            if outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
+                return outcome
+            pause = outcome.not_before - time.time()
+            if pause > patient_until - time.monotonic() or signals.end_was_asked():
+                return outcome
+            time.sleep(min(tick(pause), NAP_SECONDS))

@@ -1,6 +1,6 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import callback_server, config, errors, listening, reporting, token_endpoint
+from hhtoken import callback_server, config, errors, listening, progress, reporting, token_endpoint
 from hhtoken.arrival import Arrival, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.token_store import open_store
@@ -31,7 +31,8 @@ def run(arguments):
             if arrival.pending.newest() is None:
                 hint = text("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
                 reporting.message(hint, "hint: ")
-        came = callback_server.CallbackServer(listener, rules, arrival.by_browser).serve(timeout)
+        with progress.waiting(text("waiting for the browser")) as tick:
+            came = callback_server.CallbackServer(listener, rules, arrival.by_browser).serve(timeout, tick)
     if not came and inherited:
         return 0  # systemd keeps the port; whoever comes next starts us again
     if not came:

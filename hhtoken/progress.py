@@ -1,0 +1,49 @@
+"""What a person at a terminal sees while something waits: what for, and how long still. Nobody else sees anything."""
+
+import contextlib
+import os
+import time
+from math import ceil
+
+from hhtoken import durations, reporting
+from hhtoken.wording import text
+
+UNTOLD_SECONDS = 1  # what is over sooner is not worth a line
+
+
+@contextlib.contextmanager
+def waiting(what):
+    """Inside the ``with``, say what is waited for, a Text such as ``text("waiting for the browser")``.
+
+    Yield ``tick``, for the loop that waits to call whenever it wakes up: given the seconds left, it brings the line up
+    to date, and returns how many of them the loop may sleep until the next time.
+    """
+    if not reporting.is_watched():
+        yield lambda left: max(0.0, left)
+        return
+    is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+    told_from = time.monotonic() + UNTOLD_SECONDS
+    told = None  # the seconds that the line says
+
+    def tick(left):
+        nonlocal told
+        whole = ceil(left)
+        if time.monotonic() >= told_from and told != whole and not (is_dumb and told is not None):
+            with contextlib.suppress(Exception):  # no line is worth the answer that may be under way
+                tell = reporting.message if is_dumb else reporting.passing
+                tell(text("{what}, {span} left", what=what, span=durations.span(max(0, whole))))
+            told = whole
+        return max(0.0, left - whole + 1 if left > 0 else 0.0)
+
+    try:
+        yield tick
+    finally:
+        reporting.passing(None)
+
+
+def sleep(what, seconds):
+    """Sleep for so many seconds, saying why."""
+    until = time.monotonic() + seconds
+    with waiting(what) as tick:
+        while time.monotonic() < until:
+            time.sleep(tick(until - time.monotonic()))

@@ -1,0 +1,229 @@
+"""What a person at a terminal sees while hhtoken waits, and that nobody else sees any of it. On real terminals."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from pathlib import Path
+
+import requests
+from conftest import PROGRAM, free_port, obtain_pair, wait_for
+
+CTRL_C, CTRL_S, CTRL_Q = b"\x03", b"\x13", b"\x11"
+SECONDS_LEFT = re.compile(r"(\d+) seconds? left")
+
+
+class Terminal:
+    """A pseudo-terminal with a program on it. ``stream``: all that has come; ``screen()``: what one would see."""
+
+    def __init__(self, operator, *arguments, shell=None, input=None, columns=120, **environment):
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        program = ["bash", "-c", shell, "bash"] if shell else []
+        self.process = subprocess.Popen(
+            [*program, *PROGRAM, *arguments],
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            env={**operator.environment, "TERM": "xterm", **environment},
+            preexec_fn=lambda: self._take_over(slave),
+        )
+        os.close(slave)
+        self.stream = ""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        if input is not None:
+            self.process.stdin.write(input.encode())
+            self.process.stdin.close()
+
+    @staticmethod
+    def _take_over(slave):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    def _read(self):
+        while True:
+            try:
+                data = os.read(self._master, 4096)
+            except OSError:  # nobody holds the other end any more
+                return
+            self.stream += data.decode()
+
+    def type(self, keys):
+        os.write(self._master, keys)
+
+    def end(self, expect=0):
+        """Wait for the end, and return the lines on the screen."""
+        self.process.wait(timeout=30)
+        self._thread.join(timeout=10)
+        self.process.stdout.close()
+        os.close(self._master)
+        assert self.process.returncode == expect, self.stream
+        return self.screen()
+
+    def screen(self):
+        lines, line, column = [], "", 0
+        for piece in re.findall(r"\033\[K|\r|\n|[^\r\n\033]+|\033", self.stream):
+            if piece == "\033[K":
+                line = line[:column]
+            elif piece == "\r":
+                column = 0
+            elif piece == "\n":
+                lines.append(line)
+                line, column = "", 0
+            else:
+                line = line[:column] + piece + line[column + len(piece) :]
+                column += len(piece)
+        return [*lines, line]
+
+
+def counted_down(terminal):
+    return [int(seconds) for seconds in SECONDS_LEFT.findall(terminal.stream)]
+
+
+def test_the_listener_counts_down_and_leaves_no_trace(operator):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "4")
+    screen = terminal.end(expect=75)
+    assert counted_down(terminal) == [3, 2, 1]
+    assert "hhtoken: waiting for the browser, 3 seconds left" in terminal.stream
+    assert "left" not in "".join(screen) and screen[-1] == ""
+    assert any(line.startswith("hhtoken: error: no browser came back") for line in screen)
+
+
+def test_a_pipe_hears_nothing_of_it(operator):
+    finished = operator.run("serve-callback", "--timeout", "3", expect=75, TERM="xterm")
+    assert "left" not in finished.stderr and "\r" not in finished.stderr and "\033" not in finished.stderr
+
+
+def test_a_dumb_terminal_gets_one_plain_line(operator):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "4", TERM="dumb")
+    screen = terminal.end(expect=75)
+    assert counted_down(terminal) == [3] and "\033" not in terminal.stream
+    assert "hhtoken: waiting for the browser, 3 seconds left" in screen
+
+
+def test_an_interrupt_leaves_whole_lines(operator):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "600")
+    wait_for(lambda: counted_down(terminal))
+    terminal.type(CTRL_C)
+    screen = terminal.end(expect=75)
+    assert "^C" in terminal.stream
+    assert "left" not in "".join(screen) and "^C" not in "".join(screen)
+    assert all(line.startswith("hhtoken: ") for line in screen[:-1]) and screen[-1] == ""
+
+
+def test_another_message_meanwhile_has_a_line_of_its_own(operator, redirect_uri):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "600")
+    wait_for(lambda: counted_down(terminal))
+    requests.get(redirect_uri, timeout=10)
+    wait_for(lambda: "refused" in terminal.stream)
+    told = len(counted_down(terminal))
+    wait_for(lambda: len(counted_down(terminal)) > told + 1)
+    screen = terminal.screen()
+    assert "hhtoken: refused 1 request(s) that are no return of this authorization" in screen
+    assert screen[-1].startswith("hhtoken: waiting for the browser, 9 minutes")
+    terminal.process.terminate()
+    terminal.end(expect=75)
+
+
+def test_a_job_in_the_background_leaves_the_terminal_alone(operator):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "3", shell='set -m; "$@" & wait $!')
+    screen = terminal.end(expect=75)
+    assert counted_down(terminal) == [] and "\033" not in terminal.stream
+    assert any("hhtoken: error: no browser came back" in line for line in screen)
+
+
+def test_a_narrow_terminal_gets_a_line_that_does_not_wrap(operator):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "3", columns=30)
+    terminal.end(expect=75)
+    drawn = [part.partition("\r")[0] for part in terminal.stream.split("\033[K")]
+    assert "hhtoken: waiting for the brow" in drawn and max(map(len, drawn[1:-1])) <= 29
+
+
+def test_the_lock_of_another_run_is_waited_for_aloud(operator, expired):
+    path = operator.state / ".lock"
+    path.touch(mode=0o600)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        terminal = Terminal(operator, "show", "--refresh", "--header")
+        wait_for(lambda: len(counted_down(terminal)) > 1)
+    assert terminal.end() == [""]
+    assert re.search("hhtoken: waiting for another run of hhtoken to end, [89] seconds left", terminal.stream)
+
+
+def test_the_expiry_is_waited_for_aloud(operator, sandbox):
+    sandbox.provider.expires_in = 4
+    operator.store(obtain_pair(sandbox), left=4, life=4)
+    terminal = Terminal(operator, "refresh", "--wait", "10")
+    screen = terminal.end()
+    assert "hhtoken: waiting for the access token to expire, 2 seconds left" in terminal.stream
+    assert screen[0].startswith("hhtoken: renewed the pair") and screen[1:] == [""]
+
+
+def test_a_slow_answer_is_waited_for_aloud_without_a_secret(operator, sandbox, expired):
+    secrets = [operator.stored()[name] for name in ("access_token", "refresh_token")]
+    sandbox.weather.add("stall_after")
+    terminal = Terminal(operator, "refresh", HHTOKEN_DEADLINE="4")
+    terminal.end(expect=75)
+    assert "hhtoken: waiting for the answer of 127.0.0.1, 3 seconds left" in terminal.stream
+    assert not any(secret in terminal.stream for secret in secrets)
+
+
+def test_a_stopped_terminal_keeps_no_answer_waiting(operator, sandbox, expired):
+    sandbox.weather.add("stall_after")
+    terminal = Terminal(operator, "refresh", HHTOKEN_DEADLINE="4")
+    terminal.type(CTRL_S)
+    wait_for((operator.state / "last-refresh.json").exists)
+    terminal.type(CTRL_Q)
+    terminal.end(expect=75)
+    assert not counted_down(terminal)
+
+
+def test_the_pause_before_another_try_is_announced(operator):
+    operator.run("authorize-url")
+    nobody = f"http://127.0.0.1:{free_port()}/oauth/token"
+    terminal = Terminal(operator, "exchange", input="A-CODE\n", HH_TOKEN_URL=nobody)
+    terminal.end(expect=75)
+    assert "hhtoken: nothing was sent yet; waiting to try again, 1 second left" in terminal.stream
+    assert "A-CODE" not in terminal.stream
+
+
+def test_what_is_over_at_once_is_not_announced(operator, expired):
+    terminal = Terminal(operator, "refresh")
+    terminal.end()
+    assert "\033" not in terminal.stream
+
+
+def test_nothing_of_it_is_loaded_where_nothing_is_due(lonely):
+    lonely.store({"access_token": "ACCESS", "refresh_token": "REFRESH"}, left=1000, life=1000)
+    run = subprocess.run(
+        [PROGRAM[0], "-X", "importtime", *PROGRAM[1:], "refresh"],
+        env=lonely.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0 and "hhtoken.config" in run.stderr
+    assert "hhtoken.progress" not in run.stderr
+
+
+def test_waiting_is_not_busy(operator):
+    terminal = Terminal(operator, "serve-callback", "--timeout", "600")
+    wait_for(lambda: counted_down(terminal))
+    before = _switches(terminal.process.pid)
+    time.sleep(3)
+    assert _switches(terminal.process.pid) - before < 20
+    terminal.process.terminate()
+    terminal.end(expect=75)
+
+
+def _switches(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M).group(1))
