@@ -21,8 +21,8 @@ LEVELS = {
     ),
     **dict.fromkeys(
         (
-            "arguments file_lock http_session http_transfer journal language pasting private_directory progress reporting "
-            "signals"
+            "arguments file_lock http_session http_transfer journal language pasting private_directory progress "
+            "reporting signals"
         ).split(),
         2,
     ),
