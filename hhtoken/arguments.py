@@ -15,6 +15,13 @@ def seconds(value):
     return int(value)
 
 
+def number(value):
+    """Given the text of an argument, return a whole number from 0 up; raise ArgumentTypeError."""
+    if not (value.isascii() and value.isdigit() and len(value) < 9):
+        raise ArgumentTypeError(_("takes a whole number"))
+    return int(value)
+
+
 def positive_seconds(value):
     """Like ``seconds``, from 1 up."""
     if seconds(value) == 0:

@@ -45,7 +45,7 @@ def main(argv=None):
             pass
         return errors.TEMPFAIL
     except Exception as defect:
-        _report_defect(defect)
+        reporting.defect(defect)
         return errors.DEFECT
 
 
@@ -134,17 +134,3 @@ def _occupy_standard_descriptors():
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-def _report_defect(defect):
-    """Write where it happened and of which type it is; never its text, which may hold a secret."""
-    frame, places = defect.__traceback__, []
-    while frame:
-        code = frame.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
-        frame = frame.tb_next
-    reporting.message(text("a defect of hhtoken: {kind}", kind=type(defect).__name__), "error: ")
-    for place in places[-8:]:
-        reporting.message(f"  at {place}")
-    reporting.message(text("what is stored is whole; please report these lines"), "hint: ")
-    reporting.event(f"a defect: {type(defect).__name__} at {places[-1] if places else '?'}", reporting.ERROR)

@@ -75,6 +75,18 @@ def error_of(outcome):
     return errors.with_exit_code(outcome.exit_code, outcome.message, outcome.hint) if outcome.exit_code else None
 
 
+def sentence_of(outcome):
+    """Given the Record of a refresh, return what it came to, in one sentence."""
+    if outcome.exit_code:
+        return outcome.message
+    if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
+        until = durations.local(outcome.lives_until)
+        return text("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
+    if outcome.not_before:
+        return outcome.message + text(" until {moment}", moment=durations.local(outcome.not_before))
+    return outcome.message
+
+
 def judge(answer, intent, last, now, secrets=(), pair=None):
     """Given an Answer without a pair, the intent, the Record before it (or None) and the time, return the Record.
 

@@ -64,13 +64,14 @@ def passing(sentence):
     _is_passing = bool(sentence)
 
 
-def _about_account(said, is_hint=False):
-    if _account is None:
-        return said
+def _addressed(said):
     from hhtoken import account_names
 
-    said = account_names.addressed(said, _account)
-    return said if is_hint else f"account {_account}: {said}"
+    return account_names.addressed(said, _account)
+
+
+def _named(said):
+    return text("account {name}: {sentence}", name=_account, sentence=said)
 
 
 def warning(sentence):
@@ -84,6 +85,20 @@ def failure(error):
         message(error.hint, "hint: ")
 
 
+def defect(error):
+    """Write where it happened and of which type it is; never its text, which may hold a secret."""
+    frame, places = error.__traceback__, []
+    while frame:
+        code = frame.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
+        frame = frame.tb_next
+    message(text("a defect of hhtoken: {kind}", kind=type(error).__name__), "error: ")
+    for place in places[-8:]:
+        message(f"  at {place}")
+    message(text("what is stored is whole; please report these lines"), "hint: ")
+    event(f"a defect: {type(error).__name__} at {places[-1] if places else '?'}", ERROR)
+
+
 def is_watched():
     """Tell whether a person sees standard error, so that a word about nothing being due is not noise."""
     return os.isatty(2)
@@ -92,8 +107,12 @@ def is_watched():
 def _line(sentence, kind=""):
     from hhtoken import language
 
-    said = f"{NAME}: {kind}{_about_account(language.said(sentence), is_hint=kind == 'hint: ')}"
-    return "".join(character if character.isprintable() else "?" for character in said)
+    said = language.said(sentence)
+    if _account and kind == "hint: ":
+        said = _addressed(said)
+    elif _account:
+        said = language.said(_named(_addressed(said)))
+    return "".join(character if character.isprintable() else "?" for character in f"{NAME}: {kind}{said}")
 
 
 def _write(characters):
@@ -132,7 +151,8 @@ def event(sentence, priority=INFO):
     import time
 
     stamp = time.strftime("%b %e %H:%M:%S")
-    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {_about_account(sentence)}"
+    said = _named(_addressed(sentence)) if _account else sentence
+    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {said}"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
             log.connect(SYSLOG_SOCKET)

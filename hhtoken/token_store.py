@@ -41,6 +41,11 @@ class TokenStore:
         self.directory = directory
         self._places = None
 
+    def close(self):
+        """Free the descriptors: for those who open many."""
+        for directory in {self.directory, *(directory for directory, _name in self._places or ())}:
+            directory.close()
+
     # -- for readers: one open, one read, no lock; a rename makes it the old pair or the new, never a mix --
 
     def load(self):

@@ -14,7 +14,15 @@ NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
 FORMS = ()
-PLAIN = {"--force": False, "--wait": 0, "--account": None, "--state-dir": None, "--env-file": None}
+PLAIN = {
+    "--force": False,
+    "--wait": 0,
+    "--all": False,
+    "--jobs": 0,
+    "--account": None,
+    "--state-dir": None,
+    "--env-file": None,
+}
 
 
 def add_arguments(parser):
@@ -29,14 +37,39 @@ def add_arguments(parser):
         default=0,
         help=_("wait up to so long for a pair that is about to fall due; for timers"),
     )
+    parser.add_argument("--all", action="store_true", help=_("the pairs of all accounts, a line for each"))
+    parser.add_argument(
+        "--jobs",
+        metavar=_("N"),
+        type=argument_types.number,
+        default=0,
+        help=_("with --all: so many at once; default 8"),
+    )
 
 
 def run(arguments):
     settings = config.load(arguments)
+    if arguments.all or arguments.jobs:
+        return _renew_all(settings, arguments)
     store = open_store(settings.state_directory())
     if not arguments.force and _is_at_rest(store, arguments.wait):
         return 0
     return _renew(store, settings, arguments)
+
+
+def _renew_all(settings, arguments):
+    from hhtoken import errors, refresh_all, token_endpoint
+
+    if not arguments.all:
+        raise errors.UsageError(text("--jobs goes with --all"), text("type 'hhtoken refresh --help'"))
+    if getattr(arguments, "account", None) is not None:
+        raise errors.UsageError(text("--all goes with no --account"), text("name one account, or all of them"))
+    if arguments.wait:
+        hint = text("let hh-token-due@NAME.timer look after each account")
+        raise errors.UsageError(text("--all goes with no --wait"), hint)
+    reporting.speak_for(None)
+    endpoint = token_endpoint.from_settings(settings)
+    return refresh_all.run(settings.main_directory(), endpoint, arguments.force, arguments.jobs)
 
 
 def _is_at_rest(store, patience):
@@ -55,7 +88,7 @@ def _is_at_rest(store, patience):
 
 
 def _renew(store, settings, arguments):
-    from hhtoken import durations, outcomes, record, signals, token_endpoint
+    from hhtoken import outcomes, record, signals, token_endpoint
 
     signals.end_on_signals()
     endpoint = token_endpoint.from_settings(settings)
@@ -63,14 +96,8 @@ def _renew(store, settings, arguments):
     failure = outcomes.error_of(outcome)
     if failure:
         raise failure
-    if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
-        until = durations.local(outcome.lives_until)
-        reporting.message(
-            text("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
-        )
-    elif reporting.is_watched():
-        until = durations.local(outcome.not_before)
-        reporting.message(outcome.message + (text(" until {moment}", moment=until) if outcome.not_before else ""))
+    if outcome.outcome in (record.RENEWED, record.AUTHORIZED) or reporting.is_watched():
+        reporting.message(outcomes.sentence_of(outcome))
     return 0
 
 

@@ -1,0 +1,52 @@
+"""Many accounts at a glance: one line for each, and one exit code for all. Pure."""
+
+from hhtoken import account_names, durations, errors, status_screen
+from hhtoken.wording import text
+
+# From best to worst, by who has to act, and for how many accounts.
+SEVERITY = (
+    errors.OK,
+    errors.UNAVAILABLE,  # nobody: the next refresh renews it
+    errors.TEMPFAIL,  # nobody: the next run tries again
+    errors.NOPERM,  # a human with a browser, for one account
+    errors.DATAERR,  # an operator, for one account
+    errors.IOERR,  # an operator; what ails one directory may ail the disk that they all lie on
+    errors.CONFIG,  # an operator; the settings belong to all accounts
+    errors.DEFECT,  # the authors; nobody knows what else is wrong
+)
+LONGEST_STATE = max(len(word) for word in status_screen.WORDS.values())
+
+
+def worst(exit_codes):
+    """Given the exit codes of the accounts, return the one to end with."""
+    return max(exit_codes, key=SEVERITY.index, default=errors.OK)
+
+
+def name_width(names):
+    """Given all names, return how wide their column is."""
+    return max(map(len, names), default=0)
+
+
+def of_report(name, report, width, say):
+    """Given a name, its token_status.Report, ``name_width`` and what says a Text in the reader's language, return the
+    line of ``status --all``."""
+    if report.pair is None:
+        when = report.reason
+    elif report.seconds_left:
+        left, moment = durations.span(report.seconds_left), durations.local(report.expires_at)
+        when = text("{left} left, until {moment}", left=left, moment=moment)
+    else:
+        when = text("expired since {moment}", moment=durations.local(report.expires_at))
+    state = say(status_screen.WORDS[report.state])
+    return f"{name:{width}}  {state:{LONGEST_STATE}}  {_with_step(when, report.next_step, name, say)}"
+
+
+def of_outcome(name, exit_code, sentence, hint, width, say):
+    """Given a name, and what its refresh came to, return the line of ``refresh --all``."""
+    return f"{name:{width}}  {exit_code:2}  {_with_step(sentence, hint, name, say)}"
+
+
+def _with_step(sentence, step, name, say):
+    line = say(text("{sentence}; to do: {step}", sentence=sentence, step=step)) if step else say(sentence)
+    line = account_names.addressed(line, None if name == account_names.MAIN else name)
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -1,0 +1,63 @@
+"""Renew the pairs of all accounts, several at once; what befalls one account stops no other."""
+
+import contextlib
+import signal
+
+from hhtoken import account_lines, accounts, errors, grants, language, outcomes, reporting, signals, wording, worker_pool
+from hhtoken.token_store import open_store
+from hhtoken.wording import text
+
+DEFAULT_JOBS = 8  # at once: few enough not to be a crowd at HeadHunter's door, enough to wait for answers side by side
+MOST_JOBS = 64
+
+HINT_AGAIN = text("the next run, or 'hhtoken refresh', clears up")
+
+
+def run(main, endpoint, force, jobs):
+    """Given the main state directory, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
+    (0: as many as is good), print a line for each account, in the order of their names; return the exit code."""
+    if jobs > MOST_JOBS:
+        raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS))
+    signals.end_on_signals()
+    listed = accounts.listed(main)
+    width = account_lines.name_width(name for name, _path in listed)
+    endpoint.prepare()  # once, before the workers part
+    found = worker_pool.results(
+        lambda account: _renew(account, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
+    )
+    worst = errors.OK
+    with contextlib.closing(found):
+        for (name, _path), (exit_code, sentence, hint) in zip(listed, found):
+            sentence, hint = wording.from_data(sentence), wording.from_data(hint)
+            reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, width, language.said))
+            worst = account_lines.worst((worst, exit_code))
+    return worst
+
+
+def _renew(account, endpoint, force):
+    """In a worker: renew the pair of one account, and return its exit code, a sentence and a hint as data."""
+    name, path = account
+    reporting.speak_for(accounts.named(name))
+    try:
+        with contextlib.closing(open_store(path)) as store:
+            outcome = grants.renew(store, endpoint, force)
+        failure = outcomes.error_of(outcome)
+        if failure:
+            raise failure
+    except errors.Error as error:
+        reporting.event(f"{error.message}; {error.hint or 'no hint'}", reporting.ERROR)
+        return _result(error.exit_code, error.message, error.hint)
+    return _result(errors.OK, outcomes.sentence_of(outcome), None)
+
+
+def _result_of_the_dead(_account, exit_code):
+    if exit_code == errors.DEFECT:
+        return _result(errors.DEFECT, text("a defect of hhtoken, described above"), HINT_AGAIN)
+    if exit_code < 0:
+        killer = signal.Signals(-exit_code).name
+        return _result(errors.TEMPFAIL, text("its process was killed by {signal}", signal=killer), HINT_AGAIN)
+    return _result(errors.TEMPFAIL, text("its process was interrupted"), HINT_AGAIN)
+
+
+def _result(exit_code, sentence, hint):
+    return exit_code, wording.to_data(sentence), wording.to_data(hint)

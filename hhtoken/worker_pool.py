@@ -1,0 +1,131 @@
+"""A fixed number of forked workers that share a list of items, so that the crash of one costs one item.
+
+Processes, not threads: each has a main thread, where signals are deferred while a pair is in flight, and what dies in
+one of them does not die in the others. The parent hands out one item at a time, so it knows what a dead worker had.
+"""
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+
+from hhtoken import errors, reporting, signals
+
+
+class _Worker:
+    """``pid``; ``channel``: the socket to it; ``answers``: the same, for reading lines; ``number``: of its item."""
+
+    def __init__(self, pid, channel):
+        self.pid = pid
+        self.channel = channel
+        self.answers = channel.makefile("rb")
+        self.number = None
+
+    def close(self):
+        self.answers.close()
+        self.channel.close()
+
+
+def results(work, items, jobs, of_the_dead):
+    """Call ``work`` for each of the items, ``jobs`` at once, and yield what each call returns, in the items' order.
+
+    ``work`` runs in a worker, and returns what JSON can hold. ``of_the_dead``: given an item, and the exit code of the
+    worker that died of it (negative: the signal that killed it), returns what is yielded for it. Where the caller is
+    interrupted, the workers are, too, and are waited for: each saves the pair that it has in flight.
+    """
+    numbers = iter(range(len(items)))
+    ready, following = {}, 0
+    gc.freeze()  # pages of the parent's objects stay shared
+    with selectors.DefaultSelector() as crew:
+        try:
+            for number in numbers:
+                _hand_over(_hire(crew, work, items), number)
+                if len(crew.get_map()) >= jobs:
+                    break
+            while crew.get_map():
+                for key, _events in crew.select():
+                    worker = key.data
+                    line = worker.answers.readline()
+                    number = worker.number
+                    if line.endswith(b"\n"):
+                        ready[number] = json.loads(line)
+                    else:
+                        ready[number] = of_the_dead(items[number], _dismiss(crew, worker))
+                        worker = None
+                    _continue(crew, worker, next(numbers, None), work, items)
+                while following in ready:
+                    yield ready.pop(following)
+                    following += 1
+        finally:
+            with signals.deferred():
+                for key in list(crew.get_map().values()):
+                    os.kill(key.data.pid, signal.SIGTERM)
+                for key in list(crew.get_map().values()):
+                    _dismiss(crew, key.data)
+
+
+def _continue(crew, worker, number, work, items):
+    """Give a worker its next item, or let it go where there is none; a worker that has died is replaced."""
+    if number is not None:
+        _hand_over(worker or _hire(crew, work, items), number)
+    elif worker:
+        _dismiss(crew, worker)
+
+
+def _hand_over(worker, number):
+    worker.number = number
+    try:
+        worker.channel.sendall(b"%d\n" % number)
+    except OSError:
+        pass  # it has died; reading its answer tells
+
+
+def _hire(crew, work, items):
+    ours, theirs = socket.socketpair()
+    # No signal may end the child before it is in its ``try``: it would go up the parent's stack.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
+    pid = os.fork()
+    if pid == 0:
+        _be_worker(crew, ours, theirs, before, work, items)
+    theirs.close()
+    worker = _Worker(pid, ours)
+    crew.register(ours, selectors.EVENT_READ, worker)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return worker
+
+
+def _be_worker(crew, ours, theirs, signal_mask, work, items):
+    code = errors.DEFECT
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
+        for key in crew.get_map().values():  # else their workers would not hear that the parent has gone
+            key.data.close()
+        ours.close()
+        _serve(theirs, work, items)
+        code = errors.OK
+    except errors.Interrupted as end:
+        code = end.exit_code
+    except Exception as defect:
+        reporting.defect(defect)
+    finally:
+        os._exit(code)  # nothing of the parent's may run in the child
+
+
+def _serve(channel, work, items):
+    for line in channel.makefile("rb"):
+        answer = json.dumps(work(items[int(line)])).encode() + b"\n"
+        try:
+            channel.sendall(answer)
+        except OSError:
+            return  # nobody listens any more
+        if signals.end_was_asked():
+            return
+
+
+def _dismiss(crew, worker):
+    """Let a worker end, and return its exit code; negative: the signal that killed it."""
+    crew.unregister(worker.channel)
+    worker.close()
+    return os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
