@@ -14,7 +14,6 @@ SEVERITY = (
     errors.CONFIG,  # an operator; the settings belong to all accounts
     errors.DEFECT,  # the authors; nobody knows what else is wrong
 )
-LONGEST_STATE = max(len(word) for word in status_screen.WORDS.values())
 
 
 def worst(exit_codes):
@@ -22,13 +21,14 @@ def worst(exit_codes):
     return max(exit_codes, key=SEVERITY.index, default=errors.OK)
 
 
-def name_width(names):
-    """Given all names, return how wide their column is."""
-    return max(map(len, names), default=0)
+def widths(names, say):
+    """Given all names, and what says a Text in the reader's language, return how wide the columns of the names and of
+    the states are."""
+    return max(map(len, names)), max(len(say(word)) for word in status_screen.WORDS.values())
 
 
-def of_report(name, report, width, say):
-    """Given a name, its token_status.Report, ``name_width`` and what says a Text in the reader's language, return the
+def of_report(name, report, widths, say):
+    """Given a name, its token_status.Report, the ``widths`` and what says a Text in the reader's language, return the
     line of ``status --all``."""
     if report.pair is None:
         when = report.reason
@@ -38,12 +38,12 @@ def of_report(name, report, width, say):
     else:
         when = text("expired since {moment}", moment=durations.local(report.expires_at))
     state = say(status_screen.WORDS[report.state])
-    return f"{name:{width}}  {state:{LONGEST_STATE}}  {_with_step(when, report.next_step, name, say)}"
+    return f"{name:{widths[0]}}  {state:{widths[1]}}  {_with_step(when, report.next_step, name, say)}"
 
 
-def of_outcome(name, exit_code, sentence, hint, width, say):
+def of_outcome(name, exit_code, sentence, hint, widths, say):
     """Given a name, and what its refresh came to, return the line of ``refresh --all``."""
-    return f"{name:{width}}  {exit_code:2}  {_with_step(sentence, hint, name, say)}"
+    return f"{name:{widths[0]}}  {exit_code:2}  {_with_step(sentence, hint, name, say)}"
 
 
 def _with_step(sentence, step, name, say):

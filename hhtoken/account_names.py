@@ -21,6 +21,11 @@ def is_name(name):
     )
 
 
+def instance(name):
+    """Given the name of an account, or None, return what stands behind the name of a unit for it, e.g. "@alice"."""
+    return f"@{name}" if name else ""
+
+
 def addressed(sentence, name):
     """Given a sentence with commands to type in it, and the account that it is about (or None), return it with
     commands for that account."""

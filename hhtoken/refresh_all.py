@@ -17,10 +17,11 @@ def run(main, endpoint, force, jobs):
     """Given the main state directory, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
     (0: as many as is good), print a line for each account, in the order of their names; return the exit code."""
     if jobs > MOST_JOBS:
-        raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS))
+        hint = text("more would be a crowd at HeadHunter's door; leave it out for {count}", count=DEFAULT_JOBS)
+        raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS), hint)
     signals.end_on_signals()
     listed = accounts.listed(main)
-    width = account_lines.name_width(name for name, _path in listed)
+    widths = account_lines.widths([name for name, _path in listed], language.said)
     endpoint.prepare()  # once, before the workers part
     found = worker_pool.results(
         lambda account: _renew(account, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
@@ -29,7 +30,7 @@ def run(main, endpoint, force, jobs):
     with contextlib.closing(found):
         for (name, _path), (exit_code, sentence, hint) in zip(listed, found):
             sentence, hint = wording.from_data(sentence), wording.from_data(hint)
-            reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, width, language.said))
+            reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, widths, language.said))
             worst = account_lines.worst((worst, exit_code))
     return worst
 

@@ -4,11 +4,9 @@ import os
 import re
 import subprocess
 
-from hhtoken import systemd_units
+from hhtoken import account_names, systemd_units
 
-DUE_TIMER, REFRESH_TIMER = "hh-token-due.timer", "hh-token-refresh.timer"
-DUE_SERVICE, REFRESH_SERVICE = "hh-token-due.service", "hh-token-refresh.service"
-UNITS = (DUE_TIMER, REFRESH_TIMER, DUE_SERVICE, REFRESH_SERVICE)
+DUE, REFRESH = "hh-token-due", "hh-token-refresh"
 PROPERTIES = ("LoadState", "ActiveState", "NextElapseUSecRealtime", "Environment", "StateDirectory")
 
 CRON_PLACES = ("/etc/crontab", "/etc/cron.d")
@@ -30,18 +28,20 @@ class Renewers:
         self.can_be_enabled = can_be_enabled
 
 
-def look(directory):
-    """Given the state directory, return the Renewers."""
-    units = systemd_units.show(UNITS, PROPERTIES)
-    timers, can_be_enabled = of_units(units or {}, directory)
+def look(directory, account=None):
+    """Given the main state directory, and the account (None where none is named), return the Renewers."""
+    instance = account_names.instance(account)
+    names = [f"{unit}{instance}.{kind}" for kind in ("timer", "service") for unit in (DUE, REFRESH)]
+    timers, can_be_enabled = of_units(systemd_units.show(names, PROPERTIES) or {}, directory, instance)
     return Renewers(timers, None if timers else _cron_table(), can_be_enabled)
 
 
-def of_units(units, directory):
-    """Given the properties of ``UNITS`` and the state directory, return the timers that run for it, with the time of
-    their next look, and whether such timers are there but do not run."""
+def of_units(units, directory, instance=""):
+    """Given the properties of the units, the main state directory, and what stands behind the units' names, return the
+    timers that run for it, with the time of their next look, and whether such timers are there but do not run."""
     running, idle = {}, False
-    for timer, service in ((DUE_TIMER, DUE_SERVICE), (REFRESH_TIMER, REFRESH_SERVICE)):
+    for unit in (DUE, REFRESH):
+        timer, service = f"{unit}{instance}.timer", f"{unit}{instance}.service"
         properties = units.get(timer, {})
         if properties.get("LoadState") != "loaded" or directory not in _directories(units.get(service, {})):
             continue

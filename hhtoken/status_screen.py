@@ -26,8 +26,8 @@ WORDS = {
     token_status.DAMAGED: text("damaged"),
 }
 
-TIMERS = "hh-token-due.timer", "hh-token-refresh.timer"
-ENABLE = "systemctl enable --now hh-token-refresh.timer hh-token-due.timer"
+ENABLE = "systemctl enable --now hh-token-refresh{instance}.timer hh-token-due{instance}.timer"
+REFRESH_TIMER = "hh-token-refresh{instance}.timer"
 CRON_LINE = "* * * * * {program} --state-dir {directory} refresh"  # cron knows neither our PATH nor our settings
 
 
@@ -42,9 +42,9 @@ class Row:
         self.tone = tone
 
 
-def rows(report, directory, renewers, program="hhtoken", has_unicode=True):
-    """Given the Report, the state directory, the Renewers, the path of this program, and whether the reader's terminal
-    shows more than ASCII, return the Rows."""
+def rows(report, directory, renewers, program="hhtoken", has_unicode=True, instance=""):
+    """Given the Report, the state directory, the Renewers, the path of this program, whether the reader's terminal
+    shows more than ASCII, and what stands behind the names of an account's units, return the Rows."""
     tone, cron_line = _tone(report), CRON_LINE.format(program=program, directory=directory)
     state = text("{state}: {reason}", state=WORDS[report.state], reason=report.reason)
     found = [Row(text("state"), state, tone=tone)]
@@ -55,7 +55,7 @@ def rows(report, directory, renewers, program="hhtoken", has_unicode=True):
     if report.last:
         found.append(Row(text("last attempt"), _attempt(report.last)))
     found.append(Row(text("stored in"), directory))
-    found.append(Row(text("to do"), _to_do(report, renewers, cron_line)))
+    found.append(Row(text("to do"), _to_do(report, renewers, cron_line, instance)))
     return found
 
 
@@ -143,21 +143,21 @@ def _attempt(last):
     return said
 
 
-def _to_do(report, renewers, cron_line):
+def _to_do(report, renewers, cron_line, instance):
     needed = report.next_step
     if token_status.next_refresh_at(report) is None and not needed:
         needed = text("nothing yet; after that, {hint}", hint=errors.HINT_AUTHORIZE)
     elif report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
-        help_wanted = _help(renewers, cron_line)
+        help_wanted = _help(renewers, cron_line, instance)
         needed = text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted
-    elif list(renewers.timers) == [TIMERS[1]] and not needed:
-        needed = text("for a renewal at expiry, not hours later, type '{command}'", command=ENABLE)
+    elif list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
+        needed = text("for a renewal at expiry, not hours later, type '{command}'", command=ENABLE.format(instance=instance))
     return needed or text("nothing")
 
 
-def _help(renewers, cron_line):
+def _help(renewers, cron_line, instance):
     if renewers.can_be_enabled:
-        return text("to have it renewed, type '{command}'", command=ENABLE)
+        return text("to have it renewed, type '{command}'", command=ENABLE.format(instance=instance))
     return text(
         "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line '{line}'",
         line=cron_line,

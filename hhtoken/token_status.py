@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import __version__, errors, provider_errors, record, refresh_policy
+from hhtoken import __version__, account_names, errors, provider_errors, record, refresh_policy
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
 
@@ -115,10 +115,16 @@ def of_error(error, last, now):
     return Report(state, error.message, error.hint, error.exit_code, None, last, now)
 
 
-def to_json(report, directory):
-    """Return the JSON form; ``docs/reference.md`` describes its fields."""
+def to_json(report, directory, account=None):
+    """Given the Report, the state directory, and the account (None where none is named), return the JSON form;
+    ``docs/reference.md`` describes its fields."""
+    return json.dumps(to_fields(report, directory, account), indent=2)
+
+
+def to_fields(report, directory, account=None):
+    """The same, as a dict."""
     pair = report.pair
-    fields = {
+    return {
         "schema": SCHEMA,
         "state": report.state,
         "reason": report.reason,
@@ -128,49 +134,63 @@ def to_json(report, directory):
         "expires_at": report.expires_at if pair else None,
         "next_refresh_at": next_refresh_at(report),
         "last_refresh": report.last.as_dict() if report.last else None,
-        "next_step": report.next_step,
+        "next_step": account_names.addressed(report.next_step, account),
         "exit_code": report.exit_code,
         "state_directory": directory,
     }
-    return json.dumps(fields, indent=2)
 
 
-def to_prometheus(report):
-    """Return the form for node_exporter's textfile collector."""
+def to_prometheus(reports):
+    """Given pairs of an account, which becomes a label (None where none is named), and its Report, return the form for
+    node_exporter's textfile collector."""
+    groups = {"build_info": _header("build_info", "The version of hhtoken.")}
+    groups["build_info"].append(_sample("build_info", {"version": __version__}, 1))
+    for account, report in reports:
+        label = {} if account is None else {"account": account}
+        for name, help_text, samples in _metrics(report):
+            group = groups.get(name) or groups.setdefault(name, _header(name, help_text))
+            group.append("\n".join(_sample(name, {**label, **labels}, value) for labels, value in samples))
+    return "\n".join(line for group in groups.values() for line in group)
+
+
+def _header(name, help_text):
+    return [f"# HELP hhtoken_{name} {help_text}", f"# TYPE hhtoken_{name} gauge"]
+
+
+def _sample(name, labels, value):
+    labels = ",".join(f'{label}="{text}"' for label, text in labels.items())
+    return f"hhtoken_{name}{{{labels}}} {value}" if labels else f"hhtoken_{name} {value}"
+
+
+def _metrics(report):
     last = report.last
     pair = report.pair
-    metrics = [
-        ("build_info", "The version of hhtoken.", [(f'{{version="{__version__}"}}', 1)]),
-        ("token_usable", "Whether there is an access token that lives.", [("", int(report.seconds_left > 0))]),
-        ("authorization_needed", "Whether a human must authorize.", [("", int(report.exit_code == errors.NOPERM))]),
+    return [
+        ("token_usable", "Whether there is an access token that lives.", [({}, int(report.seconds_left > 0))]),
+        ("authorization_needed", "Whether a human must authorize.", [({}, int(report.exit_code == errors.NOPERM))]),
         (
             "token_expiry_timestamp_seconds",
             "When the access token expires, in Unix seconds; 0 where there is none.",
-            [("", report.expires_at)],
+            [({}, report.expires_at)],
         ),
         (
             "token_obtained_timestamp_seconds",
             "When the pair was obtained, in Unix seconds; 0 where there is none.",
-            [("", pair.obtained_at if pair else 0)],
+            [({}, pair.obtained_at if pair else 0)],
         ),
         (
             "next_refresh_timestamp_seconds",
             "When a refresh is possible, in Unix seconds; 0 where none ever is.",
-            [("", next_refresh_at(report) or 0)],
+            [({}, next_refresh_at(report) or 0)],
         ),
         (
             "last_refresh_timestamp_seconds",
             "When the last attempt was made, in Unix seconds; 0 for never.",
-            [("", last.at if last else 0)],
+            [({}, last.at if last else 0)],
         ),
-        ("refresh_failures", "Attempts that failed alike in a row.", [("", _failures(last))]),
+        ("refresh_failures", "Attempts that failed alike in a row.", [({}, _failures(last))]),
         ("state", "1 for the state that the token is in.", _state_samples(report)),
     ]
-    lines = []
-    for name, text, samples in metrics:
-        lines += [f"# HELP hhtoken_{name} {text}", f"# TYPE hhtoken_{name} gauge"]
-        lines += [f"hhtoken_{name}{labels} {value}" for labels, value in samples]
-    return "\n".join(lines)
 
 
 def _failures(last):
@@ -178,7 +198,7 @@ def _failures(last):
 
 
 def _state_samples(report):
-    return [(f'{{state="{state}"}}', int(state == report.state)) for state in STATES]
+    return [({"state": state}, int(state == report.state)) for state in STATES]
 
 
 def next_refresh_at(report):

@@ -14,6 +14,7 @@ LEVELS = {
     **dict.fromkeys("account_lines account_names".split(), 1),
     "worker_pool": 2,
     "accounts": 4,
+    "status_all": 7,
     "refresh_all": 7,
     **dict.fromkeys(
         (

@@ -172,7 +172,7 @@ def use(last):
     ):
         status_screen.laid_out(status_screen.rows(report, "/state", Renewers()), str)
         token_status.to_json(report, "/state")
-        token_status.to_prometheus(report)
+        token_status.to_prometheus([(None, report)])
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,12 @@ def test_a_pair_that_nobody_is_seen_to_renew_is_something_to_do():
     assert unseen["renewed by"] == "nobody that this command can see"
     assert "'* * * * * /bin/hhtoken --state-dir /state refresh'" in unseen["to do"]
     idle = answers("fresh", Renewers(can_be_enabled=True))
-    assert idle["to do"] == f"to have it renewed, type '{status_screen.ENABLE}'"
+    assert idle["to do"] == f"to have it renewed, type '{status_screen.ENABLE.format(instance='')}'"
     assert answers("expired", Renewers())["to do"].startswith(token_status.HINT_REFRESH + "; and unless you know")
     assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["renewed by"] == "cron (/etc/cron.d/hh-token)"
     assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["to do"] == "nothing"
     late = answers("fresh", Renewers({"hh-token-refresh.timer": None}))
-    assert late["renewed by"] == "hh-token-refresh.timer" and status_screen.ENABLE in late["to do"]
+    assert late["renewed by"] == "hh-token-refresh.timer" and status_screen.ENABLE.format(instance="") in late["to do"]
     assert answers("dead", Renewers())["to do"] == DEAD.hint
 
 

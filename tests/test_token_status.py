@@ -203,7 +203,8 @@ def test_the_schema_refuses_what_is_wrong(spoil):
 
 def test_the_reference_describes_every_field_and_every_metric():
     last = SCHEMA["$defs"]["last_refresh"]
-    for name in [*SCHEMA["properties"], *last["properties"], *metrics(token_status.to_prometheus(report_of("dead")))]:
+    exported = metrics(token_status.to_prometheus([(None, report_of("dead"))]))
+    for name in [*SCHEMA["properties"], *last["properties"], *exported]:
         assert f"`{name}`" in REFERENCE, name
 
 
@@ -213,7 +214,7 @@ def test_without_a_pair_nothing_is_usable(name):
     fields = json.loads(token_status.to_json(report, "/state"))
     if report.pair is None:
         assert (fields["usable"], fields["seconds_left"], fields["next_refresh_at"]) == (False, 0, None)
-        found = metrics(token_status.to_prometheus(report))
+        found = metrics(token_status.to_prometheus([(None, report)]))
         assert found["hhtoken_token_usable"] == found["hhtoken_token_expiry_timestamp_seconds"] == {None: 0}
 
 
@@ -280,7 +281,7 @@ def metrics(text):
 
 @EVERY_REPORT
 def test_the_prometheus_text_is_valid(name):
-    text = token_status.to_prometheus(report_of(name))
+    text = token_status.to_prometheus([(None, report_of(name))])
     assert not text.endswith("\n")  # standard output adds the one that the format asks for
     assert list(metrics(text)) == [
         "hhtoken_build_info",
@@ -299,7 +300,7 @@ def test_the_prometheus_text_is_valid(name):
 
 @EVERY_REPORT
 def test_prometheus_itself_can_read_the_text(name):
-    text = token_status.to_prometheus(report_of(name)) + "\n"
+    text = token_status.to_prometheus([(None, report_of(name))]) + "\n"
     read = {(sample.name, *sample.labels.values()): sample.value for family in text_string_to_metric_families(text)
             for sample in family.samples}  # fmt: skip
     ours = {(metric, *re.findall('"(.*)"', labels or "")): value for metric, samples in metrics(text[:-1]).items()
@@ -313,7 +314,7 @@ def test_prometheus_itself_can_read_the_text(name):
 @EVERY_REPORT
 def test_the_prometheus_text_agrees_with_the_report(name):
     report, state, exit_code = REPORTS[name]
-    found = metrics(token_status.to_prometheus(report))
+    found = metrics(token_status.to_prometheus([(None, report)]))
     assert found["hhtoken_state"] == {f'{{state="{one}"}}': int(one == state) for one in token_status.STATES}
     assert found["hhtoken_token_usable"] == {None: int(report.seconds_left > 0)}
     assert found["hhtoken_authorization_needed"] == {None: int(exit_code == 77)}
@@ -327,9 +328,8 @@ def test_the_prometheus_text_agrees_with_the_report(name):
 
 
 def failures(last):
-    return metrics(token_status.to_prometheus(token_status.of_pair(pair(), last, NOW)))["hhtoken_refresh_failures"][
-        None
-    ]
+    report = token_status.of_pair(pair(), last, NOW)
+    return metrics(token_status.to_prometheus([(None, report)]))["hhtoken_refresh_failures"][None]
 
 
 def test_failures_in_a_row_are_counted():
@@ -346,5 +346,5 @@ def test_a_quiet_not_yet_is_no_failure():
 @EVERY_REPORT
 def test_no_form_of_the_report_holds_a_token(name):
     report = report_of(name)
-    forms = [token_status.to_json(report, "/"), token_status.to_prometheus(report)]
+    forms = [token_status.to_json(report, "/"), token_status.to_prometheus([(None, report)])]
     assert "canary" not in "".join(forms) + repr(report)

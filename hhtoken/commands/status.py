@@ -15,21 +15,35 @@ LOGS_FAILURES = False
 
 
 def add_arguments(parser):
+    parser.add_argument("--all", action="store_true", help=_("all accounts, a line for each"))
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help=_("as JSON, for programs"))
     form.add_argument("--prometheus", action="store_true", help=_("for node_exporter's textfile collector"))
 
 
 def run(arguments):
-    directory = config.load(arguments).state_directory()
+    settings = config.load(arguments)
+    if arguments.all:
+        return _run_for_all(settings, arguments)
+    directory, account = settings.state_directory(), settings.account()
     report = _look(directory)
     if arguments.json:
-        reporting.result(token_status.to_json(report, directory))
+        reporting.result(token_status.to_json(report, directory, account))
     elif arguments.prometheus:
-        reporting.result(token_status.to_prometheus(report))
+        reporting.result(token_status.to_prometheus([(account, report)]))
     else:
-        reporting.result(_screen(report, directory))
+        reporting.result(_screen(report, settings))
     return report.exit_code
+
+
+def _run_for_all(settings, arguments):
+    from hhtoken import status_all
+
+    if getattr(arguments, "account", None) is not None:
+        raise errors.UsageError(text("--all goes with no --account"), text("name one account, or all of them"))
+    reporting.speak_for(None)
+    form = status_all.json if arguments.json else status_all.prometheus if arguments.prometheus else status_all.lines
+    return form(settings.main_directory())
 
 
 def _look(directory):
@@ -39,9 +53,17 @@ def _look(directory):
         return token_status.of_error(error, None, time.time())
 
 
-def _screen(report, directory):
-    from hhtoken import language, renewers, status_screen, terminal  # not for --json, which runs each minute
+def _screen(report, settings):
+    from hhtoken import account_names, language, renewers, status_screen, terminal  # not for --json, which runs each minute
 
-    program = os.path.abspath(sys.argv[0])
-    table = status_screen.rows(report, directory, renewers.look(directory), program, terminal.has_unicode())
-    return status_screen.laid_out(table, language.said, terminal.columns(), terminal.has_colour())
+    directory, account = settings.state_directory(), settings.account()
+    who = renewers.look(settings.main_directory(), account)
+    table = status_screen.rows(
+        report, directory, who, os.path.abspath(sys.argv[0]), terminal.has_unicode(), account_names.instance(account)
+    )
+    return status_screen.laid_out(
+        table,
+        lambda sentence: account_names.addressed(language.said(sentence), account),
+        terminal.columns(),
+        terminal.has_colour(),
+    )
