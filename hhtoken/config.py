@@ -78,6 +78,11 @@ class Settings:
             path = self._environment.get("STATE_DIRECTORY", "").split(":")[0] or self._default_state_directory()
         return os.path.abspath(path)
 
+    def published_file(self):
+        """Return the path where the access token is to be published, or None; each account has a file of its own."""
+        path, account = self._get("HHTOKEN_PUBLISH"), self.account()
+        return f"{path}-{account}" if path and account else path
+
     def client_id(self):
         return self._required("HH_CLIENT_ID")
 

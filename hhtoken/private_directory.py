@@ -90,17 +90,17 @@ class PrivateDirectory:
             )
         return data, modified_ns
 
-    def replace(self, name, data, modified_ns=None):
+    def replace(self, name, data, modified_ns=None, mode=0o600):
         """Put a file with these bytes in place of ``name``, durably or not at all; raise StorageError.
 
-        ``modified_ns`` keeps a modification time. Neither fsync is spared: without the first, a power cut leaves an
+        ``modified_ns`` keeps a modification time; a ``mode`` for the group means the directory's group. Neither fsync is spared: without the first, a power cut leaves an
         empty file, without the second, perhaps the old one.
         """
         temporary = f".{name}.{os.getpid()}.{os.urandom(4).hex()}{TEMPORARY_SUFFIX}"
         try:
             descriptor = os.open(temporary, CREATE_FLAGS, 0o600, dir_fd=self.descriptor)
             try:
-                self._give_to_owner(descriptor)
+                self._give_to_owner(descriptor, mode)
                 write_all(descriptor, data)
                 if modified_ns is not None:
                     os.utime(descriptor, ns=(modified_ns, modified_ns))
@@ -217,10 +217,12 @@ class PrivateDirectory:
             text("look at it with 'ls -l {path}', move it away, and try again", path=path),
         )
 
-    def _give_to_owner(self, descriptor):
-        os.fchmod(descriptor, 0o600)  # whatever the umask is
+    def _give_to_owner(self, descriptor, mode=0o600):
+        os.fchmod(descriptor, mode)  # whatever the umask is
         if self.owner != os.geteuid():
             os.fchown(descriptor, self.owner, self.group)
+        elif mode & 0o070 and os.fstat(descriptor).st_gid != self.group:
+            os.fchown(descriptor, -1, self.group)
 
     def discard(self, name):
         """Remove a file that does not matter; where that fails, leave it."""

@@ -35,10 +35,14 @@ class StoredPair:
 
 
 class TokenStore:
-    """Given the state directory as a PrivateDirectory; made by ``open_store``."""
+    """Given the state directory as a PrivateDirectory; made by ``open_store``.
 
-    def __init__(self, directory):
+    ``published``: the path where the access token of each new pair is published, or None.
+    """
+
+    def __init__(self, directory, published=None):
         self.directory = directory
+        self._published = published
         self._places = None
 
     def close(self):
@@ -166,6 +170,40 @@ class TokenStore:
             if stored.pair.refresh_token != pair.refresh_token and fingerprint(stored.pair.refresh_token) != replaces:
                 self._keep_previous(stored)
         self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
+        self.publish(is_new=True)
+
+    def publish(self, is_new=False):
+        """Put the stored access token where it is to be published, unless it is there. Needs no lock.
+
+        Trouble is a warning, never a failure of what was asked for: the pair is safe, and the next refresh tries again.
+        """
+        if not self._published:
+            return
+        from hhtoken import published_file
+
+        try:
+            stored, done = self.load(), None
+            if not is_new and published_file.is_current(self._published, stored.modified_ns):
+                return
+            while stored.pair.access_token != done:  # a peer may have stored and published a newer one meanwhile
+                done = stored.pair.access_token
+                published_file.publish(self._published, done, stored.modified_ns)
+                stored = self.load()
+        except errors.StorageError as error:
+            _warn(text("the access token is not published: {reason}", reason=error.message), error.hint)
+        except errors.Error:
+            pass  # there is none
+
+    def unpublish(self):
+        """Remove the published file: there is no pair any more. Trouble is a warning."""
+        if not self._published:
+            return
+        from hhtoken import published_file
+
+        try:
+            published_file.withdraw(self._published)
+        except errors.StorageError as error:
+            _warn(text("the access token is still published: {reason}", reason=error.message), error.hint)
 
     def _reserve(self):
         """Hold room on the disk until ``save`` needs it."""
@@ -266,12 +304,23 @@ def _runtime_directories():
     return found
 
 
-def open_store(path, create=False):
-    """Open the store in a state directory; raise AuthorizationNeededError where there is none, and none is made."""
+def _warn(sentence, hint):
+    from hhtoken import reporting
+
+    reporting.warning(sentence)
+    reporting.message(hint, "hint: ")
+    reporting.event(f"{sentence}; {hint}", reporting.WARNING)
+
+
+def open_store(path, create=False, published=None):
+    """Open the store in a state directory; raise AuthorizationNeededError where there is none, and none is made.
+
+    ``published``: of ``Settings.published_file()``, for whoever may save a pair.
+    """
     directory = open_directory(path, create)
     if directory is None:
         raise no_pair(path)
-    return TokenStore(directory)
+    return TokenStore(directory, published)
 
 
 def no_pair(path):

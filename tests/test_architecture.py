@@ -26,7 +26,7 @@ LEVELS = {
     **dict.fromkeys(
         (
             "arguments file_lock http_session http_transfer journal language pasting private_directory progress "
-            "reporting signals"
+            "published_file reporting signals"
         ).split(),
         2,
     ),
@@ -96,6 +96,13 @@ def test_a_pure_module_touches_no_file_clock_network_or_environment(name):
 
 def test_every_module_has_a_level():
     assert {house_of(path) for path in modules()} == set(LEVELS)
+
+
+def test_every_command_that_may_save_a_pair_publishes_it():
+    for path in (PACKAGE / "commands").glob("*.py"):
+        source = path.read_text()
+        if any(word in source for word in ("grants.", "Arrival(", ".save(")):
+            assert "published=settings.published_file()" in source or "published=published" in source, path
 
 
 def test_requests_is_used_in_one_place():

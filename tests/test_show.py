@@ -158,7 +158,8 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
     "command, files",
     [
         ("show --field access_token", ["{state}", "token.json"]),
-        ("refresh", ["{state}", "/run/hh-token", "token.json"]),  # an interrupted run may have left a journal there
+        # The settings tell whether a token is to be published; an interrupted run may have left a journal in /run.
+        ("refresh", ["/etc/hh-token/hh-token.env", "{state}", "/run/hh-token", "token.json"]),
     ],
 )
 def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(lonely, command, files):

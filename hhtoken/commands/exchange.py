@@ -17,7 +17,8 @@ def run(arguments):
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint.from_settings(settings)
     pasted = pasting.read()
-    arrival = Arrival(open_store(settings.state_directory(), create=True), application, endpoint)
+    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
+    arrival = Arrival(store, application, endpoint)
     arrival.by_paste(pasted)
     conclude(arrival)
     return 0

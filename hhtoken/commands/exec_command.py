@@ -50,7 +50,7 @@ def run(arguments):
     if not words:
         raise errors.UsageError(text("no command to run"), text("for example: hhtoken exec -- python3 bot.py"))
     settings = config.load(arguments)
-    store = open_store(settings.state_directory())
+    store = open_store(settings.state_directory(), published=settings.published_file())
     grants.renew_for("exec", store, token_endpoint.from_settings(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()

@@ -23,7 +23,7 @@ def add_arguments(parser):
 def run(arguments):
     settings = config.load(arguments)
     pair, has_expiry = _read(arguments.file)
-    store = open_store(settings.state_directory(), create=True)
+    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
     with store.lock():
         recovery.recover(store)
         if _is_stored(store, pair) and not has_expiry:

@@ -51,7 +51,7 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
-    store = open_store(settings.state_directory())
+    store = open_store(settings.state_directory(), published=settings.published_file())
     if not arguments.force and _is_at_rest(store, arguments.wait):
         return 0
     return _renew(store, settings, arguments)
@@ -78,7 +78,10 @@ def _is_at_rest(store, patience):
         return False
     pair = store.load().pair
     decision = refresh_policy.decide(pair, None, time.time())
-    if decision.kind != refresh_policy.NOT_DUE or decision.until <= time.time() + patience:
+    if decision.kind != refresh_policy.NOT_DUE:
+        return False
+    store.publish()  # what an earlier run could not, or a boot has cleared away
+    if decision.until <= time.time() + patience:
         return False
     if reporting.is_watched():
         from hhtoken import durations

@@ -20,7 +20,8 @@ def run(arguments):
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint.from_settings(settings)
-    arrival = Arrival(open_store(settings.state_directory(), create=True), application, endpoint)
+    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
+    arrival = Arrival(store, application, endpoint)
     rules = CallbackRules(redirect_uri)
     inherited = callback_server.inherited()
     timeout = arguments.timeout if not inherited or arrival.pending.newest() else STRAY_VISIT_SECONDS

@@ -48,7 +48,8 @@ def add_arguments(parser):
 
 def run(arguments):
     settings = config.load(arguments)
-    store = open_store(settings.state_directory())
+    published = settings.published_file() if arguments.refresh else None
+    store = open_store(settings.state_directory(), published=published)
     if arguments.refresh:
         _renew(store, settings)
     pair = store.pair_in_place()

@@ -1,0 +1,99 @@
+"""The access token alone, in a file for programs that must not have the rest of the pair.
+
+The directory decides who reads: nobody but its owner may write in it, and the file gets its owner and its group. The
+file has the modification time of the ``token.json`` that it was made from, so that one stat tells whether it is current.
+"""
+
+import errno
+import os
+import stat
+
+from hhtoken import errors, os_reasons, tokens
+from hhtoken.private_directory import READ_FLAGS, open_directory
+from hhtoken.wording import text
+
+MODE = 0o640
+
+
+def is_current(path, modified_ns):
+    """Given where it is published and the modification time of ``token.json``, tell whether it is that token."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == modified_ns
+
+
+def publish(path, access_token, modified_ns):
+    """Put an access token into the published file, whole or not at all; raise StorageError."""
+    directory = _open_directory(path)
+    try:
+        _require_group(directory)
+        directory.replace(os.path.basename(path), f"{access_token}\n".encode(), modified_ns, MODE)
+    finally:
+        directory.close()
+
+
+def withdraw(path):
+    """Remove the published file; one that is not there is no error. Raise StorageError."""
+    try:
+        directory = _open_directory(path)
+    except errors.StorageError:
+        if not os.path.lexists(path):
+            return
+        raise
+    try:
+        directory.remove(os.path.basename(path))
+    finally:
+        directory.close()
+
+
+def read(path):
+    """Return the published access token; raise UnavailableError where there is none, StorageError where it is not for
+    this process, DataError where it makes no sense."""
+    try:
+        descriptor = os.open(path, READ_FLAGS)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise errors.UnavailableError(
+                text("no access token is published in {path}", path=path),
+                text("'hhtoken refresh' publishes it, where HHTOKEN_PUBLISH names that file; see 'hhtoken status'"),
+            ) from None
+        raise errors.StorageError(
+            text("cannot read {path}: {reason}", path=path, reason=os_reasons.reason(error)),
+            text("it is for the group of its directory: see 'ls -ld {directory}'", directory=os.path.dirname(path)),
+        ) from None
+    with open(descriptor, "rb") as file:
+        is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        data = file.read(tokens.LONGEST_TOKEN_CHARACTERS + 2) if is_regular else b""
+    token = data.decode("ascii", "replace").rstrip("\n")
+    if not tokens.is_token(token):
+        raise errors.DataError(text("{path} holds no access token", path=path), text("type 'hhtoken refresh'"))
+    return token
+
+
+def _open_directory(path):
+    where = os.path.dirname(path)
+    hint = text("see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where)
+    if not os.path.isabs(path) or path.endswith("/"):
+        raise errors.StorageError(
+            text("HHTOKEN_PUBLISH is not the absolute path of a file"), text("for example /run/hh-token/access_token")
+        )
+    try:
+        directory = open_directory(where)
+    except errors.StorageError as error:
+        raise errors.StorageError(error.message, hint) from None
+    if directory is None:
+        raise errors.StorageError(text("there is no directory {path}", path=where), hint)
+    return directory
+
+
+def _require_group(directory):
+    """Raise StorageError where a file in this PrivateDirectory cannot get the directory's group."""
+    if os.fstat(directory.descriptor).st_mode & stat.S_ISGID or os.geteuid() == 0:
+        return
+    if directory.group not in (os.getegid(), *os.getgroups()):
+        raise errors.StorageError(
+            text("files in {path} do not get its group", path=directory.path),
+            text("type: chmod g+s {path}", path=directory.path),
+        )

@@ -1,0 +1,337 @@
+"""The published access token: at each new pair, for a group, whole; and never worth a failure of what matters."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from conftest import obtain_pair, refreshes, wait_for
+from test_exchange_and_import import come_back
+
+from hhtoken import errors, published_file, tokens
+from hhtoken.token_store import open_store
+
+PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change groups and mount")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The directory of the published file."""
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o710)
+    return directory
+
+
+@pytest.fixture
+def published(place, operator, lonely):
+    """The published file; both operators have it in their settings."""
+    path = place / "access_token"
+    operator.environment["HHTOKEN_PUBLISH"] = lonely.environment["HHTOKEN_PUBLISH"] = str(path)
+    return path
+
+
+def by_refresh(operator, sandbox):
+    operator.run("refresh")
+
+
+def by_show(operator, sandbox):
+    operator.run("show", "--refresh")
+
+
+def by_exec(operator, sandbox):
+    operator.run("exec", "true")
+
+
+def by_exchange(operator, sandbox):
+    operator.run("exchange", input=come_back(operator))
+
+
+def by_serve_callback(operator, sandbox):
+    import requests
+
+    process = operator.start("serve-callback")
+    callback = sandbox.settings.redirect_uri
+    wait_for(lambda: is_open(callback))
+    back = come_back(operator)
+    requests.get(back, timeout=10)
+    assert process.wait(20) == 0
+    process.communicate()
+
+
+def is_open(address):
+    import requests
+
+    try:
+        return requests.get(address, timeout=10).status_code == 400
+    except requests.ConnectionError:
+        return False
+
+
+def by_import(operator, sandbox):
+    backup = operator.state.parent / "backup.json"
+    backup.write_text(json.dumps(obtain_pair(sandbox)))
+    backup.chmod(0o600)
+    operator.run("import", backup)
+
+
+def by_recovery(operator, sandbox):
+    """A run killed behind the answer has left its pair in the journal."""
+    sandbox.weather.add("slow")
+    process = operator.start("refresh")
+    wait_for(lambda: refreshes(sandbox) == 1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    stored = operator.token_file.read_bytes()
+    journal = operator.state / "journal"
+    from hhtoken import journal as journals
+    from hhtoken.answer import Answer
+
+    intent = {"kind": "code", "started_at": json.loads(stored)["obtained_at"]}
+    answer = Answer(200, json.dumps(obtain_pair(sandbox)).encode(), True)
+    journal.write_bytes(journals.text_of(intent, answer))
+    journal.chmod(0o600)
+    operator.run("refresh")
+    assert operator.token_file.read_bytes() != stored
+
+
+WAYS = [by_refresh, by_show, by_exec, by_exchange, by_serve_callback, by_import, by_recovery]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_each_new_pair_is_published(operator, sandbox, expired, published, way):
+    assert not published.exists()
+    way(operator, sandbox)
+    assert published.read_text() == operator.stored()["access_token"] + "\n"
+    assert published.stat().st_mode & 0o7777 == 0o640
+    assert operator.stored()["access_token"] != json.loads(expired)["access_token"]
+
+
+def test_nothing_else_is_published_and_nothing_is_left_beside_it(operator, sandbox, expired, published, place):
+    operator.run("refresh")
+    assert os.listdir(place) == ["access_token"]
+    assert operator.stored()["refresh_token"] not in published.read_text()
+
+
+def test_it_is_replaced_whole_and_a_reader_keeps_what_it_has_opened(operator, sandbox, expired, published):
+    published.write_text("x" * 100)
+    with open(published) as old:
+        operator.run("refresh")
+        assert old.read() == "x" * 100
+    assert published.read_text() == operator.stored()["access_token"] + "\n"
+
+
+def test_a_refresh_with_nothing_due_publishes_what_is_missing_or_stale_and_else_writes_nothing(lonely, published):
+    lonely.store(PAIR, left=1000, life=1000)
+    lonely.run("refresh")
+    assert published.read_text() == "ACCESS\n"
+    before = published.stat()
+    lonely.run("refresh")
+    assert published.stat() == before, "nothing was written"
+    lonely.store({**PAIR, "access_token": "OTHER"}, left=1000, life=1000)
+    lonely.run("refresh")
+    assert published.read_text() == "OTHER\n"
+    published.unlink()
+    lonely.run("refresh")
+    assert published.read_text() == "OTHER\n"
+    published.unlink()
+    published.symlink_to(lonely.token_file)
+    lonely.run("refresh")
+    assert not published.is_symlink() and published.read_text() == "OTHER\n"
+    assert lonely.token_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_refresh_publishes_before_it_waits(lonely, published):
+    lonely.store(PAIR, left=40, life=1000)
+    process = lonely.start("refresh", "--wait", "60")
+    wait_for(published.exists)
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_a_link_is_replaced_and_never_followed(operator, sandbox, expired, published, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("precious")
+    published.symlink_to(other)
+    operator.run("refresh")
+    assert other.read_text() == "precious" and not published.is_symlink()
+
+
+def absent(place, published, monkeypatch):
+    place.rmdir()
+    return "there is no directory"
+
+
+def writable_by_others(place, published, monkeypatch):
+    place.chmod(0o777)
+    return "others may write"
+
+
+def a_link(place, published, monkeypatch):
+    place.rename(place.parent / "real")
+    place.symlink_to(place.parent / "real")
+    return "not a directory of its own"
+
+
+def a_folder_in_its_place(place, published, monkeypatch):
+    published.mkdir()
+    return "is a directory"
+
+
+def a_file_above(place, published, monkeypatch):
+    place.rmdir()
+    place.write_text("")
+    return "not a directory"
+
+
+TROUBLES = [absent, writable_by_others, a_link, a_folder_in_its_place, a_file_above]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+def test_trouble_is_a_warning_with_a_hint_and_no_failure_and_is_mended_by_the_next_run(
+    operator, sandbox, expired, place, published, monkeypatch, trouble
+):
+    why = trouble(place, published, monkeypatch)
+    said = operator.run("refresh").stderr
+    assert f"hhtoken: warning: the access token is not published: " in said and why in said
+    assert "hhtoken: hint: " in said and "renewed the pair" in said
+    assert operator.stored()["refresh_token"] != json.loads(expired)["refresh_token"]
+    assert operator.files() == [".lock", "last-refresh.json", "token.json"]
+    assert operator.run("refresh").stderr == said[: said.index("hhtoken: renewed")], "an own attempt each time"
+    subprocess.run(["rm", "-rf", str(place)], check=True)
+    place.mkdir(mode=0o700)
+    assert operator.run("refresh").stderr == ""
+    assert published.read_text() == operator.stored()["access_token"] + "\n"
+    assert refreshes(sandbox) == 1
+
+
+@pytest.mark.parametrize("setting", ["access_token", "relative/access_token", "/", "/run/"])
+def test_a_setting_that_names_no_file_is_a_warning(operator, sandbox, expired, setting):
+    said = operator.run("refresh", HHTOKEN_PUBLISH=setting).stderr
+    assert "absolute path" in said and "renewed the pair" in said
+
+
+@AS_ROOT
+def test_a_full_disk_is_a_warning_and_leaves_what_was_there(operator, sandbox, expired, place, published):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=710", "full", str(place)], check=True)
+    try:
+        assert os.path.ismount(place)
+        published.write_text("older\n")
+        with open(place / "ballast", "wb", buffering=0) as ballast:
+            with pytest.raises(OSError):
+                while True:
+                    ballast.write(b"x" * 4096)
+        assert "no space left" in operator.run("refresh").stderr
+        assert published.read_text() == "older\n" and len(os.listdir(place)) == 2
+        (place / "ballast").unlink()
+        assert operator.run("refresh").stderr == ""
+        assert published.read_text() == operator.stored()["access_token"] + "\n"
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@AS_ROOT
+def test_the_directory_decides_owner_and_group(operator, sandbox, expired, place, published):
+    os.chown(place, 4242, 4343)
+    operator.run("refresh")
+    status = published.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (4242, 4343, 0o640)
+
+
+def as_service(function):
+    """Run a function in a child that is user 4242 of group 4242 alone; return what it raised, as text, or ''."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(4242, 4242, 4242)
+            os.setresuid(4242, 4242, 4242)
+            function()
+        except errors.Error as error:
+            os.write(writer, f"{error.message}; {error.hint}".encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with open(reader) as told:
+        return told.read()
+
+
+@AS_ROOT
+def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in(tmp_path):
+    os.chmod(tmp_path, 0o755)
+    for above in list(tmp_path.parents)[:3]:
+        os.chmod(above, 0o755)
+    place = tmp_path / "run"
+    place.mkdir()
+    os.chown(place, 4242, 4343)
+    place.chmod(0o710)
+    path = place / "access_token"
+    told = as_service(lambda: published_file.publish(str(path), "ACCESS", 1))
+    assert f"type: chmod g+s {place}" in told and not path.exists()
+    place.chmod(0o2710)
+    assert as_service(lambda: published_file.publish(str(path), "ACCESS", 1)) == ""
+    assert (path.stat().st_gid, path.stat().st_mode & 0o7777) == (4343, 0o640)
+
+
+def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, published, monkeypatch):
+    """The look without the lock may read, then be overtaken by a peer that stores and publishes."""
+    lonely.store(PAIR, left=1000, life=1000)
+    store = open_store(str(lonely.state), published=str(published))
+    publish, newer = published_file.publish, tokens.from_answer({**PAIR, "access_token": "NEWER"}, 1)
+    overtaken = []
+
+    def slow_publish(path, token, modified_ns):
+        if not overtaken:
+            overtaken.append(token)
+            open_store(str(lonely.state), published=str(published)).save(newer)
+        publish(path, token, modified_ns)
+
+    monkeypatch.setattr(published_file, "publish", slow_publish)
+    store.publish()
+    assert overtaken == ["ACCESS"] and published.read_text() == "NEWER\n"
+
+
+def test_each_account_has_a_published_file_of_its_own(operator, sandbox, published):
+    backup = operator.state.parent / "backup.json"
+    backup.write_text(json.dumps(obtain_pair(sandbox)))
+    backup.chmod(0o600)
+    operator.run("import", backup, "--account", "second")
+    assert not published.exists()
+    assert published.with_name("access_token-second").exists()
+
+
+def test_it_is_withdrawn_without_a_trace(lonely, published, place):
+    lonely.store(PAIR, left=1000, life=1000)
+    store = open_store(str(lonely.state), published=str(published))
+    store.publish()
+    assert published.exists()
+    store.unpublish()
+    store.unpublish()
+    assert os.listdir(place) == []
+    place.rmdir()
+    store.unpublish()
+
+
+def test_what_cannot_be_withdrawn_is_a_warning(lonely, published, place, capfd):
+    lonely.store(PAIR, left=1000, life=1000)
+    store = open_store(str(lonely.state), published=str(published))
+    store.publish()
+    place.chmod(0o777)
+    store.unpublish()
+    assert "still published" in capfd.readouterr().err
+
+
+def test_without_the_setting_nothing_is_published(lonely, place):
+    lonely.store(PAIR, left=1000, life=1000)
+    lonely.run("refresh")
+    open_store(str(lonely.state)).unpublish()
+    assert os.listdir(place) == []
+
+
+def test_a_plain_show_knows_nothing_of_it(lonely, published):
+    lonely.store(PAIR, left=1000, life=1000)
+    lonely.run("show", "--field", "access_token")
+    assert not published.exists()
