@@ -104,6 +104,7 @@ do_uninstall() {
     rm -f "$DESTDIR$NGINXDIR/sites-enabled/hh-token" "$DESTDIR$NGINXDIR/sites-available/hh-token"
     rm -rf "$DESTDIR$SYSCONFDIR/hh-token" "$DESTDIR/var/lib/hh-token" "$DESTDIR/run/hh-token"
     ! is_live || ! id hh-token >/dev/null 2>&1 || userdel hh-token
+    ! is_live || ! grep -qs '^hh-token-readers:' /etc/group || groupdel hh-token-readers
     echo 'removed everything, the token too'
 }
 
