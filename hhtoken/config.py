@@ -79,8 +79,12 @@ class Settings:
         return os.path.abspath(path)
 
     def published_file(self):
-        """Return the path where the access token is to be published, or None; each account has a file of its own."""
-        path, account = self._get("HHTOKEN_PUBLISH"), self.account()
+        """Return the path where the access token is to be published, or None."""
+        return self.published_file_of(self.account())
+
+    def published_file_of(self, account):
+        """Given the name of an account, or None, return the same: each has a file of its own."""
+        path = self._get("HHTOKEN_PUBLISH")
         return f"{path}-{account}" if path and account else path
 
     def client_id(self):

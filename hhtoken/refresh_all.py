@@ -13,18 +13,18 @@ MOST_JOBS = 64
 HINT_AGAIN = text("the next run, or 'hhtoken refresh', clears up")
 
 
-def run(main, endpoint, force, jobs):
-    """Given the main state directory, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
+def run(settings, endpoint, force, jobs):
+    """Given the Settings, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
     (0: as many as is good), print a line for each account, in the order of their names; return the exit code."""
     if jobs > MOST_JOBS:
         hint = text("more would be a crowd at HeadHunter's door; leave it out for {count}", count=DEFAULT_JOBS)
         raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS), hint)
     signals.end_on_signals()
-    listed = accounts.listed(main)
+    listed = accounts.listed(settings.main_directory())
     widths = account_lines.widths([name for name, _path in listed], language.said)
     endpoint.prepare()  # once, before the workers part
     found = worker_pool.results(
-        lambda account: _renew(account, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
+        lambda account: _renew(account, settings, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
     )
     worst = errors.OK
     with contextlib.closing(found):
@@ -35,13 +35,15 @@ def run(main, endpoint, force, jobs):
     return worst
 
 
-def _renew(account, endpoint, force):
+def _renew(account, settings, endpoint, force):
     """In a worker: renew the pair of one account, and return its exit code, a sentence and a hint as data."""
     name, path = account
     reporting.speak_for(accounts.named(name))
     try:
-        with contextlib.closing(open_store(path)) as store:
+        published = settings.published_file_of(accounts.named(name))
+        with contextlib.closing(open_store(path, published=published)) as store:
             outcome = grants.renew(store, endpoint, force)
+            store.publish()  # what an earlier run could not, or a boot has cleared away
         failure = outcomes.error_of(outcome)
         if failure:
             raise failure

@@ -300,7 +300,13 @@ def test_each_account_has_a_published_file_of_its_own(operator, sandbox, publish
     backup.chmod(0o600)
     operator.run("import", backup, "--account", "second")
     assert not published.exists()
-    assert published.with_name("access_token-second").exists()
+    second = published.with_name("access_token-second")
+    assert second.exists()
+    operator.store(PAIR, left=1000, life=1000)
+    token = second.read_text()
+    second.unlink()
+    operator.run("refresh", "--all")
+    assert (published.read_text(), second.read_text()) == ("ACCESS\n", token)
 
 
 def test_it_is_withdrawn_without_a_trace(lonely, published, place):

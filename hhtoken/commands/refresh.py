@@ -69,7 +69,7 @@ def _renew_all(settings, arguments):
         raise errors.UsageError(text("--all goes with no --wait"), hint)
     reporting.speak_for(None)
     endpoint = token_endpoint.from_settings(settings)
-    return refresh_all.run(settings.main_directory(), endpoint, arguments.force, arguments.jobs)
+    return refresh_all.run(settings, endpoint, arguments.force, arguments.jobs)
 
 
 def _is_at_rest(store, patience):
