@@ -48,12 +48,12 @@ PAGES = {
             "en": (
                 "Access was denied",
                 "HeadHunter says that the access was not granted. Nothing was stored.",
-                "To try again, run hhtoken authorize-url and open the new address.",
+                "To try again, run hhtoken login and open the new address.",
             ),
             "ru": (
                 "Доступ не предоставлен",
                 "HeadHunter сообщил, что доступ не предоставлен. Ничего не сохранено.",
-                "Чтобы попробовать снова, выполните hhtoken authorize-url и откройте новый адрес.",
+                "Чтобы попробовать снова, выполните hhtoken login и откройте новый адрес.",
             ),
         },
     ),
@@ -64,12 +64,12 @@ PAGES = {
             "en": (
                 "This address is not valid",
                 "It does not belong to an authorization that is under way: it is too old, was used, or is incomplete.",
-                "Run hhtoken authorize-url and open the new address.",
+                "Run hhtoken login and open the new address.",
             ),
             "ru": (
                 "Этот адрес недействителен",
                 "Он не относится к начатой авторизации: устарел, уже использован или неполон.",
-                "Выполните hhtoken authorize-url и откройте новый адрес.",
+                "Выполните hhtoken login и откройте новый адрес.",
             ),
         },
     ),
@@ -96,12 +96,12 @@ PAGES = {
             "en": (
                 "No token was obtained",
                 "HeadHunter did not exchange the code for a token. A token that was stored before is untouched.",
-                "Look at the messages (journalctl -t hhtoken), then run hhtoken authorize-url and open that address.",
+                "Look at the messages (journalctl -t hhtoken), then run hhtoken login and open that address.",
             ),
             "ru": (
                 "Токен не получен",
                 "HeadHunter не обменял код на токен. Сохранённый ранее токен не тронут.",
-                "Посмотрите сообщения (journalctl -t hhtoken), затем выполните hhtoken authorize-url "
+                "Посмотрите сообщения (journalctl -t hhtoken), затем выполните hhtoken login "
                 "и откройте новый адрес.",
             ),
         },
@@ -132,6 +132,13 @@ def response(name, accept_language=None):
         headers.append(("Allow", "GET"))
     head = [f"HTTP/1.0 {status} {REASONS[status]}", *(f"{key}: {value}" for key, value in headers)]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def redirect(address):
+    """Given an address, return the whole HTTP response that sends the browser on to it."""
+    headers = (("Location", address), *HEADERS[1:], ("Content-Length", 0))
+    head = ["HTTP/1.0 302 Found", *(f"{key}: {value}" for key, value in headers)]
+    return "\r\n".join(head).encode() + b"\r\n\r\n"
 
 
 def language(accept_language):

@@ -4,6 +4,7 @@ One thread and a selector instead of a thread for each connection: a slow or sil
 and at most 16 KiB, junk costs a parse, and neither can stand in the way of the browser.
 """
 
+import contextlib
 import errno
 import os
 import resource
@@ -91,11 +92,27 @@ class CallbackServer:
         self._handle_return = handle_return
         self._connections = {}  # socket -> _Connection, the oldest first
         self._selector = selectors.DefaultSelector()
+        self._watched = {}  # descriptor -> function
+        self._addresses = {}  # path -> address
         self._final = None  # (query, page) of the return that ended the wait
         self._refused = 0
         self._report_at = 0.0
         limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_connections = max(1, min(MOST_CONNECTIONS, limit - DESCRIPTORS_KEPT_FREE))
+
+    def watch(self, descriptor, on_input):
+        """While serving, also call this function whenever the descriptor has something to read.
+
+        True from it ends the wait; EOFError says that nothing more will come. What cannot be waited for, such as a
+        file or /dev/null, is left alone.
+        """
+        with contextlib.suppress(PermissionError):
+            self._selector.register(descriptor, selectors.EVENT_READ)
+            self._watched[descriptor] = on_input
+
+    def send_on(self, path, address):
+        """Send the first visitor of this path on to an address; to all others it is not there."""
+        self._addresses[path] = address
 
     def serve(self, timeout_seconds, tick):
         """Answer requests until a Reply is final, and return True; at the deadline return False.
@@ -131,8 +148,18 @@ class CallbackServer:
     def _on_ready(self, sock):
         if sock is self._listener:
             self._accept()
+        elif sock in self._watched:
+            self._take_input(sock)
         elif sock in self._connections:
             self._receive(self._connections[sock])
+
+    def _take_input(self, descriptor):
+        try:
+            if self._watched[descriptor]():
+                self._final = self._final or (None, callback_page.REFUSED)
+        except EOFError:
+            self._selector.unregister(descriptor)
+            del self._watched[descriptor]
 
     def _accept(self):
         for _ in range(BACKLOG):
@@ -176,7 +203,9 @@ class CallbackServer:
     def _answer(self, connection, request):
         refusal = self._rules.refusal(request)
         tongue = request.header("accept-language")
-        if refusal:
+        if request.method == "GET" and request.path in self._addresses:
+            self._send_bytes(connection, callback_page.redirect(self._addresses.pop(request.path)))
+        elif refusal:
             self._refuse(connection, refusal, tongue)
         elif self._final:
             query, page = self._final
@@ -201,10 +230,13 @@ class CallbackServer:
         self._send(connection, status, tongue)
 
     def _send(self, connection, page, tongue):
+        self._send_bytes(connection, callback_page.response(page, tongue))
+
+    def _send_bytes(self, connection, response):
         connection.answered = True
         connection.touched = time.monotonic()
         try:
-            connection.socket.send(callback_page.response(page, tongue))  # 2 KiB: a new socket's buffer takes it whole
+            connection.socket.send(response)  # 2 KiB: a new socket's buffer takes it whole
             connection.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self._drop(connection.socket)
