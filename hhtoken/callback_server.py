@@ -155,8 +155,8 @@ class CallbackServer:
 
     def _take_input(self, descriptor):
         try:
-            if self._watched[descriptor]():
-                self._final = self._final or (None, callback_page.REFUSED)
+            if not self._final and self._watched[descriptor]():
+                self._final = (None, callback_page.REFUSED)
         except EOFError:
             self._selector.unregister(descriptor)
             del self._watched[descriptor]
