@@ -47,7 +47,7 @@ def run(arguments):
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint, api = token_endpoint.from_settings(settings), api_endpoint.from_settings(settings)
-    store = open_store(settings.state_directory(), create=True)
+    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
     arrival = Arrival(store, application, endpoint)
     with _listener(arguments.listen, redirect_uri, settings.state_directory()) as listener:
         endpoint.prepare()
