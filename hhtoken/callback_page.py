@@ -1,10 +1,12 @@
-"""The pages that the browser is shown, in Russian and English. Pure: fixed texts, nothing from the request.
+"""The pages that the browser is shown, in the language that it asks for. Pure: fixed texts, nothing from the request.
 
 They load nothing, are never cached, and may not be framed; the one style sheet is allowed by its hash.
 """
 
 import base64
 import hashlib
+
+from hhtoken.wording import text
 
 AUTHORIZED = "authorized"
 DENIED = "denied"
@@ -31,82 +33,73 @@ HEADERS = (
     ("Connection", "close"),
 )
 
-# name -> (HTTP status, class, {language: (title, what happened, what to do next)})
+NEXT_AUTHORIZE = text("Run hhtoken authorize-url and open the new address.")
+NEXT_SHORTER = text(
+    "Delete the cookies of this site, or use a private window; then run hhtoken authorize-url and open the new address."
+)
+TOO_LONG = text("This request is too long"), text("No return from HeadHunter is of that size."), NEXT_SHORTER
+
+# name, or status of a refusal -> (HTTP status, class, title, what happened, what to do next)
 PAGES = {
     AUTHORIZED: (
         200,
         "good",
-        {
-            "en": ("Authorized", "HeadHunter has issued a token, and it is stored.", "You can close this window."),
-            "ru": ("Доступ получен", "HeadHunter выдал токен, он сохранён.", "Это окно можно закрыть."),
-        },
+        text("Authorized"),
+        text("HeadHunter has issued a token, and it is stored."),
+        text("You can close this window."),
     ),
     DENIED: (
         200,
         "bad",
-        {
-            "en": (
-                "Access was denied",
-                "HeadHunter says that the access was not granted. Nothing was stored.",
-                "To try again, run hhtoken login and open the new address.",
-            ),
-            "ru": (
-                "Доступ не предоставлен",
-                "HeadHunter сообщил, что доступ не предоставлен. Ничего не сохранено.",
-                "Чтобы попробовать снова, выполните hhtoken login и откройте новый адрес.",
-            ),
-        },
+        text("Access was denied"),
+        text("HeadHunter says that the access was not granted. Nothing was stored."),
+        text("To try again, run hhtoken authorize-url and open the new address."),
     ),
     REFUSED: (
         400,
         "bad",
-        {
-            "en": (
-                "This address is not valid",
-                "It does not belong to an authorization that is under way: it is too old, was used, or is incomplete.",
-                "Run hhtoken login and open the new address.",
-            ),
-            "ru": (
-                "Этот адрес недействителен",
-                "Он не относится к начатой авторизации: устарел, уже использован или неполон.",
-                "Выполните hhtoken login и откройте новый адрес.",
-            ),
-        },
+        text("This address is not valid"),
+        text("It does not belong to an authorization that is under way: it is too old, was used, or is incomplete."),
+        NEXT_AUTHORIZE,
     ),
     TRY_LATER: (
         503,
         "bad",
-        {
-            "en": (
-                "Not just now",
-                "The server is busy with the stored token, or cannot write. Nothing was used up.",
-                "Look at its messages (journalctl -t hhtoken), then reload this page.",
-            ),
-            "ru": (
-                "Не сейчас",
-                "Сервер занят сохранённым токеном или не может записать файл. Ничего не потрачено.",
-                "Посмотрите сообщения (journalctl -t hhtoken) и обновите эту страницу.",
-            ),
-        },
+        text("Not just now"),
+        text("The server is busy with the stored token, or cannot write. Nothing was used up."),
+        text("Look at its messages (journalctl -t hhtoken), then reload this page."),
     ),
     FAILED: (
         502,
         "bad",
-        {
-            "en": (
-                "No token was obtained",
-                "HeadHunter did not exchange the code for a token. A token that was stored before is untouched.",
-                "Look at the messages (journalctl -t hhtoken), then run hhtoken login and open that address.",
-            ),
-            "ru": (
-                "Токен не получен",
-                "HeadHunter не обменял код на токен. Сохранённый ранее токен не тронут.",
-                "Посмотрите сообщения (journalctl -t hhtoken), затем выполните hhtoken login "
-                "и откройте новый адрес.",
-            ),
-        },
+        text("No token was obtained"),
+        text("HeadHunter did not exchange the code for a token. A token that was stored before is untouched."),
+        text("Look at the messages (journalctl -t hhtoken), then run hhtoken authorize-url and open that address."),
     ),
-    404: (404, "bad", {"en": ("Not found", "Nothing is here.", ""), "ru": ("Не найдено", "Здесь ничего нет.", "")}),
+    400: (
+        400,
+        "bad",
+        text("This request is not accepted"),
+        text("It did not come by https, or is not what a browser sends. Nothing was used up."),
+        text("nginx must set X-Forwarded-Proto, as its site from hhtoken does; then reload this page."),
+    ),
+    404: (404, "bad", text("Not found"), text("Nothing is here."), ""),
+    405: (
+        405,
+        "bad",
+        text("This request is not accepted"),
+        text("Only GET is answered here. Nothing was used up."),
+        NEXT_AUTHORIZE,
+    ),
+    414: (414, "bad", *TOO_LONG),
+    421: (
+        421,
+        "bad",
+        text("This is another address"),
+        text("The browser asked for a host that HH_REDIRECT_URI does not name. Nothing was used up."),
+        text("Correct HH_REDIRECT_URI, or the Host that nginx passes on; then run hhtoken authorize-url again."),
+    ),
+    431: (431, "bad", *TOO_LONG),
 }
 
 REASONS = {
@@ -122,23 +115,16 @@ REASONS = {
 }
 
 
-def response(name, accept_language=None):
-    """Given a page's name, or the status of a refusal, and an Accept-Language header, return a whole HTTP response."""
-    page_status, look, texts = PAGES.get(name) or PAGES[404 if name == 404 else REFUSED]
-    status = name if isinstance(name, int) else page_status
-    body = _html(look, language(accept_language), texts)
+def response(name, tongue, say):
+    """Given a page's name, or the status of a refusal, a language, and what says a Text in a language, return a whole
+    HTTP response."""
+    status, look, *sentences = PAGES[name]
+    body = _html(look, tongue, *(say(sentence, tongue) for sentence in sentences))
     headers = [*HEADERS, ("Content-Length", len(body))]
     if status == 405:
         headers.append(("Allow", "GET"))
     head = [f"HTTP/1.0 {status} {REASONS[status]}", *(f"{key}: {value}" for key, value in headers)]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
-
-
-def redirect(address):
-    """Given an address, return the whole HTTP response that sends the browser on to it."""
-    headers = (("Location", address), *HEADERS[1:], ("Content-Length", 0))
-    head = ["HTTP/1.0 302 Found", *(f"{key}: {value}" for key, value in headers)]
-    return "\r\n".join(head).encode() + b"\r\n\r\n"
 
 
 def language(accept_language):
@@ -156,9 +142,8 @@ def language(accept_language):
     return best
 
 
-def _html(look, tongue, texts):
-    title, happened, next_step = texts[tongue]
-    paragraphs = "".join(f"<p>{text}</p>" for text in (happened, next_step) if text)
+def _html(look, tongue, title, happened, next_step):
+    paragraphs = "".join(f"<p>{sentence}</p>" for sentence in (happened, next_step) if sentence)
     return (
         f'<!doctype html><html lang="{tongue}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style></head>'

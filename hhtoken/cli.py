@@ -9,7 +9,6 @@ from hhtoken.wording import counted, text
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {
-    "login": "login",
     "authorize-url": "authorize_url",
     "serve-callback": "serve_callback",
     "exchange": "exchange",
@@ -25,7 +24,8 @@ COMMANDS = {
 
 EPILOG = text(
     """\
-first time:   hhtoken login             prints the address to open in a browser, waits for it, stores the pair
+first time:   hhtoken authorize-url     prints the address to open in a browser
+              hhtoken serve-callback    waits for the browser, stores the pair
 every day:    hhtoken refresh           renews the pair once it is due; let a timer do it
 in scripts:   hhtoken show --field access_token
               hhtoken exec -- COMMAND   runs it with HH_ACCESS_TOKEN in its environment
@@ -64,7 +64,12 @@ def build_parser(names=tuple(COMMANDS)):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{reporting.NAME} {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{reporting.NAME} {__version__}",
+        help=_("show program's version number and exit"),
+    )
     _add_common_arguments(parser)
     subparsers = parser.add_subparsers(dest="command", metavar=_("COMMAND"), title=_("commands"))
     for name in names:
@@ -103,11 +108,21 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser with errors in the house's style, which never repeat what was typed."""
 
     def error(self, message):
-        if message.startswith("argument COMMAND: invalid choice"):
-            message = "there is no such command"
-        message = message.partition(": ignored explicit argument")
-        message = f"{message[0]}: takes no value" if message[1] else message[0]
+        head, argument, rest = message.partition("argument ")
+        if argument and not head:  # Python 3.9 and 3.10 say this in English, whatever the language of the rest
+            name, _colon, rest = rest.partition(": ")
+            message = _("argument %(argument_name)s: %(message)s") % {"argument_name": name, "message": rest}
+        if _beginning("invalid choice: %(value)r (choose from %(choices)s)") in message:  # only commands are chosen so
+            message = text("there is no such command")
+        head, is_ignored, _value = message.partition(_beginning("ignored explicit argument %r"))
+        if is_ignored:
+            message = head + _("takes no value")
         raise errors.UsageError(message, _help_hint(None, self.prog))
+
+
+def _beginning(phrase):
+    """Given a phrase of argparse, return how it begins in the reader's language, in which argparse has said it."""
+    return _(phrase).partition("%")[0]
 
 
 def _help_hint(command, program=None):

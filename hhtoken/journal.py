@@ -79,8 +79,8 @@ def read(directory, name):
     """Return ``(intent, Answer or None)`` of what an interrupted run left, or None where there is nothing.
 
     Damage is no error: an unreadable intent is ``{}``, an unreadable head leaves the body to speak for itself. A power
-    cut may keep the head and lose the body, or parts of it: what was reserved then reads as zeros, and the answer is not
-    complete.
+    cut may keep the head and lose the body, or parts of it: what was reserved then reads as zeros, and the answer is
+    not complete.
     """
     stored = directory.read(name)
     if stored is None:

@@ -5,12 +5,13 @@ a message, by which scripts tell them apart.
 """
 
 import os
+import sys
 
 from hhtoken import wording
 
 DOMAIN = "hhtoken"
 CATALOGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locale")
-VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides, as gettext has it
+LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides
 FOREIGN = ("ru",)
 
 
@@ -38,20 +39,36 @@ def said_in(sentence, tongue):
 
 
 def set_up_argparse():
-    """Let argparse, which asks the program's default domain, find its own phrases in our catalog."""
+    """Let argparse, which asks the program's default domain, find its own phrases in our catalog, and print its help
+    in UTF-8, as all else is."""
+    if not _may_be_foreign():
+        return
     import gettext
 
     gettext.bindtextdomain(DOMAIN, CATALOGS)
     gettext.textdomain(DOMAIN)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _may_be_foreign():
-    """Tell whether a catalog may have to be read: ``show`` has no time for gettext where English is wanted."""
-    chosen = next(filter(None, map(os.environ.get, VARIABLES)), "")
+    """Tell whether a catalog may have to be read: ``show`` has no time for gettext where English is wanted.
+
+    As gettext has it, LANGUAGE is a list that goes before the locale, but not before the C locale. A terminal in
+    another encoding than UTF-8 is spoken to in English, which every terminal can show.
+    """
+    locale = next(filter(None, map(os.environ.get, LOCALES)), "")
+    name, _dot, encoding = locale.partition("@")[0].partition(".")
+    if name in ("C", "POSIX") or encoding.lower().replace("-", "") not in ("", "utf8"):
+        return False
+    chosen = os.environ.get("LANGUAGE") or locale
     return any(tongue.startswith(FOREIGN) for tongue in chosen.split(":"))
 
 
 def _catalog(languages=None):
     import gettext
 
-    return gettext.translation(DOMAIN, CATALOGS, languages, fallback=True)
+    try:
+        return gettext.translation(DOMAIN, CATALOGS, languages, fallback=True)
+    except (OSError, ValueError):  # damaged, or not ours to read: the English sentence is better than none
+        return gettext.NullTranslations()

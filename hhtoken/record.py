@@ -33,7 +33,7 @@ LATEST_SECONDS = 2**40  # far beyond any clock; what is later comes from damage
 DEFAULTS = {
     "outcome": None,  # one of the above
     "at": 0,  # Unix seconds
-    "message": "no details were kept",
+    "message": wording.text("no details were kept"),
     "hint": None,
     "exit_code": 0,
     "error": None,  # the provider's own words, made printable
@@ -98,6 +98,8 @@ def _fits(name, value):
         return value is None or type(value) is int
     if default is None:
         return value is None or isinstance(value, str)
-    if type(value) is not type(default) or isinstance(value, str):
+    if isinstance(default, str):
+        return isinstance(value, str)
+    if type(value) is not type(default) or isinstance(value, bool):
         return type(value) is type(default)
     return (-LATEST_SECONDS if name == "provider_ahead" else 0) <= value < LATEST_SECONDS

@@ -3,6 +3,7 @@
 import json
 
 from hhtoken import __version__, account_names, errors, provider_errors, record, refresh_policy
+from hhtoken.wording import text
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
 
@@ -40,7 +41,7 @@ STATE_AFTER = {
     record.MISCONFIGURED: MISCONFIGURED,
 }
 
-HINT_REFRESH = "type 'hhtoken refresh', or let the timer do it"
+HINT_REFRESH = text("type 'hhtoken refresh', or let the timer do it")
 
 
 class Report:
@@ -78,8 +79,8 @@ def look(store, now):
     except errors.AuthorizationNeededError as error:
         if not store.is_unsettled():
             return of_error(error, last, now)
-        reason = "a run was interrupted before it had put its pair in place"
-        return Report(IN_FLIGHT, reason, "type 'hhtoken refresh'", errors.UNAVAILABLE, None, last, now)
+        reason = text("a run was interrupted before it had put its pair in place")
+        return Report(IN_FLIGHT, reason, text("type 'hhtoken refresh'"), errors.UNAVAILABLE, None, last, now)
     except errors.DataError as error:
         return of_error(error, last, now)
     return of_pair(pair, store.record_of(pair), now, store.is_unsettled())
@@ -92,13 +93,14 @@ def of_pair(pair, last, now, is_unsettled=False):
     if last and last.dead:
         return Report(AUTHORIZATION_NEEDED, last.message, last.hint, errors.NOPERM, pair, last, now)
     if is_unsettled:
-        reason = "a refresh is under way, or was interrupted"
+        reason = text("a refresh is under way, or was interrupted")
+        hint = text("type 'hhtoken refresh'; it waits, or clears up")
         exit_code = errors.OK if left else errors.UNAVAILABLE
-        return Report(IN_FLIGHT, reason, "type 'hhtoken refresh'; it waits, or clears up", exit_code, pair, last, now)
+        return Report(IN_FLIGHT, reason, hint, exit_code, pair, last, now)
     if left:
-        return Report(VALID, "the access token lives", None, errors.OK, pair, last, now)
+        return Report(VALID, text("the access token lives"), None, errors.OK, pair, last, now)
     if not pair.refresh_token:
-        reason = "the access token has expired, and there is no refresh token"
+        reason = text("the access token has expired, and there is no refresh token")
         return Report(
             AUTHORIZATION_NEEDED, reason, provider_errors.HINT_AUTHORIZE, errors.NOPERM, pair, last, now
         )
@@ -106,7 +108,7 @@ def of_pair(pair, last, now, is_unsettled=False):
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
         hint = last.hint or HINT_REFRESH
         return Report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE, pair, last, now)
-    return Report(DUE, "the access token has expired", HINT_REFRESH, errors.UNAVAILABLE, pair, last, now)
+    return Report(DUE, text("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE, pair, last, now)
 
 
 def of_error(error, last, now):

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hhtoken import callback_page
-from hhtoken.callback_page import language, response
+from hhtoken.callback_page import language
+from hhtoken.language import said_in
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -26,6 +27,10 @@ EVERY_PAGE = pytest.mark.parametrize("name", ALL)
 BOTH = pytest.mark.parametrize("tongue", ["ru", "en"])
 
 
+def response(name, accept_language):
+    return callback_page.response(name, language(accept_language), said_in)
+
+
 def taken_apart(name, tongue):
     """The status line, the headers as a list of pairs, and the text of the page."""
     head, _empty, body = response(name, tongue).partition(b"\r\n\r\n")
@@ -34,11 +39,13 @@ def taken_apart(name, tongue):
 
 
 def words(html):
-    return re.sub(r"<style>.*?</style>|<[^>]*>|journalctl -t hhtoken|hhtoken( [a-z-]+)?|HeadHunter", " ", html)
+    names = "journalctl -t hhtoken|hhtoken( [a-z-]+)?|HeadHunter|HH_REDIRECT_URI|X-Forwarded-Proto|nginx|https|GET|Host"
+    return re.sub(rf"<style>.*?</style>|<[^>]*>|{names}", " ", html)
 
 
 def test_no_page_is_forgotten_here():
     assert {name for name in callback_page.PAGES if isinstance(name, str)} == set(NAMED)
+    assert {status for status in callback_page.PAGES if isinstance(status, int)} == set(REFUSALS)
     assert set(callback_page.REASONS) == {200, *NAMED.values(), *REFUSALS}
 
 
@@ -69,6 +76,12 @@ def test_a_page_says_what_happened_and_what_to_do_next(name, tongue):
     assert len(re.findall("<p>.+?</p>", body)) == (1 if name == 404 else 2)
     if name not in (callback_page.AUTHORIZED, 404):
         assert "hhtoken" in body.partition("<footer>")[0]
+
+
+def test_a_refusal_does_not_call_a_good_address_bad():
+    assert "This address is not valid" in taken_apart(callback_page.REFUSED, "en")[2]
+    for status in REFUSALS:
+        assert "This address is not valid" not in taken_apart(status, "en")[2]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMED if name != callback_page.AUTHORIZED] + REFUSALS)

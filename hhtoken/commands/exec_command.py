@@ -41,7 +41,8 @@ def add_arguments(parser):
     )
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar=_("COMMAND…"), help=_("the command to run"))
     command = _("COMMAND…")
-    parser.usage = f"%(prog)s [-h] [--state-dir DIR] [--env-file FILE] [--min-seconds N] -- {command}"
+    common = f"[--account {_('NAME')}] [--state-dir {_('DIR')}] [--env-file {_('FILE')}]"
+    parser.usage = f"%(prog)s [-h] {common} [--min-seconds N] -- {command}"
 
 
 def run(arguments):

@@ -4,35 +4,38 @@ import argparse
 import re
 
 from hhtoken import addresses, errors, reporting
+from hhtoken.language import _, said
+from hhtoken.os_reasons import reason
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
+from hhtoken.wording import text
 
-SUMMARY = "run a local HeadHunter to test a client against"
+SUMMARY = text("run a local HeadHunter to test a client against")
 
 DEFAULTS = Settings()
 
 
 def add_arguments(parser):
-    parser.add_argument("--listen", type=_listen, default="127.0.0.1:8900", metavar="HOST:PORT",
-                        help="where to listen; port 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--expires-in", type=_seconds, default=DEFAULTS.expires_in, metavar="SECONDS",
-                        help="life of an access token (default: %(default)s)")
-    parser.add_argument("--code-expires-in", type=_seconds, default=DEFAULTS.code_expires_in, metavar="SECONDS",
-                        help="life of an authorization code (default: %(default)s)")
+    parser.add_argument("--listen", type=_listen, default="127.0.0.1:8900", metavar=_("HOST:PORT"),
+                        help=_("where to listen; port 0 takes a free one (default: %(default)s)"))
+    parser.add_argument("--expires-in", type=_seconds, default=DEFAULTS.expires_in, metavar=_("SECONDS"),
+                        help=_("life of an access token (default: %(default)s)"))
+    parser.add_argument("--code-expires-in", type=_seconds, default=DEFAULTS.code_expires_in, metavar=_("SECONDS"),
+                        help=_("life of an authorization code (default: %(default)s)"))
     unattended = parser.add_mutually_exclusive_group()
     unattended.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW,
-                            help="allow every authorization at once, without a page")
+                            help=_("allow every authorization at once, without a page"))
     unattended.add_argument("--deny", dest="auto", action="store_const", const=DENY,
-                            help="refuse every authorization at once, without a page")
-    parser.add_argument("--client-id", type=_client_id, default=DEFAULTS.client_id, metavar="ID",
-                        help="client id of the registered application (default: %(default)s)")
-    parser.add_argument("--redirect-uri", type=_redirect_uri, default=DEFAULTS.redirect_uri, metavar="URI",
-                        help="redirect URI of the registered application (default: %(default)s)")
-    parser.add_argument("--blacklist", action="append", metavar="TEXT",
-                        help="refuse user agents that begin so (repeatable; default: python-requests/)")
-    parser.add_argument("--fault", type=_fault, action="append", default=[], metavar="NAME[=TIMES|=always]",
-                        help="what the next token requests meet, in this order (repeatable)")
-    parser.add_argument("--list-faults", action="store_true", help="list the faults and end")
-    parser.add_argument("--quiet", action="store_true", help="no line a request on standard error")
+                            help=_("refuse every authorization at once, without a page"))
+    parser.add_argument("--client-id", type=_client_id, default=DEFAULTS.client_id, metavar=_("ID"),
+                        help=_("client id of the registered application (default: %(default)s)"))
+    parser.add_argument("--redirect-uri", type=_redirect_uri, default=DEFAULTS.redirect_uri, metavar=_("URI"),
+                        help=_("redirect URI of the registered application (default: %(default)s)"))
+    parser.add_argument("--blacklist", action="append", metavar=_("TEXT"),
+                        help=_("refuse user agents that begin so (repeatable; default: python-requests/)"))
+    parser.add_argument("--fault", type=_fault, action="append", default=[], metavar=_("NAME[=TIMES|=always]"),
+                        help=_("what the next token requests meet, in this order (repeatable)"))
+    parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
+    parser.add_argument("--quiet", action="store_true", help=_("no line a request on standard error"))
 
 
 def run(arguments):
@@ -71,20 +74,20 @@ def _start(arguments):
         auto=arguments.auto,
         blacklist=tuple(arguments.blacklist or DEFAULTS.blacklist),
     )
-    hint = "hhtoken sandbox --listen 127.0.0.1:0"
+    hint = text("type 'hhtoken sandbox --listen 127.0.0.1:0', which takes a free port")
     try:
         return start(*arguments.listen, settings, log=None if arguments.quiet else reporting.message)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise errors.TryLaterError("another program listens on this port", hint) from None
-        raise errors.ConfigError(f"cannot listen there: {(error.strerror or 'unknown').lower()}", hint) from None
+            raise errors.TryLaterError(text("another program listens on this port"), hint) from None
+        raise errors.ConfigError(text("cannot listen there: {reason}", reason=reason(error)), hint) from None
 
 
 def _announce(sandbox, host):
     import shlex
 
     if not addresses.is_loopback(host):
-        reporting.warning("the sandbox listens beyond this machine; whoever reaches it can get tokens from it")
+        reporting.warning(text("the sandbox listens beyond this machine; whoever reaches it can get tokens from it"))
     settings = (f"{name}={shlex.quote(value)}" for name, value in sandbox.environment().items())
     reporting.result("\n".join([f"# hhtoken sandbox: {sandbox.url}", *settings]))
 
@@ -101,39 +104,40 @@ def _fault_table():
 # The errors below never repeat the value: a mistyped command line may hold anything.
 
 
-def _listen(text):
+def _listen(value):
     try:
-        return addresses.parse_listen(text)
+        return addresses.parse_listen(value)
     except errors.UsageError:
-        raise argparse.ArgumentTypeError("takes HOST:PORT, as in 127.0.0.1:8900") from None
+        raise argparse.ArgumentTypeError(_("takes HOST:PORT, as in 127.0.0.1:8900")) from None
 
 
-def _seconds(text):
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > LONGEST_LIFE_SECONDS:
-        raise argparse.ArgumentTypeError(f"takes a number of seconds up to {LONGEST_LIFE_SECONDS}")
-    return int(text)
+def _seconds(value):
+    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > LONGEST_LIFE_SECONDS:
+        problem = text("takes a number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
+        raise argparse.ArgumentTypeError(said(problem))
+    return int(value)
 
 
-def _client_id(text):
-    if not re.fullmatch(r"[!-~]{1,200}", text):
-        raise argparse.ArgumentTypeError("takes up to 200 visible ASCII characters")
-    return text
+def _client_id(value):
+    if not re.fullmatch(r"[!-~]{1,200}", value):
+        raise argparse.ArgumentTypeError(_("takes up to 200 visible ASCII characters"))
+    return value
 
 
-def _redirect_uri(text):
+def _redirect_uri(value):
     from hhtoken.sandbox.redirect_uri import problem_with
 
-    problem = problem_with(text)
+    problem = problem_with(value)
     if problem:
-        raise argparse.ArgumentTypeError(problem)
-    return text
+        raise argparse.ArgumentTypeError(said(problem))
+    return value
 
 
-def _fault(text):
+def _fault(value):
     from hhtoken.sandbox import control
 
-    name, _sign, times = text.partition("=")
+    name, _sign, times = value.partition("=")
     try:
         return control.read_fault(name, times or "1")
     except control.BadControl as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(said(error.args[0])) from None

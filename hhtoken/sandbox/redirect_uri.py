@@ -9,26 +9,28 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+from hhtoken.wording import text
+
 _ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII without " < > \ ^ ` { | }
 
 
 def problem_with(address):
     """Given an address to register, return what is wrong with it, or None."""
     if not _ADDRESS_CHARACTERS.fullmatch(address):
-        return "characters that no address has"
+        return text("characters that no address has")
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018  the property raises on a port that is no number
     except ValueError:
-        return "not an address"
+        return text("not an address")
     if not parts.scheme or not parts.hostname:
-        return "scheme or host missing"
+        return text("scheme or host missing")
     if parts.fragment or "#" in address:
-        return "a fragment is not allowed"
+        return text("a fragment is not allowed")
     if "@" in parts.netloc:
-        return "a user name is not allowed"
+        return text("a user name is not allowed")
     if ".." in unquote(parts.path).split("/"):
-        return "a path that climbs is not allowed"
+        return text("a path that climbs is not allowed")
     return None
 
 
