@@ -6,7 +6,7 @@ command=${HH_TOKEN_NOTIFY:-/etc/hh-token/notify}
 pauses='10 30 90' # seconds between attempts: what has just cut off HeadHunter may cut off the messenger too
 
 log() { # PRIORITY: standard input to syslog. An address to authorize at is for the operator's eyes alone.
-    sed 's|https\{0,1\}://[^ ]*[?&]state=[^ ]*|(an address; to see one, type: hhtoken authorize-url)|' |
+    sed 's|https\{0,1\}://[^ ]*[?&]state=[^ ]*|(an address; to see one, type: hhtoken login)|' |
         logger -t hh-token-notify -p "$1"
 }
 

@@ -100,12 +100,12 @@ class Person:
     def __repr__(self):
         return "<Person>"
 
-    def introduction(self):
-        """Return name, roles, id and e-mail as one Text."""
+    def introduction(self, with_email=False):
+        """Return name, roles, id and, if wanted, e-mail as one Text."""
         name = " ".join(filter(None, (self.first_name, self.middle_name, self.last_name)))
         roles = joined(", ", [role for flag, role in ROLES if getattr(self, flag)])
         number = text("id {number}", number=self.id) if self.id else ""
-        details = joined(", ", [roles, number, self.email])
+        details = joined(", ", [roles, number, self.email if with_email else ""])
         return text("{name} ({details})", name=name, details=details) if name and details else name or details
 
 

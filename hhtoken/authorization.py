@@ -53,6 +53,11 @@ def request_url(authorize_url, client_id, redirect_uri, state, verifier, options
     return authorize_url + joint + urlencode(parameters)
 
 
+def state_in(address):
+    """Given the address that ``request_url`` returned, return the state in it."""
+    return dict(parse_qsl(address.partition("?")[2]))["state"]
+
+
 def read_return(query):
     """Given the query of the address that the browser came back to, return the BrowserReturn; raise Refused.
 

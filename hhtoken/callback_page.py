@@ -33,9 +33,9 @@ HEADERS = (
     ("Connection", "close"),
 )
 
-NEXT_AUTHORIZE = text("Run hhtoken authorize-url and open the new address.")
+NEXT_AUTHORIZE = text("Run hhtoken login and open the new address.")
 NEXT_SHORTER = text(
-    "Delete the cookies of this site, or use a private window; then run hhtoken authorize-url and open the new address."
+    "Delete the cookies of this site, or use a private window; then run hhtoken login and open the new address."
 )
 TOO_LONG = text("This request is too long"), text("No return from HeadHunter is of that size."), NEXT_SHORTER
 
@@ -53,7 +53,7 @@ PAGES = {
         "bad",
         text("Access was denied"),
         text("HeadHunter says that the access was not granted. Nothing was stored."),
-        text("To try again, run hhtoken authorize-url and open the new address."),
+        text("To try again, run hhtoken login and open the new address."),
     ),
     REFUSED: (
         400,
@@ -74,7 +74,7 @@ PAGES = {
         "bad",
         text("No token was obtained"),
         text("HeadHunter did not exchange the code for a token. A token that was stored before is untouched."),
-        text("Look at the messages (journalctl -t hhtoken), then run hhtoken authorize-url and open that address."),
+        text("Look at the messages (journalctl -t hhtoken), then run hhtoken login and open that address."),
     ),
     400: (
         400,
@@ -97,7 +97,7 @@ PAGES = {
         "bad",
         text("This is another address"),
         text("The browser asked for a host that HH_REDIRECT_URI does not name. Nothing was used up."),
-        text("Correct HH_REDIRECT_URI, or the Host that nginx passes on; then run hhtoken authorize-url again."),
+        text("Correct HH_REDIRECT_URI, or the Host that nginx passes on; then run hhtoken login again."),
     ),
     431: (431, "bad", *TOO_LONG),
 }
@@ -125,6 +125,13 @@ def response(name, tongue, say):
         headers.append(("Allow", "GET"))
     head = [f"HTTP/1.0 {status} {REASONS[status]}", *(f"{key}: {value}" for key, value in headers)]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def redirect(address):
+    """Given an address, return the whole HTTP response that sends the browser on to it."""
+    headers = (("Location", address), *HEADERS[1:], ("Content-Length", 0))
+    head = ["HTTP/1.0 302 Found", *(f"{key}: {value}" for key, value in headers)]
+    return "\r\n".join(head).encode() + b"\r\n\r\n"
 
 
 def language(accept_language):

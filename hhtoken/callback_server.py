@@ -4,6 +4,7 @@ One thread and a selector instead of a thread for each connection: a slow or sil
 and at most 16 KiB, junk costs a parse, and neither can stand in the way of the browser.
 """
 
+import contextlib
 import errno
 import functools
 import os
@@ -97,11 +98,27 @@ class CallbackServer:
         self._handle_return = handle_return
         self._connections = {}  # socket -> _Connection, the oldest first
         self._selector = selectors.DefaultSelector()
+        self._watched = {}  # descriptor -> function
+        self._addresses = {}  # path -> address
         self._final = None  # (query, page) of the return that ended the wait
         self._refused = 0
         self._report_at = 0.0
         limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_connections = max(1, min(MOST_CONNECTIONS, limit - DESCRIPTORS_KEPT_FREE))
+
+    def watch(self, descriptor, on_input):
+        """While serving, also call this function whenever the descriptor has something to read.
+
+        True from it ends the wait; EOFError says that nothing more will come. What cannot be waited for, such as a
+        file or /dev/null, is left alone.
+        """
+        with contextlib.suppress(PermissionError):
+            self._selector.register(descriptor, selectors.EVENT_READ)
+            self._watched[descriptor] = on_input
+
+    def send_on(self, path, address):
+        """Send the first visitor of this path on to an address; to all others it is not there."""
+        self._addresses[path] = address
 
     def serve(self, timeout_seconds, tick):
         """Answer requests until a Reply is final, and return True; at the deadline return False.
@@ -137,8 +154,18 @@ class CallbackServer:
     def _on_ready(self, sock):
         if sock is self._listener:
             self._accept()
+        elif sock in self._watched:
+            self._take_input(sock)
         elif sock in self._connections:
             self._receive(self._connections[sock])
+
+    def _take_input(self, descriptor):
+        try:
+            if not self._final and self._watched[descriptor]():
+                self._final = (None, callback_page.REFUSED)
+        except EOFError:
+            self._selector.unregister(descriptor)
+            del self._watched[descriptor]
 
     def _accept(self):
         for _ in range(BACKLOG):
@@ -182,7 +209,9 @@ class CallbackServer:
     def _answer(self, connection, request):
         refusal = self._rules.refusal(request)
         accept_language = request.header("accept-language")
-        if refusal:
+        if request.method == "GET" and request.path in self._addresses:
+            self._send_bytes(connection, callback_page.redirect(self._addresses.pop(request.path)))
+        elif refusal:
             self._refuse(connection, refusal, accept_language)
         elif self._final:
             query, page = self._final
@@ -207,11 +236,13 @@ class CallbackServer:
         self._send(connection, status, accept_language)
 
     def _send(self, connection, page, accept_language):
+        self._send_bytes(connection, _page(page, callback_page.language(accept_language)))
+
+    def _send_bytes(self, connection, response):
         connection.answered = True
         connection.touched = time.monotonic()
         try:
-            # 2 KiB: a new socket's buffer takes it whole.
-            connection.socket.send(_page(page, callback_page.language(accept_language)))
+            connection.socket.send(response)  # 2 KiB: a new socket's buffer takes it whole
             connection.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self._drop(connection.socket)

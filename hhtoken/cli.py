@@ -9,6 +9,7 @@ from hhtoken.wording import counted, text
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {
+    "login": "login",
     "authorize-url": "authorize_url",
     "serve-callback": "serve_callback",
     "exchange": "exchange",
@@ -24,8 +25,7 @@ COMMANDS = {
 
 EPILOG = text(
     """\
-first time:   hhtoken authorize-url     prints the address to open in a browser
-              hhtoken serve-callback    waits for the browser, stores the pair
+first time:   hhtoken login             prints the address to open in a browser, waits for it, stores the pair
 every day:    hhtoken refresh           renews the pair once it is due; let a timer do it
 in scripts:   hhtoken show --field access_token
               hhtoken exec -- COMMAND   runs it with HH_ACCESS_TOKEN in its environment

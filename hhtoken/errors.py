@@ -7,10 +7,7 @@ both and exits with the code; nothing else turns an error into an exit.
 
 from hhtoken.wording import text
 
-HINT_AUTHORIZE = text(
-    "type 'hhtoken authorize-url' and open the printed address, while 'hhtoken serve-callback', or its systemd socket, "
-    "waits for the browser"
-)
+HINT_AUTHORIZE = text("type 'hhtoken login', and open the address that it prints")
 
 # sysexits(3), which `systemctl status` prints by name. Plain integers: to import `enum` would cost `show` 3 ms.
 OK = 0

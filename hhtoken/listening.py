@@ -36,19 +36,24 @@ def open_listener(chosen, redirect_uri):
 
 def announce(listener, path, timeout_seconds):
     """Say on which address the browser is waited for, and for how long."""
-    host, port = listener.getsockname()[:2]
+    host = listener.getsockname()[0]
     if not addresses.is_loopback(host):
         reporting.warning(
             text("{host} can be reached from other machines; nginx in front of 127.0.0.1 is safer", host=host)
         )
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     reporting.message(
         text(
             "waiting for the browser on {address}, for {span}",
-            address=address + path,
+            address=address_of(listener) + path,
             span=durations.span(timeout_seconds),
         )
     )
+
+
+def address_of(listener):
+    """Given a listening socket, return its address without a path."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _default(redirect_uri):

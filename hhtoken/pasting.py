@@ -29,9 +29,41 @@ def read():
     return clean(data)
 
 
+class Lines:
+    """What comes in on standard input line by line, for whoever waits for other things, too."""
+
+    def __init__(self):
+        self._data = b""
+
+    def read(self):
+        """Return the lines (bytes) that are whole now, without waiting where something has come; raise EOFError where
+        nothing more will."""
+        try:
+            piece = os.read(0, LONGEST_INPUT_BYTES)
+        except OSError:  # the terminal has gone
+            piece = b""
+        if not piece and not self._data:
+            raise EOFError
+        *lines, self._data = (self._data + (piece or b"\n")).split(b"\n")
+        if len(self._data) > LONGEST_INPUT_BYTES:
+            lines, self._data = [*lines, self._data], b""  # too long for a code; ``clean`` says so
+        return [line for line in lines if line.strip()]
+
+
+def is_ours():
+    """Tell whether standard input may be read: a job in the background would be stopped for it."""
+    try:
+        return not os.isatty(0) or os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # a terminal, but not the one that controls us
+        return True
+
+
 def clean(data):
     """Given the bytes that were pasted, return their first line without what surrounds it; raise UsageError."""
     pasted = data.strip().split(b"\n")[0].strip().decode("ascii", "replace").strip("'\"")
     if not authorization.is_printable(pasted) or " " in pasted or len(data) > LONGEST_INPUT_BYTES:
-        raise errors.UsageError(text("standard input holds neither a code nor an address"), HINT_PASTE)
+        raise errors.UsageError(
+            text("what was pasted is neither a code nor an address"),
+            text("paste the whole address that the browser ended up on"),
+        )
     return pasted

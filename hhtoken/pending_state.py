@@ -55,7 +55,7 @@ class PendingAuthorizations:
             path = self._directory.path_of(NAME)
             raise errors.DataError(
                 text("{path} is damaged", path=path),
-                text("no pair is lost by it; type: rm {path}, then start with authorize-url", path=path),
+                text("no pair is lost by it; type: rm {path}, then type 'hhtoken login'", path=path),
             ) from None
 
     def _write(self, entries):

@@ -116,12 +116,12 @@ def test_messages_and_the_log_name_the_account_and_hints_are_for_it(operator, sa
     failed = account(operator, "alice").run("refresh", expect=77)
     error, hint = failed.stderr.splitlines()
     assert error.startswith("hhtoken: error: account alice: there is no pair in ")
-    assert hint.startswith("hhtoken: hint: type 'hhtoken --account alice authorize-url'")
+    assert hint.startswith("hhtoken: hint: type 'hhtoken --account alice login'")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(tmp_path / "log"))
         run_with_syslog(operator, tmp_path / "log", "--account", "alice", "refresh")
         (line,) = received(log)
-        assert "]: account alice: there is no pair in " in line and "'hhtoken --account alice authorize-url'" in line
+        assert "]: account alice: there is no pair in " in line and "'hhtoken --account alice login'" in line
 
 
 def test_an_account_is_renewed_for_itself(operator, sandbox):

@@ -22,9 +22,9 @@ def refusal(kind, value=None, status=403):
 TABLE = [
     (refusal("oauth", "bad_authorization"), "bad_authorization", errors.NOPERM, "does not know", "refresh --force"),
     (refusal("oauth", "token_expired"), "token_expired", errors.UNAVAILABLE, "expired", "hhtoken refresh"),
-    (refusal("oauth", "token_revoked"), "token_revoked", errors.NOPERM, "revoked", "authorize"),
+    (refusal("oauth", "token_revoked"), "token_revoked", errors.NOPERM, "revoked", "hhtoken login"),
     (refusal("oauth", "application_not_found"), "application_not_found", errors.CONFIG, "removed", "dev.hh.ru"),
-    (refusal("oauth", "user_auth_expected"), "user_auth_expected", errors.NOPERM, "application's", "authorize"),
+    (refusal("oauth", "user_auth_expected"), "user_auth_expected", errors.NOPERM, "application's", "hhtoken login"),
     (refusal("bad_user_agent", "unset", 400), "bad_user_agent", errors.CONFIG, "saw no", "HH_USER_AGENT"),
     (refusal("bad_user_agent", "blacklisted", 400), "bad_user_agent", errors.CONFIG, "black list", "HH_USER_AGENT"),
     (refusal("bad_user_agent", "odd", 400), "bad_user_agent", errors.CONFIG, "refuses the User", "HH_USER_AGENT"),
@@ -75,10 +75,11 @@ def test_the_request_id_stands_with_every_refusal():
     assert "(request id abc)" in api_answers.judge(came).meaning
 
 
-def test_a_person_is_introduced_by_name_role_id_and_email():
+def test_a_person_is_introduced_by_name_role_and_id_and_by_email_if_wanted():
     verdict, person = api_answers.identify(answer(200, USER))
     assert verdict.kind == "accepted" and verdict.exit_code == 0
-    assert person.introduction() == "Иван Петров (applicant, id 7, i@example.com)"
+    assert person.introduction() == "Иван Петров (applicant, id 7)"
+    assert person.introduction(with_email=True) == "Иван Петров (applicant, id 7, i@example.com)"
     assert "Иван" not in repr(person)
 
 

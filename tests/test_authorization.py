@@ -197,7 +197,7 @@ def test_the_repr_of_a_return_hides_it():
 def test_a_denial_says_what_to_do_and_repeats_nothing(error, kind, exit_code):
     denied = authorization.denial(error)
     assert type(denied) is kind and denied.exit_code == exit_code
-    assert "hhtoken authorize-url" in denied.hint
+    assert "hhtoken login" in denied.hint
     assert "canary" not in denied.message + denied.hint
     assert ("denied in the browser" in denied.message) == (error == "access_denied")
 

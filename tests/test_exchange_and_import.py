@@ -83,7 +83,7 @@ def test_a_state_lives_for_an_hour(operator, sandbox):
 def test_a_code_that_lost_its_answer_asks_for_a_new_authorization(operator, sandbox):
     sandbox.weather.add("reset_after")
     run = operator.run("exchange", input=come_back(operator), expect=75)
-    assert "outcome unknown" in run.stderr and "authorize-url" in run.stderr
+    assert "outcome unknown" in run.stderr and "hhtoken login" in run.stderr
     operator.run("exchange", input=come_back(operator))
 
 

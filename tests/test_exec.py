@@ -177,7 +177,7 @@ def test_without_a_usable_token_the_command_does_not_run_and_the_exit_code_says_
 def test_what_cannot_be_renewed_any_more_says_so(operator, sandbox, expired):
     sandbox.weather.add("token_deactivated")
     run = operator.run("exec", "--", "true", expect=77)
-    assert "authorize-url" in run.stderr
+    assert "hhtoken login" in run.stderr
 
 
 def test_an_interrupt_while_it_renews_saves_the_pair_and_runs_nothing_new(operator, sandbox, expired):

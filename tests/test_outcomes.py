@@ -182,7 +182,7 @@ def test_already_refreshed_after_a_lost_answer_is_our_own_doing(before):
     found = series(*before, ALREADY)[-1]
     assert found.message.startswith("the answer to the refresh of 2023-11-14 22:13:15 +0000 was lost on the way")
     assert "somebody else" not in found.message
-    assert "who else" not in found.hint and "hhtoken authorize-url" in found.hint
+    assert "who else" not in found.hint and "hhtoken login" in found.hint
     assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
 
 
@@ -191,7 +191,7 @@ def test_already_refreshed_without_a_lost_answer_is_somebody_elses(before):
     found = series(*before, ALREADY)[-1]
     assert found.message.startswith("somebody else has used this refresh token")
     assert "lost" not in found.message
-    assert "find who else" in found.hint and "hhtoken authorize-url" in found.hint
+    assert "find who else" in found.hint and "hhtoken login" in found.hint
     assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
 
 
@@ -280,8 +280,8 @@ def test_a_fraction_of_a_second_does_not_get_into_the_record():
     [
         (60, 75, "next run"),
         (DAY, 75, "next run"),
-        (DAY + 1, 77, "hhtoken authorize-url"),
-        (9 * DAY, 77, "authorize-url"),
+        (DAY + 1, 77, "hhtoken login"),
+        (9 * DAY, 77, "hhtoken login"),
     ],
 )
 def test_an_unclear_answer_becomes_a_humans_matter_after_a_day(seconds, exit_code, words):
@@ -389,7 +389,7 @@ def test_nothing_is_due_before_expiry_and_that_is_no_failure():
 def test_an_expired_token_without_refresh_token_needs_a_human():
     found = outcomes.standing(Pair({"access_token": "ACCESS"}, NOW - 1000, NOW), None, NOW)
     assert (found.outcome, found.exit_code) == (record.AUTHORIZATION_NEEDED, 77)
-    assert "hhtoken authorize-url" in found.hint
+    assert "hhtoken login" in found.hint
 
 
 @pytest.mark.parametrize("answer", [ALREADY, NOT_YET])

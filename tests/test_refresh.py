@@ -105,7 +105,7 @@ def test_a_refresh_token_called_dead_is_not_sent_again(operator, sandbox, expire
     operator.run("refresh", expect=77)
     again = operator.run("refresh", *flags, expect=77)
     assert refreshes(sandbox) == 1
-    assert "authorize-url" in again.stderr
+    assert "hhtoken login" in again.stderr
     assert operator.run("show", "--field", "access_token", expect=77).stdout == ""
 
 
@@ -423,7 +423,7 @@ def test_a_closed_port_is_not_an_unknown_outcome(lonely):
 
 def test_without_a_pair_a_human_is_asked_and_nothing_is_created(lonely):
     run = lonely.run("refresh", expect=77)
-    assert "authorize-url" in run.stderr
+    assert "hhtoken login" in run.stderr
     assert lonely.files() == []
 
 

@@ -336,7 +336,7 @@ def test_a_provider_out_of_reach_during_the_exchange_is_temporary(operator, list
     listener = listening()
     assert listener.get(**fields).status_code == 502
     assert listener.end() == 75
-    assert "nothing was sent" in listener.stderr.text and "authorize-url" in listener.stderr.text
+    assert "nothing was sent" in listener.stderr.text and "hhtoken login" in listener.stderr.text
 
 
 def test_slow_clients_do_not_keep_the_browser_waiting(operator, listening):

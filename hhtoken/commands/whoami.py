@@ -31,12 +31,10 @@ def run(arguments):
         if renewed.access_token != pair.access_token:  # a refresh was under way
             pair = renewed
             verdict, person = _ask(endpoint, pair)
-    if person and not arguments.email:
-        person.email = None
     if arguments.json:
-        reporting.result(_as_json(pair, verdict, person))
+        reporting.result(_as_json(pair, verdict, person, arguments.email))
     elif person:
-        reporting.result(language.said(text("accepted: {who}", who=person.introduction())))
+        reporting.result(language.said(text("accepted: {who}", who=person.introduction(arguments.email))))
     left = pair.seconds_left(time.time())
     if person and not left:
         reporting.warning(text("by the clock of this machine the access token has expired; see 'date'"))
@@ -56,8 +54,9 @@ def _ask(endpoint, pair):
     return api_answers.identify(answer, (pair.access_token, pair.refresh_token))
 
 
-def _as_json(pair, verdict, person):
+def _as_json(pair, verdict, person, with_email):
     names = (*api_answers.PERSON_FIELDS, *(flag for flag, _role in api_answers.ROLES))
+    named = {name: getattr(person, name, None) for name in names if with_email or name != "email"}
     fields = {
         "schema": SCHEMA,
         "accepted": person is not None,
@@ -66,6 +65,6 @@ def _as_json(pair, verdict, person):
         "next_step": verdict.hint,
         "exit_code": verdict.exit_code,
         "expires_at": pair.expires_at,
-        **{name: getattr(person, name, None) for name in names},
+        **named,
     }
     return json.dumps(fields, indent=2, ensure_ascii=False)

@@ -1,0 +1,184 @@
+"""``hhtoken login``: authorize-url, serve-callback and exchange in one, and a word about who came of it."""
+
+import contextlib
+from secrets import token_urlsafe
+
+from hhtoken import (
+    addresses,
+    api_answers,
+    api_endpoint,
+    authorization,
+    callback_server,
+    config,
+    desktop,
+    durations,
+    errors,
+    invitation,
+    language,
+    listening,
+    pasting,
+    progress,
+    renewers,
+    reporting,
+    socket_unit,
+    status_screen,
+    token_endpoint,
+)
+from hhtoken.arrival import Arrival, conclude
+from hhtoken.callback_rules import CallbackRules
+from hhtoken.language import _
+from hhtoken.token_store import open_store
+from hhtoken.wording import counted, joined, text
+
+SUMMARY = text("authorize: print the address to open, wait for the browser or a paste, store the pair")
+
+TICKET_BYTES = 16
+
+
+def add_arguments(parser):
+    invitation.add_arguments(parser)
+    listening.add_arguments(parser)
+    parser.add_argument("--qr", action="store_true", help=_("also draw the address as a QR code, for a phone"))
+    parser.add_argument("--no-browser", action="store_true", help=_("do not open a browser, even on a desktop"))
+
+
+def run(arguments):
+    settings = config.load(arguments)
+    redirect_uri = settings.redirect_uri()
+    application = settings.client_id(), settings.client_secret()
+    endpoint, api = token_endpoint.from_settings(settings), api_endpoint.from_settings(settings)
+    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
+    arrival = Arrival(store, application, endpoint)
+    with _listener(arguments.listen, redirect_uri, settings.state_directory()) as listener:
+        endpoint.prepare()
+        version = store.record_version()
+        address = invitation.invite(settings, invitation.options(arguments))
+        reporting.result(address)
+        reporting.event("an authorization was started")
+        if arguments.qr:
+            _draw(address, redirect_uri)
+        on_input = _paste_reader(arrival) if pasting.is_ours() else None
+        if listener:
+            to_open = None if arguments.no_browser else address
+            came = _wait_at_port(listener, CallbackRules(redirect_uri), arrival, on_input, arguments.timeout, to_open)
+        else:
+            came = _wait_for_systemd(store, version, arrival, address, on_input, arguments.timeout)
+    if not came:
+        raise errors.TryLaterError(
+            counted(
+                "nobody came back within {count} second",
+                "nobody came back within {count} seconds",
+                arguments.timeout,
+            ),
+            text("type 'hhtoken login' again, and open the address that it prints"),
+        )
+    conclude(arrival)
+    with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
+        _introduce(store, api)
+        _say_who_renews(settings.state_directory())
+    return 0
+
+
+def _listener(chosen, redirect_uri, directory):
+    """Return a context with the listening socket; with None where systemd listens in our place."""
+    try:
+        return listening.open_listener(chosen, redirect_uri)
+    except errors.ConfigError:
+        if chosen or not socket_unit.serves(directory):
+            raise
+        return contextlib.nullcontext()
+
+
+def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
+    server = callback_server.CallbackServer(listener, rules, arrival.by_browser)
+    if on_input:
+        server.watch(0, on_input)
+    listening.announce(listener, rules.path, timeout)
+    _offer_pasting(on_input)
+    if to_open and desktop.has_browser():
+        # The state stands in the address, and everybody can read what stands in `ps`, for as long as the browser runs.
+        # So it is told a ticket of our listener instead, which is good for one visitor, and sends that one on.
+        ticket = f"/{token_urlsafe(TICKET_BYTES)}"
+        server.send_on(ticket, to_open)
+        if desktop.open_browser(listening.address_of(listener) + ticket):
+            reporting.message(text("opening the address in your browser"))
+    with progress.waiting(text("waiting for the browser")) if not on_input else _silence() as tick:
+        return server.serve(timeout, tick)
+
+
+def _silence():
+    """A line that counts seconds would wipe away what is being typed."""
+    return contextlib.nullcontext(lambda left: max(0.0, left))
+
+
+def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
+    span = durations.span(timeout)
+    reporting.message(text("{unit} waits for the browser; so does this, for {span}", unit=socket_unit.SOCKET, span=span))
+    _offer_pasting(on_input)
+    state = authorization.state_in(address)
+    came = socket_unit.wait(store, arrival.pending, state, on_input, timeout)
+    if came and not (arrival.failure or arrival.outcome):
+        arrival.outcome = socket_unit.new_authorization(store, version)
+        if arrival.outcome is None:
+            arrival.failure = errors.AuthorizationNeededError(
+                text("a browser came back, but no pair was stored"),
+                text("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again"),
+            )
+    return came
+
+
+def _offer_pasting(on_input):
+    if on_input and reporting.is_watched():
+        reporting.message(text("or paste the address that the browser ends up on here, and press enter"))
+
+
+def _paste_reader(arrival):
+    """Return a function that tries what was pasted, and tells whether the authorization is over by it."""
+    lines = pasting.Lines()
+
+    def on_input():
+        for line in lines.read():
+            try:
+                arrival.by_paste(pasting.clean(line))
+            except errors.Error as error:  # not used up: the browser, or another paste, may do better
+                reporting.failure(error)
+            else:
+                return True
+        return False
+
+    return on_input
+
+
+def _draw(address, redirect_uri):
+    try:
+        reporting.result(desktop.qr_code(address))
+    except errors.ConfigError as error:
+        reporting.failure(error)
+        return
+    if addresses.is_loopback(CallbackRules(redirect_uri).host):
+        reporting.message(text("a phone cannot come back to this machine; paste the address that it ends up on here"))
+
+
+def _introduce(store, api):
+    """Say who authorized, on standard output alone; a failure of that is a warning."""
+    pair = store.load().pair
+    try:
+        verdict, person = api_answers.identify(api.me(pair.access_token), (pair.access_token, pair.refresh_token))
+    except errors.Error as error:
+        verdict, person = api_answers.unreachable(error), None
+    if person:
+        reporting.result(language.said(text("authorized by {who}", who=person.introduction())))
+    else:
+        reporting.warning(text("who authorized is not known: {reason}", reason=verdict.meaning))
+
+
+def _say_who_renews(directory):
+    found = renewers.look(directory)
+    if found.timers:
+        reporting.message(text("renewed by {who}", who=joined(", ", list(found.timers))))
+    elif found.cron:
+        reporting.message(text("renewed by cron ({table})", table=found.cron))
+    elif found.can_be_enabled:
+        reporting.message(text("to have it renewed, type '{command}'", command=status_screen.ENABLE), "hint: ")
+    else:
+        reporting.message(text("who renews it? type 'hhtoken status' to see what to do"), "hint: ")
