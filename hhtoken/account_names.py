@@ -21,6 +21,18 @@ def is_name(name):
     )
 
 
+def in_state(name, secret):
+    """Given the name of an account, or None, and a fresh secret without a dot, return the state of an authorization,
+    which tells the one listener that all accounts share whose it is."""
+    return f"{name}.{secret}" if name else secret
+
+
+def of_state(state):
+    """Given any text that came as a state, return the name of the account that it claims to belong to, or None."""
+    name, dot, _secret = state.rpartition(".")
+    return name if dot and is_name(name) else None
+
+
 def instance(name):
     """Given the name of an account, or None, return what stands behind the name of a unit for it, e.g. "@alice"."""
     return f"@{name}" if name else ""

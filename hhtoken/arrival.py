@@ -1,6 +1,17 @@
 """The end of an authorization: its code arrives, by a browser or by paste, and becomes a pair."""
 
-from hhtoken import authorization, callback_page, durations, errors, grants, outcomes, reporting, signals
+from hhtoken import (
+    account_names,
+    accounts,
+    authorization,
+    callback_page,
+    durations,
+    errors,
+    grants,
+    outcomes,
+    reporting,
+    signals,
+)
 from hhtoken.callback_server import Reply
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.wording import text
@@ -9,16 +20,18 @@ ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an addres
 
 
 class Arrival:
-    """``store``: a TokenStore. ``application``: (client id, client secret). ``endpoint``: a TokenEndpoint.
+    """``store``: a TokenStore. ``application``: (client id, client secret). ``endpoint``: a TokenEndpoint. ``settings``:
+    the Settings, where what arrives may belong to any account; None: only to that of the store.
 
     ``failure``: the Error that the command ends with; ``outcome``: the Record of the exchange; both None until an
     authorization is used up.
     """
 
-    def __init__(self, store, application, endpoint):
-        self._store = store
+    def __init__(self, store, application, endpoint, settings=None):
+        self._own_store = self._store = store
         self._application = application
         self._endpoint = endpoint
+        self._settings = settings
         self.pending = PendingAuthorizations(store.directory)
         self.failure = self.outcome = None
 
@@ -27,7 +40,7 @@ class Arrival:
         """
         try:
             came = authorization.read_return(query)
-            entry = self.pending.find(came.state)
+            entry = self._find(came.state)
         except authorization.Refused:
             entry = None
         except errors.Error as error:
@@ -71,7 +84,26 @@ class Arrival:
             raise errors.UsageError(
                 refused.args[0], text("paste the whole address that the browser ended up on")
             ) from None
-        return _require(self.pending.find(came.state)), came
+        return _require(self._find(came.state)), came
+
+    def _find(self, state):
+        """Return the living entry with this state, or None. Once there is one, all is about the account that it
+        belongs to; a stranger, who has none, turns nothing."""
+        account = account_names.of_state(state) if self._settings else None
+        store = accounts.store_named(self._settings, account) if account else self._own_store
+        if store is None:
+            return None
+        pending = PendingAuthorizations(store.directory)
+        entry = None
+        try:
+            entry = pending.find(state)
+        finally:
+            if entry is None and store is not self._own_store:
+                store.close()
+        if entry and self._settings:
+            self._store, self.pending = store, pending
+            reporting.speak_for(account)
+        return entry
 
     def _redeem(self, entry, code):
         self.outcome = grants.redeem(self._store, self.pending, entry, code, self._application, self._endpoint)

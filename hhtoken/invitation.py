@@ -2,8 +2,8 @@
 
 from secrets import token_urlsafe
 
+from hhtoken import account_names, authorization
 from hhtoken import arguments as argument_types
-from hhtoken import authorization
 from hhtoken.language import _
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.token_store import open_store
@@ -41,7 +41,8 @@ def invite(settings, options=()):
     ``options``: further parameters as pairs, e.g. ``("force_login", "true")``.
     """
     client_id, redirect_uri, authorize_url = settings.client_id(), settings.redirect_uri(), settings.authorize_url()
-    state, verifier = token_urlsafe(SECRET_BYTES), token_urlsafe(SECRET_BYTES)
+    state = account_names.in_state(settings.account(), token_urlsafe(SECRET_BYTES))
+    verifier = token_urlsafe(SECRET_BYTES)
     store = open_store(settings.state_directory(), create=True)
     with store.lock():
         PendingAuthorizations(store.directory).add(state, verifier, redirect_uri)

@@ -1,6 +1,7 @@
 """The authorizations that a browser was sent out with and has not come back from: state, verifier, redirect URI."""
 
 import json
+import os
 import time
 
 from hhtoken import authorization, errors
@@ -9,6 +10,15 @@ from hhtoken.wording import text
 NAME = "pending.json"
 LIFE_SECONDS = 3600
 MOST_KEPT = 20  # the newest; a loop around authorize-url must not fill the file
+
+
+def may_be_living(path):
+    """Given a state directory, tell whether anything in it was written so late that it can be living; one look, for
+    those who have many to look into."""
+    try:
+        return time.time() - os.stat(os.path.join(path, NAME)).st_mtime < LIFE_SECONDS
+    except OSError:
+        return False
 
 
 class PendingAuthorizations:

@@ -18,7 +18,7 @@ def run(arguments):
     endpoint = token_endpoint.from_settings(settings)
     pasted = pasting.read()
     store = open_store(settings.state_directory(), create=True, published=settings.published_file())
-    arrival = Arrival(store, application, endpoint)
+    arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
     arrival.by_paste(pasted)
     conclude(arrival)
     return 0

@@ -1,6 +1,6 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import callback_server, config, errors, listening, progress, reporting, token_endpoint
+from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, token_endpoint
 from hhtoken.arrival import Arrival, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.token_store import open_store
@@ -21,15 +21,18 @@ def run(arguments):
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint.from_settings(settings)
     store = open_store(settings.state_directory(), create=True, published=settings.published_file())
-    arrival = Arrival(store, application, endpoint)
+    arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
+    is_expected = bool(arrival.pending.newest()) or not settings.account() and accounts.is_any_authorization_under_way(
+        settings.main_directory()
+    )
     rules = CallbackRules(redirect_uri)
     inherited = callback_server.inherited()
-    timeout = arguments.timeout if not inherited or arrival.pending.newest() else STRAY_VISIT_SECONDS
+    timeout = arguments.timeout if not inherited or is_expected else STRAY_VISIT_SECONDS
     with inherited or listening.open_listener(arguments.listen, redirect_uri) as listener:
         endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
         if not inherited:
             listening.announce(listener, rules.path, timeout)
-            if arrival.pending.newest() is None:
+            if not is_expected:
                 hint = text("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
                 reporting.message(hint, "hint: ")
         with progress.waiting(text("waiting for the browser")) as tick:
