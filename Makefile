@@ -15,14 +15,21 @@ SHAREDIR ?= $(PREFIX)/share/hhtoken
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+MANDIR ?= $(PREFIX)/share/man
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+# Debian's zsh looks for packages' completions elsewhere than for local ones; fish does not look below /usr/local at all.
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISHCOMPDIR ?= $(if $(filter /usr,$(PREFIX)),/usr/share/fish/vendor_completions.d,$(SYSCONFDIR)/fish/completions)
 NGINXDIR ?= $(SYSCONFDIR)/nginx
 export PYTHON PREFIX SYSCONFDIR DESTDIR LIBDIR SHAREDIR UNITDIR SYSUSERSDIR TMPFILESDIR NGINXDIR PURGE
+export MANDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR
 
 help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
+	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
 	@echo 'make bench  measure, and write the figures into docs/performance.md'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
@@ -42,6 +49,9 @@ test-system:
 bench: $(VENV)/run-ready
 	tests/write_performance.sh $(IN_VENV)
 
+manual: $(VENV)/test-ready
+	$(IN_VENV) man/write_manual.py .
+
 install uninstall:
 	@systemd/install.sh $@
 
@@ -59,4 +69,4 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-faults test-system bench install uninstall clean
+.PHONY: help demo test test-faults test-system bench manual install uninstall clean

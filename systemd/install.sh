@@ -20,7 +20,8 @@ has_systemd() { is_live && [ -d /run/systemd/system ]; }
 put() { # MODE SOURCE TARGET
     mkdir -p "$DESTDIR$(dirname "$3")"
     sed -e "s|/usr/local/lib/hhtoken|$LIBDIR|g" -e "s|/usr/local/share/hhtoken|$SHAREDIR|g" \
-        -e "s|/etc/hh-token|$SYSCONFDIR/hh-token|g" -e "s|/usr/bin/python3|$PYTHON|g" "$2" >"$DESTDIR$3.new"
+        -e "s|/etc/hh-token|$SYSCONFDIR/hh-token|g" -e "s|/etc/hh\\\\-token|$SYSCONFDIR/hh\\\\-token|g" \
+        -e "s|/usr/bin/python3|$PYTHON|g" "$2" >"$DESTDIR$3.new"
     chmod "$1" "$DESTDIR$3.new"
     mv -f "$DESTDIR$3.new" "$DESTDIR$3"
 }
@@ -44,6 +45,14 @@ install_program() {
     target=../${LIBDIR#"$PREFIX"/}
     [ "$target" != "../$LIBDIR" ] || target=$LIBDIR # outside of PREFIX
     for program in $programs; do ln -sfn "$target/bin/$program" "$DESTDIR$PREFIX/bin/$program"; done
+}
+
+install_manual() {
+    put 644 man/hhtoken.1 "$MANDIR/man1/hhtoken.1"
+    put 644 man/ru/hhtoken.1 "$MANDIR/ru/man1/hhtoken.1"
+    put 644 completions/hhtoken.bash "$BASHCOMPDIR/hhtoken"
+    put 644 completions/_hhtoken "$ZSHCOMPDIR/_hhtoken"
+    put 644 completions/hhtoken.fish "$FISHCOMPDIR/hhtoken.fish"
 }
 
 install_configuration() {
@@ -82,6 +91,7 @@ do_install() {
         "$PYTHON" -I -c 'import requests' 2>/dev/null || die 'install: missing: apt install python3-requests'
     fi
     install_program
+    install_manual
     install_configuration
     ! is_live || set_up_machine
     echo "installed in $DESTDIR$LIBDIR; the settings are in $DESTDIR$SYSCONFDIR/hh-token/hh-token.env"
@@ -94,6 +104,8 @@ do_uninstall() {
     ! has_systemd || systemctl stop 'hh-token-*.service' || :
     for program in $programs; do rm -f "$DESTDIR$PREFIX/bin/$program"; done
     rm -rf "$DESTDIR$LIBDIR" "$DESTDIR$SHAREDIR"
+    rm -f "$DESTDIR$MANDIR/man1/hhtoken.1" "$DESTDIR$MANDIR/ru/man1/hhtoken.1" "$DESTDIR$BASHCOMPDIR/hhtoken" \
+        "$DESTDIR$ZSHCOMPDIR/_hhtoken" "$DESTDIR$FISHCOMPDIR/hhtoken.fish"
     for unit in systemd/*.service systemd/*.timer systemd/*.socket; do rm -f "$DESTDIR$UNITDIR/${unit#*/}"; done
     rm -f "$DESTDIR$SYSUSERSDIR/hh-token.conf" "$DESTDIR$TMPFILESDIR/hh-token.conf"
     ! has_systemd || systemctl daemon-reload

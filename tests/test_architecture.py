@@ -19,7 +19,7 @@ LEVELS = {
     **dict.fromkeys(
         (
             "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "
-            "notices os_reasons outcomes provider_errors record refresh_policy token_status tokens"
+            "manual notices os_reasons outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,
     ),

@@ -235,6 +235,20 @@ def part_installation():
     check(f"exposure of the refresh as the running systemd sees it: {live[1]}", float(live[1]) <= 1.1)
 
 
+def part_manual():
+    # -L, not LANG: the box has no Russian locale.
+    for tongue, page in (("C.UTF-8", "man/man1/hhtoken.1"), ("ru", "man/ru/man1/hhtoken.1")):
+        found = sh(f"man -L {tongue} -w hhtoken")
+        equal(f"man hhtoken finds the page of {tongue}", found.out.strip(), f"/usr/local/share/{page}")
+        shown = sh(f"man -L {tongue} hhtoken")
+        check("... and shows it", shown.code == 0 and "hhtoken authorize-url" in shown.out, shown.text)
+    tab = sh(
+        "bash --norc -c '. /usr/share/bash-completion/bash_completion; _completion_loader hhtoken;"
+        " COMP_WORDS=(hhtoken sh); COMP_CWORD=1; _shtab_hhtoken; echo \"${COMPREPLY[*]}\"'"
+    )
+    equal("bash completes `hhtoken sh` as installed", tab.out.strip(), "show")
+
+
 def follow(command):
     """Run one command of the docs as an operator would."""
     if command.startswith("git clone"):  # no network here: the checkout stands in for the clone
@@ -895,7 +909,7 @@ def part_uninstall():
     equal("make uninstall succeeds", sh(f"make -C {CHECKOUT} uninstall").code, 0)
     left = sh(
         "ls -d /usr/local/bin/hh* /usr/local/lib/hhtoken /usr/local/share/hhtoken /usr/local/lib/*/*/hh-token* "
-        "/usr/local/lib/*/hh-token*"
+        "/usr/local/lib/*/hh-token* /usr/local/share/man/man1/hh* /usr/local/share/*/*/hhtoken* /etc/fish/*/hhtoken*"
     ).out
     equal("... and leaves no program and no unit", left, "")
     equal("... and keeps the pair", stored(), before)
@@ -962,6 +976,7 @@ def part_before_boot():
 
 FIRST = [
     part_installation,
+    part_manual,
     part_start_of_expiries,
     part_timers,
     part_chain,
