@@ -11,6 +11,7 @@ from hhtoken import (
     outcomes,
     reporting,
     signals,
+    stores,
 )
 from hhtoken.callback_server import Reply
 from hhtoken.pending_state import PendingAuthorizations
@@ -101,7 +102,8 @@ class Arrival:
             if entry is None and store is not self._own_store:
                 store.close()
         if entry and self._settings:
-            self._store, self.pending = store, pending
+            self._store = stores.shared(store, self._settings, account) if account else store
+            self.pending = pending
             reporting.speak_for(account)
         return entry
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "whoami": "whoami",
     "notice": "notice",
     "import": "import_pair",
+    "sync": "sync",
     "sandbox": "sandbox",
 }
 

@@ -137,6 +137,19 @@ class Settings:
             )
         return agent
 
+    def optional(self, name):
+        """Return a setting that has no default, or None; raise ConfigError."""
+        return self._judged(self._get(name), name) if self._get(name) else None
+
+    def secret_in_file(self, name, credential):
+        """Return the secret in the file that a setting names, or in a systemd credential, or None."""
+        path = self._get(name)
+        if not path and self._environment.get("CREDENTIALS_DIRECTORY"):
+            path = os.path.join(self._environment["CREDENTIALS_DIRECTORY"], credential)
+            if not os.path.exists(path):
+                return None
+        return _read_secret(path, f"the file that {name} names") if path else None
+
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)
         if not value or not value.strip():

@@ -45,6 +45,9 @@ def renew(store, endpoint, force=False, clock=time.time):
             return standing
         endpoint.prepare()
         time.sleep(refresh_policy.margin_left(store.load().pair, clock()))
+        elsewhere = store.claim(clock)
+        if elsewhere:
+            return elsewhere
         with signals.deferred():
             return _refresh(store, endpoint, clock)
 
@@ -66,7 +69,7 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     ``pending``: the PendingAuthorizations; ``entry``: the one that the code belongs to, forgotten before the code is
     sent. ``application``: (client id, client secret). Raise StorageError and TryLaterError while nothing is spent.
     """
-    with store.lock():
+    with store.lock(replacing=True):
         recover(store, clock)
         if pending.find(entry["state"]) is None:
             raise errors.AuthorizationNeededError(text("this authorization was used already"), errors.HINT_AUTHORIZE)

@@ -14,10 +14,7 @@ CONTINUE = 100
 def load():
     """Return the module ``requests``; raise ConfigError where it is not installed."""
     os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
-    if "site" not in sys.modules:  # bin/hhtoken starts without it, for the sake of `show`
-        import site
-
-        site.main()
+    find_libraries()
     try:
         import requests
     except ImportError:
@@ -26,6 +23,14 @@ def load():
             text("type: apt install python3-requests (or: pip install requests)"),
         ) from None
     return requests
+
+
+def find_libraries():
+    """Make installed libraries importable: bin/hhtoken starts without them, for the sake of ``show``."""
+    if "site" not in sys.modules:
+        import site
+
+        site.main()
 
 
 def session(headers, note):
@@ -41,6 +46,11 @@ def session(headers, note):
     made.mount("http://", _noting_adapter(note))
     made.mount("https://", _noting_adapter(note))
     return made
+
+
+def failures():
+    """Return the exceptions that a session raises where no answer comes."""
+    return (load().RequestException,)
 
 
 def kind_of(error):

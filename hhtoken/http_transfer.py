@@ -17,6 +17,7 @@ LONGEST_HEADER_CHARACTERS = 200
 
 HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again")
 HINT_NETWORK = text("check the network and the name server; the next run tries again")
+HINT_HELD_UP = text("another host may try by now; the next run tries again")
 HINT_TLS = text("check the clock with 'date' and the package ca-certificates; someone may be in the middle")
 
 
@@ -27,18 +28,20 @@ class NotSent(errors.TryLaterError):
 class Transfer:
     """``method``, ``address``, ``headers`` (a dict), ``form`` (a dict, or None): what to send. ``keep``: is called
     with each piece of the body as it arrives. ``is_enough``: told the body so far, says whether to read no further.
+    ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send, or None.
 
     It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
     never ends alike, and signals reach the main thread meanwhile. What the threads share (``_head``, ``_body``,
     ``_stage``, what ``keep`` writes to) is touched under the lock, and by the worker only until the deadline is over.
     """
 
-    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None):
+    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None):
         self._request = {"method": method, "url": address, "data": form}
         self._host = urlsplit(address).hostname
         self._headers = headers
         self._keep = keep or (lambda _chunk: None)
         self._is_enough = is_enough or (lambda _body: False)
+        self._send_before = send_before
         self._lock = threading.Lock()
         self._is_over = False
         self._stage = http_session.NEW
@@ -88,7 +91,7 @@ class Transfer:
 
     def _note_stage(self, stage):
         with self._lock:
-            if self._is_over:
+            if self._is_over or self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
                 raise _TooLate
             self._stage = stage
 
@@ -137,6 +140,8 @@ class Transfer:
 
     def _judge_failure(self, error):
         """Return a description of what broke the answer; raise NotSent where nothing had left."""
+        if isinstance(error, _TooLate):
+            raise NotSent(text("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
         kind, name = http_session.kind_of(error), type(error).__name__
         if self._stage == http_session.CONNECTED or self._stage == http_session.NEW and kind == "read timeout":
             return text("the connection broke ({error})", error=name)

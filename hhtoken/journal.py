@@ -22,12 +22,14 @@ DETAILS = ("received_at", "retry_after", "date", "request_id", "location_host", 
 
 
 class Journal:
-    """A journal open for writing. ``durable``: all that was put down has reached the disk."""
+    """A journal open for writing. ``durable``: all that was put down has reached the disk. ``send_before``: the latest
+    moment, of CLOCK_BOOTTIME, at which what it is for may still be sent, or None."""
 
     def __init__(self, descriptor):
         self._descriptor = descriptor
         self._body_end = BODY_AT
         self.durable = True
+        self.send_before = None
 
     def append(self, chunk):
         """Put down bytes of the body. A disk that refuses them is remembered, not raised: reading must go on."""

@@ -3,7 +3,19 @@
 import contextlib
 import signal
 
-from hhtoken import account_lines, accounts, errors, grants, language, outcomes, reporting, signals, wording, worker_pool
+from hhtoken import (
+    account_lines,
+    accounts,
+    errors,
+    grants,
+    language,
+    outcomes,
+    reporting,
+    signals,
+    stores,
+    wording,
+    worker_pool,
+)
 from hhtoken.token_store import open_store
 from hhtoken.wording import text
 
@@ -41,7 +53,8 @@ def _renew(account, settings, endpoint, force):
     reporting.speak_for(accounts.named(name))
     try:
         published = settings.published_file_of(accounts.named(name))
-        with contextlib.closing(open_store(path, published=published)) as store:
+        plain = open_store(path, published=published)
+        with contextlib.closing(stores.shared(plain, settings, accounts.named(name))) as store:
             outcome = grants.renew(store, endpoint, force)
             store.publish()  # what an earlier run could not, or a boot has cleared away
         failure = outcomes.error_of(outcome)

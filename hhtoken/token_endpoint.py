@@ -32,7 +32,7 @@ class TokenEndpoint:
         for address in self._addresses:
             if answer is not None:
                 journal.restart()
-            transfer = Transfer("POST", address, self._headers, form, journal.append, holds_pair)
+            transfer = Transfer("POST", address, self._headers, form, journal.append, holds_pair, journal.send_before)
             answer = transfer.run(deadline - time.monotonic())
             if answer.status not in GONE or holds_pair(answer.body):
                 break

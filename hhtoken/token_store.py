@@ -42,7 +42,7 @@ class TokenStore:
 
     def __init__(self, directory, published=None):
         self.directory = directory
-        self._published = published
+        self.published = published
         self._places = None
 
     def close(self):
@@ -126,12 +126,19 @@ class TokenStore:
 
     # -- for writers, under the lock --
 
-    def lock(self):
-        """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long."""
+    def lock(self, replacing=False):
+        """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long.
+
+        ``replacing``: a new grant, or a pair from a file, is about to be put in place of whatever is there."""
         from hhtoken import file_lock
 
         self.directory.close_to_others((TOKEN_FILE, LOCK_FILE))
         return file_lock.held(self.directory, LOCK_FILE)
+
+    def claim(self, _clock):
+        """Claim the right to spend the refresh token; return None with it, else the Record to report. Here the lock is
+        all there is to it; ``hhtoken.shared`` knows of other hosts."""
+        return None
 
     def begin(self, intent):
         """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal.
@@ -177,17 +184,17 @@ class TokenStore:
 
         Trouble is a warning, never a failure of what was asked for: the pair is safe, and the next refresh tries again.
         """
-        if not self._published:
+        if not self.published:
             return
         from hhtoken import published_file
 
         try:
             stored, done = self.load(), None
-            if not is_new and published_file.is_current(self._published, stored.modified_ns):
+            if not is_new and published_file.is_current(self.published, stored.modified_ns):
                 return
             while stored.pair.access_token != done:  # a peer may have stored and published a newer one meanwhile
                 done = stored.pair.access_token
-                published_file.publish(self._published, done, stored.modified_ns)
+                published_file.publish(self.published, done, stored.modified_ns)
                 stored = self.load()
         except errors.StorageError as error:
             _warn(text("the access token is not published: {reason}", reason=error.message), error.hint)
@@ -196,12 +203,12 @@ class TokenStore:
 
     def unpublish(self):
         """Remove the published file: there is no pair any more. Trouble is a warning."""
-        if not self._published:
+        if not self.published:
             return
         from hhtoken import published_file
 
         try:
-            published_file.withdraw(self._published)
+            published_file.withdraw(self.published)
         except errors.StorageError as error:
             _warn(text("the access token is still published: {reason}", reason=error.message), error.hint)
 

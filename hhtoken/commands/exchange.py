@@ -1,8 +1,7 @@
 """``hhtoken exchange``: the same as serve-callback, for a code or an address pasted on standard input."""
 
-from hhtoken import config, pasting, token_endpoint
+from hhtoken import config, pasting, stores, token_endpoint
 from hhtoken.arrival import Arrival, conclude
-from hhtoken.token_store import open_store
 from hhtoken.wording import text
 
 SUMMARY = text("store the pair for a code, or a whole redirect address, read from standard input")
@@ -17,7 +16,7 @@ def run(arguments):
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint.from_settings(settings)
     pasted = pasting.read()
-    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
+    store = stores.of_settings(settings, create=True)
     arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
     arrival.by_paste(pasted)
     conclude(arrival)

@@ -6,8 +6,7 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, os_reasons, signals, token_endpoint
-from hhtoken.token_store import open_store
+from hhtoken import config, errors, grants, os_reasons, signals, stores, token_endpoint
 from hhtoken.wording import text
 
 SUMMARY = text("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
@@ -51,7 +50,7 @@ def run(arguments):
     if not words:
         raise errors.UsageError(text("no command to run"), text("for example: hhtoken exec -- python3 bot.py"))
     settings = config.load(arguments)
-    store = open_store(settings.state_directory(), published=settings.published_file())
+    store = stores.of_settings(settings)
     grants.renew_for("exec", store, token_endpoint.from_settings(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()

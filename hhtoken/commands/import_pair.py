@@ -4,11 +4,11 @@ import os
 import stat
 import time
 
-from hhtoken import bookkeeping, config, durations, errors, outcomes, record, recovery, reporting, tokens
+from hhtoken import bookkeeping, config, durations, errors, outcomes, record, recovery, reporting, stores, tokens
 from hhtoken.answer import Answer
 from hhtoken.language import _
 from hhtoken.os_reasons import reason
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.token_store import fingerprint
 from hhtoken.wording import text
 
 SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
@@ -23,8 +23,8 @@ def add_arguments(parser):
 def run(arguments):
     settings = config.load(arguments)
     pair, has_expiry = _read(arguments.file)
-    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
-    with store.lock():
+    store = stores.of_settings(settings, create=True)
+    with store.lock(replacing=True):
         recovery.recover(store)
         if _is_stored(store, pair) and not has_expiry:
             pair = store.load().pair  # its own times are better than those of a copy

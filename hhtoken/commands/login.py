@@ -21,13 +21,13 @@ from hhtoken import (
     renewers,
     reporting,
     socket_unit,
+    stores,
     status_screen,
     token_endpoint,
 )
 from hhtoken.arrival import Arrival, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.language import _
-from hhtoken.token_store import open_store
 from hhtoken.wording import counted, joined, text
 
 SUMMARY = text("authorize: print the address to open, wait for the browser or a paste, store the pair")
@@ -47,7 +47,7 @@ def run(arguments):
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint, api = token_endpoint.from_settings(settings), api_endpoint.from_settings(settings)
-    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
+    store = stores.of_settings(settings, create=True)
     arrival = Arrival(store, application, endpoint)
     with _listener(arguments.listen, redirect_uri, settings.state_directory()) as listener:
         endpoint.prepare()

@@ -2,7 +2,7 @@
 
 import time
 
-from hhtoken import config, refresh_policy, reporting
+from hhtoken import config, errors, refresh_policy, reporting, stores
 from hhtoken.token_store import open_store
 from hhtoken.wording import text
 
@@ -51,10 +51,15 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
-    store = open_store(settings.state_directory(), published=settings.published_file())
-    if not arguments.force and _is_at_rest(store, arguments.wait):
-        return 0
-    return _renew(store, settings, arguments)
+    is_shared = stores.is_shared(settings)
+    store = open_store(settings.state_directory(), create=is_shared, published=settings.published_file())
+    try:
+        if not arguments.force and _is_at_rest(store, arguments.wait):
+            return 0
+    except errors.AuthorizationNeededError:
+        if not is_shared:  # other hosts may have a pair
+            raise
+    return _renew(stores.shared(store, settings, settings.account()), settings, arguments)
 
 
 def _renew_all(settings, arguments):

@@ -1,9 +1,8 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, token_endpoint
+from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, stores, token_endpoint
 from hhtoken.arrival import Arrival, conclude
 from hhtoken.callback_rules import CallbackRules
-from hhtoken.token_store import open_store
 from hhtoken.wording import counted, text
 
 SUMMARY = text("wait for the browser to come back, then store the pair")
@@ -20,7 +19,7 @@ def run(arguments):
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint.from_settings(settings)
-    store = open_store(settings.state_directory(), create=True, published=settings.published_file())
+    store = stores.of_settings(settings, create=True)
     arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
     is_expected = bool(arrival.pending.newest()) or not settings.account() and accounts.is_any_authorization_under_way(
         settings.main_directory()

@@ -72,10 +72,11 @@ def run(arguments):
 
 
 def _renew(store, settings):
-    from hhtoken import grants, signals, token_endpoint
+    from hhtoken import grants, signals, stores, token_endpoint
 
     signals.end_on_signals()
-    grants.renew_for("show --refresh", store, token_endpoint.from_settings(settings))
+    shared = stores.shared(store, settings, settings.account())
+    grants.renew_for("show --refresh", shared, token_endpoint.from_settings(settings))
 
 
 def _field(pair, name, now):

@@ -1,0 +1,205 @@
+"""A client of etcd v3, by its JSON gateway: reading, transactions, leases and watching.
+
+Every call asks the members in turn, beginning with the one that answered last. A transaction whose answer got lost may
+have taken effect: callers compare revisions, so that doing it again, or looking again, tells.
+"""
+
+import base64
+import contextlib
+import json
+import time
+
+from hhtoken import errors, http_session
+from hhtoken.wording import text
+
+CONNECT_SECONDS = 2
+ANSWER_SECONDS = 4  # of a member that has a leader; without one etcd itself gives up later
+
+HINT_REACH = text("look at the network and at 'etcdctl endpoint status'; the next run tries again")
+HINT_USER = text("check HHTOKEN_STORE_USER, its password and its role: it must read and write below the prefix")
+HINT_CERTIFICATES = text(
+    "check HHTOKEN_STORE_CA_FILE, HHTOKEN_STORE_CERT_FILE and the names in the members' certificates"
+)
+
+# Codes of gRPC, which the gateway passes on.
+INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNAUTHENTICATED = 3, 7, 9, 16
+
+
+class Unreachable(errors.TryLaterError):
+    """No member gave an answer; whether a transaction took effect is not known."""
+
+
+class Value:
+    """``data``: bytes. ``revision``: of the store when the key was last written."""
+
+    __slots__ = ("data", "revision")
+
+    def __init__(self, data, revision):
+        self.data = data
+        self.revision = revision
+
+
+class Etcd:
+    """``members``: their addresses, e.g. ``https://10.0.0.1:2379``. ``user``, ``password``: or None. ``tls``: the
+    options ``verify`` and ``cert`` of a requests session."""
+
+    def __init__(self, members, user=None, password=None, tls=None):
+        self._members = list(members)
+        self._user = user
+        self._password = password
+        self._tls = tls or {}
+        self._sessions = {}
+        self._tokens = {}
+
+    def read(self, prefix):
+        """Return ``({key: Value}, revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
+        answer = self._call("kv/range", {"key": _text(prefix), "range_end": _text(_end_of(prefix))})
+        found = {
+            base64.b64decode(pair["key"]): Value(base64.b64decode(pair.get("value", "")), int(pair["mod_revision"]))
+            for pair in answer.get("kvs", ())
+        }
+        return found, int(answer["header"]["revision"])
+
+    def transact(self, revisions, puts=None, deletes=(), lease=None):
+        """Where each key still has the revision given (0: it is absent), make all the changes and return True.
+
+        ``revisions``: {key: revision}; ``puts``: {key: bytes}; ``lease``: {key: lease} of those that end with one.
+        """
+        compare = [
+            {"key": _text(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
+            for key, revision in revisions.items()
+        ]
+        changes = [
+            {"request_put": {"key": _text(key), "value": _text(data), "lease": str((lease or {}).get(key, 0))}}
+            for key, data in (puts or {}).items()
+        ]
+        changes += [{"request_delete_range": {"key": _text(key)}} for key in deletes]
+        return bool(self._call("kv/txn", {"compare": compare, "success": changes}).get("succeeded"))
+
+    def grant_lease(self, seconds):
+        """Return a lease that ends after so many seconds, by etcd's clock, and takes its keys with it."""
+        return int(self._call("lease/grant", {"TTL": str(seconds)})["ID"])
+
+    def wait_for_change(self, prefix, revision, seconds):
+        """Wait until a key with this prefix is written after the revision; tell whether that was seen in time."""
+        deadline = time.monotonic() + seconds
+        request = {
+            "create_request": {
+                "key": _text(prefix),
+                "range_end": _text(_end_of(prefix)),
+                "start_revision": str(revision + 1),
+            }
+        }
+        with contextlib.closing(self._stream("watch", request, seconds)) as lines:
+            try:
+                for line in lines:
+                    result = json.loads(line).get("result", {}) if line else {}
+                    if result.get("events") or result.get("canceled"):  # canceled: compacted; a look will tell
+                        return True
+                    if time.monotonic() > deadline:
+                        return False
+            except http_session.failures():  # nothing came for so long, or the member went away
+                return False
+        return False
+
+    # -- calls --
+
+    def _call(self, path, body):
+        with contextlib.closing(self._ask(path, body, ANSWER_SECONDS, stream=False)) as response:
+            try:
+                return json.loads(response.content)
+            except ValueError:
+                raise Unreachable(text("etcd gave an answer that is not JSON"), HINT_REACH) from None
+
+    def _stream(self, path, body, seconds):
+        response = self._ask(path, body, seconds, stream=True)
+        try:
+            yield from response.iter_lines(chunk_size=None)
+        finally:
+            response.close()
+
+    def _ask(self, path, body, seconds, stream):
+        """Return the first good response of a member; raise Unreachable, or ConfigError where etcd refuses us."""
+        failure = None
+        for member in list(self._members):
+            try:
+                response = self._post(member, path, body, seconds, stream)
+                if response.status_code == 401 and self._user:  # the token that we had has aged
+                    self._tokens.pop(member, None)
+                    response = self._post(member, path, body, seconds, stream)
+            except http_session.failures() as error:
+                failure = failure or _unreachable(member, error)
+                continue
+            if response.status_code == 200:
+                self._prefer(member)
+                return response
+            refusal = _refusal(member, response)
+            if not isinstance(refusal, Unreachable):
+                raise refusal
+            failure = failure or refusal
+        raise failure
+
+    def _post(self, member, path, body, seconds, stream):
+        headers = {}
+        if self._user and path != "auth/authenticate":
+            headers["Authorization"] = self._token(member)
+        return self._session(member).post(
+            f"{member}/v3/{path}", json=body, headers=headers, stream=stream, timeout=(CONNECT_SECONDS, seconds)
+        )
+
+    def _token(self, member):
+        if member not in self._tokens:
+            body = {"name": self._user, "password": self._password}
+            response = self._post(member, "auth/authenticate", body, ANSWER_SECONDS, False)
+            if response.status_code != 200:
+                raise _refusal(member, response)
+            self._tokens[member] = response.json()["token"]
+        return self._tokens[member]
+
+    def _session(self, member):
+        if member not in self._sessions:
+            session = http_session.session({"Connection": "keep-alive"}, lambda _stage: None)
+            session.verify = self._tls.get("verify", True)
+            session.cert = self._tls.get("cert")
+            self._sessions[member] = session
+        return self._sessions[member]
+
+    def _prefer(self, member):
+        if self._members[0] != member:
+            self._members.remove(member)
+            self._members.insert(0, member)
+
+
+def _unreachable(member, error):
+    kind = http_session.kind_of(error)
+    if kind in ("certificate", "tls"):
+        what = text("no trust between this host and etcd at {member}", member=member)
+        return errors.ConfigError(what, HINT_CERTIFICATES)
+    return Unreachable(text("etcd at {member} is out of reach", member=member), HINT_REACH)
+
+
+def _refusal(member, response):
+    """Return the Error that says why a member refused; etcd's own words are not repeated, they may quote values."""
+    try:
+        code = response.json().get("code")
+    except (ValueError, AttributeError, *http_session.failures()):
+        code = None
+    if code in (PERMISSION_DENIED, UNAUTHENTICATED) or response.status_code in (401, 403):
+        return errors.ConfigError(text("etcd at {member} refuses this user", member=member), HINT_USER)
+    if code in (INVALID_ARGUMENT, FAILED_PRECONDITION):
+        message = text("etcd at {member} wants a user and a password, or none", member=member)
+        return errors.ConfigError(message, HINT_USER)
+    if response.status_code in (404, 405):
+        return errors.ConfigError(
+            text("{member} does not speak etcd's version 3", member=member), text("check HHTOKEN_STORE")
+        )
+    message = text("etcd at {member} answered {status}", member=member, status=response.status_code)
+    return Unreachable(message, HINT_REACH)
+
+
+def _end_of(prefix):
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _text(data):
+    return base64.b64encode(data).decode()

@@ -1,0 +1,70 @@
+"""Which of two copies of a pair counts, the one in this host's state directory or the one in etcd. Pure.
+
+Each pair has a generation: the first one has 1, and whoever puts another in its place adds 1. A host's copy carries a
+mark that says of which store it is a copy, and of which generation.
+"""
+
+NOTHING = "nothing"  # no pair anywhere
+IN_STEP = "in_step"
+TAKE_OVER = "take_over"  # etcd has a newer one
+PROMOTE = "promote"  # this host has a newer one, which did not get to etcd
+CONFLICT = "conflict"  # both went on from the same pair: etcd's counts, ours is kept aside
+UNSHARED = "unshared"  # this host has a pair, and etcd has none, and never had this one
+VANISHED = "vanished"  # etcd has lost the pair that this is a copy of
+FOREIGN = "foreign"  # both have one, and they have nothing to do with each other
+
+MARK_FIELD = "hhtoken_shared"  # in token.json, beside the provider's fields
+
+
+class Mark:
+    """``store``: which installation's store (random text). ``generation``: 1 or more. ``provider_expires_at``: when the
+    access token expires by the provider's clock, in Unix seconds, 0 where that is not known; hosts' clocks differ."""
+
+    __slots__ = ("store", "generation", "provider_expires_at")
+
+    def __init__(self, store, generation, provider_expires_at=0):
+        self.store = store
+        self.generation = generation
+        self.provider_expires_at = provider_expires_at
+
+    def as_dict(self):
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def mark_of(pair):
+    """Given a Pair, return its Mark, or None where it has none that makes sense."""
+    fields = pair.fields.get(MARK_FIELD)
+    if not isinstance(fields, dict):
+        return None
+    store, generation, expires_at = (fields.get(name) for name in Mark.__slots__)
+    if not isinstance(store, str) or type(generation) is not int or type(expires_at) is not int:
+        return None
+    return Mark(store, generation, expires_at)
+
+
+def marked(pair, mark):
+    """Given a Pair and a Mark, put the Mark on it, and return it."""
+    pair.fields[MARK_FIELD] = mark.as_dict()
+    return pair
+
+
+def is_same(one, other):
+    """Tell whether two Pairs hold the same tokens."""
+    return (one.access_token, one.refresh_token) == (other.access_token, other.refresh_token)
+
+
+def compare(local, remote):
+    """Given the Pair in the state directory and the one in etcd, each or both None, return one of the words above."""
+    mark = mark_of(local) if local else None
+    if remote is None:
+        return NOTHING if local is None else VANISHED if mark else UNSHARED
+    if local is None:
+        return TAKE_OVER
+    if is_same(local, remote):
+        return IN_STEP
+    theirs = mark_of(remote)
+    if not (mark and theirs and mark.store == theirs.store):
+        return FOREIGN
+    if mark.generation == theirs.generation:
+        return CONFLICT
+    return TAKE_OVER if mark.generation < theirs.generation else PROMOTE

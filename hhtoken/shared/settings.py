@@ -1,0 +1,117 @@
+"""The settings of the shared store: where it is, and who we are there."""
+
+import os
+from urllib.parse import urlsplit
+
+from hhtoken import addresses, errors
+from hhtoken.shared.etcd import Etcd
+from hhtoken.shared.sealing import Sealer, key_of
+from hhtoken.shared.vault import Vault
+from hhtoken.wording import text
+
+DEFAULT_PORT = 2379
+DEFAULT_PREFIX = "/hh-token"
+KEY_CREDENTIAL, PASSWORD_CREDENTIAL = "hh_store_key", "hh_store_password"
+
+DEFAULT_SILENCE_SECONDS = 600
+SHORTEST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS = 5, 24 * 3600
+
+HINT_FORM = text("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
+
+
+def open_vault(settings, account=None):
+    """Given the Settings, return the Vault of an account; raise ConfigError. Nothing is sent."""
+    hosts, prefix = _parts(settings.optional("HHTOKEN_STORE"))
+    tls = _tls(settings)
+    is_local = all(addresses.is_loopback(urlsplit(f"//{host}").hostname) for host in hosts)
+    scheme = "http" if is_local and not tls else "https"
+    user, password = _login(settings)
+    etcd = Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls)
+    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence_seconds(settings))
+
+
+def silence_seconds(settings):
+    """Return for how long a host that has set out to renew may be silent before another one tries."""
+    value = settings.optional("HHTOKEN_STORE_SILENCE")
+    if value is None:
+        return DEFAULT_SILENCE_SECONDS
+    is_number = value.isascii() and value.isdigit() and len(value) < 8
+    if not (is_number and SHORTEST_SILENCE_SECONDS <= int(value) <= LONGEST_SILENCE_SECONDS):
+        raise errors.ConfigError(
+            text(
+                "HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}",
+                least=SHORTEST_SILENCE_SECONDS,
+                most=LONGEST_SILENCE_SECONDS,
+            ),
+            text("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),
+        )
+    return int(value)
+
+
+def _parts(address):
+    """Given ``etcd://host:port[,host:port]/prefix``, return ``([host:port], prefix)``; raise ConfigError."""
+    scheme, _separator, rest = address.partition("://")
+    listed, _slash, prefix = rest.partition("/")
+    hosts = [_host(host) for host in listed.split(",")]
+    is_plain = prefix.isascii() and prefix.isprintable() and not set(prefix) & set(" ?#@")
+    if scheme != "etcd" or None in hosts or not is_plain:
+        raise errors.ConfigError(text("HHTOKEN_STORE is no address of etcd"), HINT_FORM)
+    return hosts, "/" + prefix.strip("/") if prefix.strip("/") else DEFAULT_PREFIX
+
+
+def _host(listed):
+    try:
+        parts = urlsplit(f"//{listed}")
+        port = parts.port or DEFAULT_PORT
+    except ValueError:
+        return None
+    if not parts.hostname or parts.username is not None or parts.path or parts.query or parts.fragment:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{port}"
+
+
+def _tls(settings):
+    authorities, certificate = settings.optional("HHTOKEN_STORE_CA_FILE"), settings.optional("HHTOKEN_STORE_CERT_FILE")
+    key = settings.optional("HHTOKEN_STORE_CERT_KEY_FILE")
+    options = {}
+    if authorities:
+        options["verify"] = _readable("HHTOKEN_STORE_CA_FILE", authorities)
+    if certificate:
+        files = [_readable("HHTOKEN_STORE_CERT_FILE", certificate)]
+        if key:
+            files.append(_readable("HHTOKEN_STORE_CERT_KEY_FILE", key))
+        options["cert"] = tuple(files) if key else files[0]
+    return options
+
+
+def _readable(name, path):
+    if not os.access(path, os.R_OK) or not os.path.isfile(path):
+        raise errors.ConfigError(
+            text("cannot read {path}, which {name} names", path=path, name=name),
+            text("check the path and who may read it"),
+        )
+    return path
+
+
+def _login(settings):
+    user = settings.optional("HHTOKEN_STORE_USER")
+    password = settings.secret_in_file("HHTOKEN_STORE_PASSWORD_FILE", PASSWORD_CREDENTIAL)
+    if bool(user) != bool(password):
+        raise errors.ConfigError(
+            text("of HHTOKEN_STORE_USER and HHTOKEN_STORE_PASSWORD_FILE, only one is set"), text("set both, or neither")
+        )
+    return user, password
+
+
+def _key(settings):
+    key = settings.secret_in_file("HHTOKEN_STORE_KEY_FILE", KEY_CREDENTIAL)
+    if key is None:
+        raise errors.ConfigError(
+            text("there is no key for the shared store"),
+            text(
+                "make one with 'openssl rand -base64 32', put it into a file of mode 600, the same on every host, and "
+                "name that file in HHTOKEN_STORE_KEY_FILE"
+            ),
+        )
+    return key_of(key.encode())

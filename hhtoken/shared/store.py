@@ -1,0 +1,280 @@
+"""The TokenStore of a host that shares its pair with others. ``docs/scale.md`` has the protocol and its reasons."""
+
+import contextlib
+import os
+import time
+
+from hhtoken import errors, record, reporting
+from hhtoken.record import Record
+from hhtoken.shared import reconciliation
+from hhtoken.shared.etcd import Unreachable
+from hhtoken.shared.host_identity import host_identity
+from hhtoken.shared.reconciliation import Mark, mark_of, marked
+from hhtoken.token_store import TOKEN_FILE, TokenStore, fingerprint, no_pair
+from hhtoken.wording import text
+
+CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
+CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
+SEND_WITHIN = 0.1  # of the silence after which another host may send: a host that was held up for longer must not
+PUBLISH_TRIES = 5
+PUBLISH_PATIENCE_SECONDS = 20  # a new pair is on this host's disk meanwhile
+
+HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
+
+
+class SharedStore(TokenStore):
+    """``store``: the TokenStore of this host. ``vault``: a Vault. ``provider_clock``: returns the provider's time in
+    Unix seconds, or None where it cannot be had."""
+
+    def __init__(self, store, vault, provider_clock):
+        super().__init__(store.directory, store.published)
+        self._vault = vault
+        self._provider_clock = provider_clock
+        self._provider_ahead = None
+        self._send_before = None
+        self._is_unpublished = False
+        self._seen = None
+
+    def is_unsettled(self):
+        """Tell whether there is something to put in order first; a host without a pair may find one in etcd."""
+        return super().is_unsettled() or not self.directory.exists(TOKEN_FILE)
+
+    # -- under the lock --
+
+    @contextlib.contextmanager
+    def lock(self, replacing=False):
+        """Hold the lock of this host, with its copy in step with etcd. Raise ConfigError where the two have nothing to
+        do with each other, Unreachable: then nothing may be sent.
+
+        ``replacing``: a new grant, or a pair from a file, is about to be put in place of whatever is there."""
+        with super().lock():
+            self._reconcile(self._vault.read(), replacing)
+            yield
+
+    def claim(self, clock):
+        """Claim the right to spend the refresh token among all hosts. Return None with it, else the Record to report.
+        """
+        pair = self.load().pair
+        early = self._too_early(pair, clock())
+        if early:
+            return early
+        host = host_identity(self.directory)
+        deadline = time.monotonic() + CLAIM_WAIT_SECONDS
+        while True:
+            contents = self._vault.read()
+            if contents.pair is None or not reconciliation.is_same(contents.pair, pair):
+                return self._renewed_elsewhere(contents)
+            if contents.verdict:
+                self._adopt(contents.verdict)
+                return self.record_of(pair)
+            if contents.owner is None or contents.owner.get("id") == host["id"]:
+                claimed_at = _boot_clock()
+                intent = {**host, "at": int(clock())}
+                if self._vault.claim(contents, host, intent):
+                    self._take_up(contents.intent, host, pair)
+                    self._send_before = claimed_at + self._vault.silence_seconds * SEND_WITHIN
+                    return None
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return _busy(contents, pair, clock())
+            self._vault.wait_for_change(contents.revision, min(left, CLAIM_LOOK_SECONDS))
+
+    def begin(self, intent):
+        journal = super().begin(intent)
+        journal.send_before = self._send_before
+        return journal
+
+    def save(self, pair, replaces=None):
+        """Put the Pair into etcd and in place of this host's; where etcd is out of reach, it is put there as soon as it
+        answers. Raise StorageError."""
+        try:
+            pair = self._publish(pair, replaces)
+            self._is_unpublished = False
+        except Unreachable as error:
+            pair = self._successor(pair, self._local_pair())
+            self._is_unpublished = True
+            reason = error.message
+            sentence = text("{reason}; the new pair is safe here, and goes to etcd once it answers", reason=reason)
+            reporting.event(sentence, reporting.WARNING)
+            reporting.warning(sentence)
+        super().save(pair, replaces)
+
+    def remember(self, outcome):
+        super().remember(outcome)
+        if outcome.dead:
+            with contextlib.suppress(errors.Error):
+                contents = self._vault.read()
+                if contents.pair and fingerprint(contents.pair.refresh_token) == outcome.refresh_token_sha256:
+                    self._vault.put_verdict(contents, outcome.as_dict())
+
+    def settle(self):
+        """Remove the journals, but for a pair that etcd has not got yet: what is unsettled is looked at every minute.
+        """
+        if not self._is_unpublished:
+            super().settle()
+
+    # -- what stands in etcd, and what stands here --
+
+    def _reconcile(self, contents, replacing=False):
+        """Bring this host's copy and etcd's in step, whichever is newer. Raise ConfigError where that cannot be told.
+        """
+        local = self._local_pair()
+        relation = reconciliation.compare(local, contents.pair)
+        if relation == reconciliation.TAKE_OVER:
+            self._take_over(contents.pair)
+        elif relation == reconciliation.IN_STEP:
+            if mark_of(local) is None:
+                super().save(contents.pair)
+            if contents.verdict:
+                self._adopt(contents.verdict)
+        elif relation == reconciliation.PROMOTE:
+            if self._vault.put_pair(contents, local):
+                reporting.event("etcd has the new pair now", reporting.NOTICE)
+            else:
+                self._reconcile(self._vault.read(), replacing)
+        elif relation == reconciliation.CONFLICT:
+            self._keep_aside(local)
+            self._take_over(contents.pair)
+        elif relation == reconciliation.FOREIGN:
+            raise errors.ConfigError(
+                text(
+                    "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
+                    path=self.directory.path,
+                    place=self._vault.name,
+                ),
+                HINT_OTHER,
+            )
+        elif relation in (reconciliation.UNSHARED, reconciliation.VANISHED) and not replacing:
+            path = self.directory.path_of(TOKEN_FILE)
+            raise errors.ConfigError(
+                text("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
+                text("to put this one there, type 'hhtoken import {path}'", path=path),
+            )
+
+    def remove(self):
+        """Remove the pair from etcd; raise TryLaterError where another came meanwhile."""
+        contents = self._vault.read()
+        if not self._vault.remove(contents):
+            raise errors.TryLaterError(text("another host has just put a newer pair into etcd"), text("try again"))
+
+    def is_in_step(self):
+        """Tell whether this host's copy is etcd's, and nothing is unsettled; without the lock."""
+        self._seen = self._vault.read()
+        relation = reconciliation.compare(self._local_pair(), self._seen.pair)
+        is_same = relation in (reconciliation.NOTHING, reconciliation.IN_STEP)
+        return is_same and not super().is_unsettled()
+
+    def wait_for_change(self, seconds):
+        """Wait until something in etcd is newer than ``is_in_step`` has seen; at most so many seconds."""
+        self._vault.wait_for_change(self._seen.revision, seconds)
+
+    def _take_over(self, pair):
+        local = self._local_pair()
+        super().save(pair, replaces=fingerprint(local.refresh_token) if local else None)
+        reporting.event(f"took over a newer pair from etcd; expires_at={pair.expires_at}", reporting.NOTICE)
+
+    def _keep_aside(self, pair):
+        path = self.keep_pair(pair)
+        sentence = text("another host's pair takes the place of this one's, which is in {path}", path=path)
+        reporting.event(sentence, reporting.ERROR)
+        reporting.warning(sentence)
+
+    def _publish(self, pair, replaces):
+        """Put the Pair into etcd, and return it with its Mark; or return the one that counts. Raise Unreachable."""
+        deadline = time.monotonic() + PUBLISH_PATIENCE_SECONDS
+        while True:
+            try:
+                contents = self._vault.read()
+                if contents.pair and reconciliation.is_same(contents.pair, pair):
+                    return contents.pair  # by an earlier try, whose answer was lost
+                if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
+                    self._keep_aside(pair)
+                    return contents.pair
+                successor = self._successor(pair, contents.pair)
+                if self._vault.put_pair(contents, successor):
+                    return successor
+            except Unreachable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+
+    def _successor(self, pair, before):
+        """Return the Pair with the Mark of what comes after the pair before it, or None."""
+        mark = mark_of(before) if before else None
+        ahead = self._ahead()
+        provider_expires_at = pair.expires_at + ahead if ahead is not None else 0
+        if mark is None:
+            return marked(pair, Mark(os.urandom(16).hex(), 1, provider_expires_at))
+        return marked(pair, Mark(mark.store, mark.generation + 1, provider_expires_at))
+
+    def _local_pair(self):
+        try:
+            return self.load().pair
+        except (errors.AuthorizationNeededError, errors.DataError):  # a damaged copy is kept aside by ``save``
+            return None
+
+    # -- claims --
+
+    def _too_early(self, pair, now):
+        """Return the Record to report where the access token still lives by the provider's clock: this host's may be
+        ahead, and one early attempt of each host would spend nothing, but tell nobody anything either."""
+        mark = mark_of(pair)
+        ahead = self._ahead()
+        if ahead is None or not mark or not mark.provider_expires_at:
+            return None
+        left = mark.provider_expires_at - (now + ahead)
+        if left <= 0:
+            return None
+        message = text("the access token still lives by HeadHunter's clock; this host's is ahead")
+        return Record(outcome=record.NOT_YET, message=message, not_before=int(now + left) + 1)
+
+    def _ahead(self):
+        """Return by how many seconds the provider's clock is ahead of this host's, or None; asked once."""
+        if self._provider_ahead is None:
+            moment = self._provider_clock()
+            self._provider_ahead = int(moment - time.time()) if moment else None
+        return self._provider_ahead
+
+    def _take_up(self, intent, host, pair):
+        """Another host set out to spend this refresh token and fell silent: should HeadHunter say that it is spent, we
+        know when that was."""
+        if intent and intent.get("id") != host["id"]:
+            unknown = Record(
+                outcome=record.OUTCOME_UNKNOWN,
+                at=intent.get("at", 0),
+                message=text("outcome unknown: host {name} does not say what came of it", name=intent.get("name")),
+                perhaps_spent_at=intent.get("at", 0),
+                refresh_token_sha256=fingerprint(pair.refresh_token),
+            )
+            super().remember(unknown)
+            reporting.event(f"trying in place of host {intent.get('name')}, which fell silent", reporting.WARNING)
+
+    def _renewed_elsewhere(self, contents):
+        self._reconcile(contents)
+        if contents.pair is None:
+            raise no_pair(self._vault.name)
+        message = text("another host has renewed the pair")
+        return Record(outcome=record.RENEWED, message=message, lives_until=contents.pair.expires_at)
+
+    def _adopt(self, verdict):
+        """Take over what HeadHunter has told another host about this very pair."""
+        known = self.record()
+        if not (known and known.dead and known.refresh_token_sha256 == verdict.get("refresh_token_sha256")):
+            super().remember(Record(**{name: value for name, value in verdict.items() if name in record.DEFAULTS}))
+
+
+def _busy(contents, pair, now):
+    name = (contents.intent or {}).get("name", "?")
+    return Record(
+        outcome=record.TRY_LATER,
+        exit_code=errors.TEMPFAIL,
+        at=int(now),
+        message=text("host {name} has set out to renew this pair, and has not said what came of it", name=name),
+        hint=text("look at 'hhtoken status' there; should it stay silent, another host tries after a while"),
+        refresh_token_sha256=fingerprint(pair.refresh_token),
+    )
+
+
+def _boot_clock():
+    return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the host sleeps

@@ -1,0 +1,97 @@
+"""What stands in etcd for one account, and the transactions that change it.
+
+  PREFIX/ACCOUNT/pair     token.json of the newest pair
+  PREFIX/ACCOUNT/intent   which host has set out to spend its refresh token, and when; stays until the next pair
+  PREFIX/ACCOUNT/owner    the same host, bound to a lease: gone when that host has been silent for too long
+  PREFIX/ACCOUNT/verdict  that HeadHunter has called the pair's refresh token dead
+
+The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
+"""
+
+from hhtoken import errors, tokens
+from hhtoken.wording import text
+
+UNNAMED = "-"  # no account can have this name
+NAMES = ("pair", "intent", "owner", "verdict")
+
+
+class Contents:
+    """What was read at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict`` (dicts), each or all None;
+    ``revisions``: {name: revision, 0 where it is absent}; ``revision``: of the whole store."""
+
+    __slots__ = (*NAMES, "revisions", "revision")
+
+    def __init__(self, revision):
+        self.pair = self.intent = self.owner = self.verdict = None
+        self.revisions = dict.fromkeys(NAMES, 0)
+        self.revision = revision
+
+
+class Vault:
+    """``etcd``: an Etcd. ``sealer``: a Sealer. ``prefix``: text, e.g. "/hh-token". ``account``: its name, or None.
+    ``silence_seconds``: after which another host may try in place of one that has set out to renew."""
+
+    def __init__(self, etcd, sealer, prefix, account, silence_seconds):
+        self._etcd = etcd
+        self._sealer = sealer
+        self.silence_seconds = silence_seconds
+        self.name = f"{prefix.rstrip('/')}/{account or UNNAMED}/"
+        self._prefix = self.name.encode()
+
+    def read(self):
+        """Return the Contents; raise Unreachable, ConfigError (another key), DataError (damage)."""
+        found, revision = self._etcd.read(self._prefix)
+        contents = Contents(revision)
+        for name in NAMES:
+            value = found.get(self._key(name))
+            if value is None:
+                continue
+            contents.revisions[name] = value.revision
+            fields = self._sealer.open(self._key(name), value.data)
+            setattr(contents, name, _pair(fields) if name == "pair" else fields)
+        return contents
+
+    def claim(self, contents, owner, intent):
+        """Claim the right to spend the pair's refresh token, as things stood in the Contents; tell whether we have it.
+
+        ``owner``: names the host; ``intent``: what the others should know; both dicts."""
+        lease = self._etcd.grant_lease(self.silence_seconds)
+        expected = {self._key(name): contents.revisions[name] for name in ("pair", "intent", "owner")}
+        puts = self._sealed(owner=owner, intent=intent)
+        return self._etcd.transact(expected, puts, lease={self._key("owner"): lease})
+
+    def put_pair(self, contents, pair):
+        """Put a Pair in place of the one in the Contents; tell whether that was still the one. Ends all claims."""
+        expected = {self._key("pair"): contents.revisions["pair"]}
+        others = [self._key(name) for name in ("intent", "owner", "verdict")]
+        return self._etcd.transact(expected, self._sealed(pair=pair.all_fields()), others)
+
+    def put_verdict(self, contents, verdict):
+        """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile."""
+        return self._etcd.transact({self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict))
+
+    def remove(self, contents):
+        """Remove the pair in the Contents, and all that belongs to it; tell whether that was still the one."""
+        return self._etcd.transact(
+            {self._key("pair"): contents.revisions["pair"]}, deletes=[self._key(name) for name in NAMES]
+        )
+
+    def wait_for_change(self, revision, seconds):
+        """Wait until something is changed after the revision; tell whether that was seen in time."""
+        return self._etcd.wait_for_change(self._prefix, revision, seconds)
+
+    def _sealed(self, **values):
+        return {self._key(name): self._sealer.seal(self._key(name), fields) for name, fields in values.items()}
+
+    def _key(self, name):
+        return self._prefix + name.encode()
+
+
+def _pair(fields):
+    try:
+        return tokens.from_stored(fields, 0)
+    except ValueError as error:
+        raise errors.DataError(
+            text("the pair in etcd makes no sense: {reason}", reason=error.args[0]),
+            text("put it right by 'hhtoken import'"),
+        ) from None

@@ -1,0 +1,47 @@
+"""The store that the settings name: the state directory alone, or one that hosts share through etcd."""
+
+from hhtoken.token_store import open_store
+
+SHARED_SETTING = "HHTOKEN_STORE"
+CLOCK_SECONDS = 5  # for the provider's answer with its Date
+
+
+def is_shared(settings):
+    """Given the Settings, tell whether the pair is shared with other hosts."""
+    return settings.optional(SHARED_SETTING) is not None
+
+
+def of_settings(settings, create=False):
+    """Given the Settings, return the store that they name; raise like ``open_store``, and ConfigError.
+
+    For whoever renews or replaces a pair: readers need only what lies in the state directory."""
+    store = open_store(settings.state_directory(), create, published=settings.published_file())
+    return shared(store, settings, settings.account())
+
+
+def shared(store, settings, account):
+    """Given the TokenStore of an account, its name (or None), and the Settings, return it, or the SharedStore over it
+    where ``HHTOKEN_STORE`` is set; raise ConfigError."""
+    if not is_shared(settings):
+        return store
+    from hhtoken.shared.settings import open_vault
+    from hhtoken.shared.store import SharedStore
+
+    return SharedStore(store, open_vault(settings, account), _clock_of_provider(settings))
+
+
+def _clock_of_provider(settings):
+    """Return a function that returns the provider's time in Unix seconds, or None; a request without a token."""
+    from hhtoken.answer import http_date
+    from hhtoken.http_transfer import NotSent, Transfer
+
+    address, agent = settings.api_url(), settings.user_agent()
+
+    def ask():
+        try:
+            answer = Transfer("HEAD", address, {"User-Agent": agent}).run(CLOCK_SECONDS)
+        except NotSent:
+            return None
+        return http_date(answer.date) if answer.date else None
+
+    return ask
