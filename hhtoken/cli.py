@@ -18,6 +18,7 @@ COMMANDS = {
     "exec": "exec_command",
     "status": "status",
     "whoami": "whoami",
+    "doctor": "doctor",
     "notice": "notice",
     "import": "import_pair",
     "sync": "sync",

@@ -87,6 +87,9 @@ class Settings:
         path = self._get("HHTOKEN_PUBLISH")
         return f"{path}-{account}" if path and account else path
 
+    def env_file_path(self):
+        return self._env_file_path
+
     def client_id(self):
         return self._required("HH_CLIENT_ID")
 
@@ -108,6 +111,9 @@ class Settings:
 
     def authorize_url(self):
         return self._address("HH_AUTHORIZE_URL")
+
+    def api_url(self):
+        return self._address("HH_API_URL")
 
     def token_urls(self):
         """Return the token addresses to try in turn: the configured one alone, or the default and its successor."""

@@ -33,6 +33,11 @@ def find_libraries():
         site.main()
 
 
+def authorities():
+    """Return the path of the certificate authorities that every session trusts; raise ConfigError as ``load`` does."""
+    return load().certs.where()
+
+
 def session(headers, note):
     """Return a session that sends these headers (a dict), and calls ``note`` with each stage of its connection."""
     requests = load()

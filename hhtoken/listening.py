@@ -31,7 +31,7 @@ def add_arguments(parser):
 
 def open_listener(chosen, redirect_uri):
     """Given the value of ``--listen``, or None, return a listening socket; raise UsageError or ConfigError."""
-    return callback_server.listen(*addresses.parse_listen(chosen or _default(redirect_uri)))
+    return callback_server.listen(*addresses.parse_listen(chosen or default(redirect_uri)))
 
 
 def announce(listener, path, timeout_seconds):
@@ -56,7 +56,8 @@ def address_of(listener):
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _default(redirect_uri):
+def default(redirect_uri):
+    """Given the redirect URI, return the ``HOST:PORT`` to listen on where none was chosen."""
     parts = urlsplit(redirect_uri)
     if parts.scheme == "http" and parts.port:  # a loopback host, or the settings would have refused it
         host = parts.hostname if addresses.is_literal(parts.hostname) else "127.0.0.1"

@@ -31,9 +31,15 @@ class Renewers:
 def look(directory, account=None):
     """Given the main state directory, and the account (None where none is named), return the Renewers."""
     instance = account_names.instance(account)
-    names = [f"{unit}{instance}.{kind}" for kind in ("timer", "service") for unit in (DUE, REFRESH)]
-    timers, can_be_enabled = of_units(systemd_units.show(names, PROPERTIES) or {}, directory, instance)
-    return Renewers(timers, None if timers else _cron_table(), can_be_enabled)
+    units = systemd_units.show(names_of(instance), PROPERTIES) or {}
+    timers, can_be_enabled = of_units(units, directory, instance)
+    return Renewers(timers, None if timers else cron_table(), can_be_enabled)
+
+
+def names_of(instance=""):
+    """Given what stands behind the units' names ("" or "@account"), return the names of the two timers and their
+    services."""
+    return [f"{unit}{instance}.{kind}" for kind in ("timer", "service") for unit in (DUE, REFRESH)]
 
 
 def of_units(units, directory, instance=""):
@@ -52,6 +58,11 @@ def of_units(units, directory, instance=""):
     return running, idle
 
 
+def directories_of(units):
+    """Given the properties of units, return the state directories that they look after."""
+    return {path for unit in units.values() for path in _directories(unit)}
+
+
 def has_cron_line(table):
     """Given the text of a cron table, tell whether it starts hhtoken."""
     return any(CRON_COMMAND.search(line) for line in table.splitlines() if not line.lstrip().startswith("#"))
@@ -66,7 +77,7 @@ def _directories(service):
     return named
 
 
-def _cron_table():
+def cron_table():
     """Return the first of cron's tables that starts hhtoken, or None; those that we may not read do not count."""
     for place in CRON_PLACES:
         paths = [os.path.join(place, name) for name in _names(place)] or [place]

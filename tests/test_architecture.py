@@ -38,6 +38,7 @@ LEVELS = {
     "socket_unit": 4,
     **dict.fromkeys("recovery shared".split(), 5),
     **dict.fromkeys("grants stores".split(), 6),
+    "doctor": 6,
     "arrival": 7,
     "commands": 8,
     "cli": 9,

@@ -1,0 +1,35 @@
+"""``hhtoken doctor``: look at the whole chain, from the settings to the public address, and say what to type."""
+
+import os
+
+from hhtoken import config, errors, language, reporting, terminal
+from hhtoken.doctor import examination, findings
+from hhtoken.language import _
+from hhtoken.wording import text
+
+SUMMARY = text("check the whole chain, from the settings to the public address, and say what to type")
+
+LOGS_FAILURES = False
+
+
+def add_arguments(parser):
+    parser.add_argument("--json", action="store_true", help=_("as JSON, for programs"))
+
+
+def run(arguments):
+    broken = None
+    try:
+        settings = config.load(arguments)
+    except errors.ConfigError as error:  # the file that was named cannot be read: go on without it
+        settings, broken = _without_env_file(arguments), error
+    found = examination.examine(settings, settings.state_directory(), broken)
+    if arguments.json:
+        reporting.result(findings.to_json(found))
+    else:
+        reporting.result(findings.to_lines(found, language.said, terminal.has_colour()))
+    return findings.exit_code(found)
+
+
+def _without_env_file(arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "HHTOKEN_ENV_FILE"}
+    return config.Settings(environment, None, getattr(arguments, "state_dir", None))

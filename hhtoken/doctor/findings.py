@@ -1,0 +1,103 @@
+"""A finding: what was looked at, what was seen, and, if it is a problem, what to type. Pure."""
+
+import json
+
+from hhtoken import errors
+from hhtoken.wording import text
+
+OK, NOTE, PROBLEM = "ok", "note", "problem"  # the same in every language, as "error:" and "hint:" are
+SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
+
+# Of several problems, the one that stands in front of the others decides the exit code.
+WORST_FIRST = (errors.CONFIG, errors.IOERR, errors.DATAERR, errors.NOPERM, errors.UNAVAILABLE, errors.TEMPFAIL)
+
+COLOURS = {OK: "\033[32m", NOTE: "\033[36m", PROBLEM: "\033[31m"}
+COLOUR_END = "\033[0m"
+INDENT = " " * 9
+TYPE = "type: "
+
+
+class Finding:
+    """``kind``: OK, NOTE or PROBLEM. ``about``, ``says``: Texts. ``command``: what to type, as it stands, or None.
+    ``advice``: what else to do, a Text, or None. ``exit_code``: of a PROBLEM, one of the contract's."""
+
+    __slots__ = ("kind", "about", "says", "command", "advice", "exit_code")
+
+    def __init__(self, kind, about, says, command=None, advice=None, exit_code=errors.OK):
+        self.kind = kind
+        self.about = about
+        self.says = says
+        self.command = command
+        self.advice = advice
+        self.exit_code = exit_code
+
+
+def ok(about, says):
+    return Finding(OK, about, says)
+
+
+def note(about, says, command=None, advice=None):
+    return Finding(NOTE, about, says, command, advice)
+
+
+def problem(about, says, command=None, advice=None, exit_code=errors.CONFIG):
+    return Finding(PROBLEM, about, says, command, advice, exit_code)
+
+
+def of_error(about, error, kind=PROBLEM):
+    """Given an Error of hhtoken's, return the Finding; a hint that is nothing but a command becomes one."""
+    hint = error.hint or ""
+    command = str(hint)[len(TYPE) :] if hint.startswith(TYPE) else None
+    exit_code = error.exit_code if kind == PROBLEM else errors.OK
+    return Finding(kind, about, error.message, command, None if command else error.hint, exit_code)
+
+
+def exit_code(found):
+    """Given Findings, return the exit code of the worst problem, or 0 where there is none."""
+    codes = {finding.exit_code for finding in found if finding.kind == PROBLEM}
+    return next((code for code in WORST_FIRST if code in codes), errors.OK)
+
+
+def summary(found):
+    """Given Findings, return one sentence about all of them."""
+    problems = sum(finding.kind == PROBLEM for finding in found)
+    if problems == 0:
+        return text("no problem was found")
+    if problems == 1:
+        return text("1 problem")
+    return text("{count} problems; mend the first one first, the others may follow from it", count=problems)
+
+
+def to_lines(found, say, has_colour=False):
+    """Given Findings, and what says a Text in the reader's language, return the text for people."""
+    lines = []
+    for finding in found:
+        kind = f"{finding.kind:8}"
+        if has_colour:
+            kind = COLOURS[finding.kind] + kind + COLOUR_END
+        lines.append(f"{kind} {say(finding.about)}: {say(finding.says)}")
+        if finding.command:
+            lines.append(INDENT + say(text("type: {command}", command=finding.command)))
+        if finding.advice:
+            lines.append(INDENT + say(text("do: {advice}", advice=finding.advice)))
+    return "\n".join([*map(_one_line, lines), "", say(summary(found))])
+
+
+def to_json(found):
+    """Return the JSON form; ``docs/reference.md`` describes its fields."""
+    listed = [
+        {
+            "kind": finding.kind,
+            "about": finding.about,
+            "says": finding.says,
+            "command": finding.command,
+            "advice": finding.advice,
+            "exit_code": finding.exit_code,
+        }
+        for finding in found
+    ]
+    return json.dumps({"schema": SCHEMA, "exit_code": exit_code(found), "findings": listed}, indent=2)
+
+
+def _one_line(line):
+    return "".join(character if character.isprintable() or character == "\033" else "?" for character in line)

@@ -1,0 +1,45 @@
+"""The last lines of the log, where we may read it."""
+
+import os
+import subprocess
+from types import SimpleNamespace
+
+from hhtoken import provider_errors
+from hhtoken.doctor import findings
+from hhtoken.wording import text
+
+ABOUT = text("log")
+LINES = 5
+TAGS = ("hhtoken", "hh-token-refresh")
+ANSWER_SECONDS = 4
+COMMAND = ["journalctl", "-q", "--no-pager", "-o", "short-iso", "-n", str(LINES)]
+
+
+def look():
+    """Return the facts: ``lines``, or None where there is no journal, and whether we may not read it."""
+    command = COMMAND + [word for tag in TAGS for word in ("-t", tag)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=ANSWER_SECONDS,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return SimpleNamespace(lines=None, is_closed=False)
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    return SimpleNamespace(lines=lines[-LINES:], is_closed=b"permission" in done.stderr.lower())
+
+
+def judge(seen, has_systemd):
+    """Given the facts, and whether systemd runs here, return the Findings."""
+    if seen.is_closed and not seen.lines:
+        return [findings.note(ABOUT, text("the journal is not for you to read"), "sudo hhtoken doctor")]
+    if seen.lines is None or not has_systemd:
+        says = text("there is no journal here; look where your syslog writes, for {tags}", tags=" ".join(TAGS))
+        return [findings.note(ABOUT, says)]
+    if not seen.lines:
+        return [findings.ok(ABOUT, text("the journal has no line of hhtoken's"))]
+    return [findings.note(ABOUT, text("{line}", line=provider_errors.printable(line))) for line in seen.lines]

@@ -1,0 +1,170 @@
+"""nginx in front of the listener: does it run, does it know our name and path, does a request come through."""
+
+import os
+import re
+import shlex
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+from hhtoken.doctor import answers, findings, listener_check, sockets, visiting
+from hhtoken.wording import text
+
+ABOUT = text("nginx")
+FOLDER = "/etc/nginx"
+ENABLED = ("sites-enabled", "conf.d")
+AVAILABLE = "sites-available/hh-token"
+PORT = 80
+PLACEHOLDER = "your-domain.keenetic.pro"
+LARGEST_FILE_BYTES = 256 * 1024
+MARK = "hh_token"  # in each file that came from nginx/hh-token
+RELOAD = "nginx -t && systemctl reload nginx"
+
+
+def look(redirect_uri, folder=FOLDER, port=PORT):
+    """Given the redirect URI, nginx's folder and the port that it listens on, return the facts."""
+    path = urlsplit(redirect_uri).path or "/"
+    listeners = sockets.listeners(port)
+    visit = None
+    if listeners:
+        asked = {"Host": urlsplit(redirect_uri).hostname, "User-Agent": "hhtoken-doctor"}
+        visit = visiting.visit(f"http://127.0.0.1{path}", asked, ("127.0.0.1", port))
+    sites, unreadable = _sites(folder, path)
+    available = os.path.join(folder, AVAILABLE)
+    return SimpleNamespace(
+        redirect_uri=redirect_uri,
+        is_installed=os.path.isdir(folder),
+        listeners=listeners,
+        visit=visit,
+        sites=sites,
+        unreadable=unreadable,
+        available=available if os.path.isfile(available) else None,
+        folder=folder,
+        port=port,
+    )
+
+
+def judge(seen, listener):
+    """Given the facts, and those of the listener, return the Findings."""
+    if not seen.is_installed and not seen.listeners:
+        where = f"{listener.host}:{listener.port}"
+        says = text("is not on this machine; whatever ends TLS must pass the callback on to {where}", where=where)
+        return [findings.note(ABOUT, says)]
+    host = urlsplit(seen.redirect_uri).hostname
+    if not seen.listeners:
+        says = text("nobody listens on port {port}", port=seen.port)
+        return [findings.problem(ABOUT, says, "systemctl enable --now nginx", _config_advice())]
+    wrong = _wrong_in_sites(seen, listener)
+    whose = answers.whose(seen.visit.status, seen.visit.headers, seen.visit.body)
+    if not seen.visit.failure and whose == answers.OURS:
+        path = urlsplit(seen.redirect_uri).path
+        good = findings.ok(ABOUT, text("brings {name} to hhtoken", name=f"{host}{path}"))
+        return [good, *(finding for finding in wrong if finding.kind == findings.PROBLEM)]
+    if wrong:
+        return wrong
+    return [_of_answer(seen, whose)]
+
+
+def _of_answer(seen, whose):
+    """Nothing is wrong in the files that we can read: what does the answer say?"""
+    visit = seen.visit
+    who = next((one.program for one in seen.listeners if one.program), None)
+    if visit.failure:
+        says = text("port {port}: {why}", port=seen.port, why=visit.why)
+        return findings.problem(ABOUT, says, "systemctl restart nginx")
+    if whose == answers.BUSY:
+        return findings.note(ABOUT, text("holds off visits just now (429); try again in some seconds"))
+    if whose in (answers.DOWN_PAGE, answers.GATEWAY):
+        says = text("reaches nobody behind it ({status})", status=visit.status)
+        return findings.problem(ABOUT, says, RELOAD, text("the listener above must answer first"))
+    if who and who != "nginx":
+        says = text("{program} listens on port {port}, and does not bring the callback to hhtoken", program=who,
+                    port=seen.port)  # fmt: skip
+        return findings.problem(ABOUT, says, f"ss -ltnp sport = :{seen.port}")
+    says = text("answers {status} for the redirect URI, not with hhtoken's page", status=visit.status)
+    if seen.unreadable:
+        return findings.problem(ABOUT, says, "sudo hhtoken doctor", text("its files are not for you to read"))
+    advice = text("compare the site with the newest one: /usr/local/share/hhtoken/nginx/hh-token")
+    return findings.problem(ABOUT, says, RELOAD, advice)
+
+
+def _wrong_in_sites(seen, listener):
+    host, path = urlsplit(seen.redirect_uri).hostname, urlsplit(seen.redirect_uri).path or "/"
+    if not seen.sites:
+        if seen.unreadable or not seen.available:
+            return []
+        link = f"ln -s ../{AVAILABLE} {os.path.join(seen.folder, 'sites-enabled')}/"
+        says = text("the site {path} is not enabled", path=seen.available)
+        return [findings.problem(ABOUT, says, f"{link} && {RELOAD}")]
+    for file, content in seen.sites:
+        content = re.sub(r"(?m)^\s*#.*$", "", content)
+        names = [name for names in re.findall(r"(?m)\bserver_name\s+([^;]+);", content) for name in names.split()]
+        if host not in names and names and not any(name.startswith(("*", ".", "~", "_")) for name in names):
+            return [_wrong_name(file, names, host)]
+        paths = re.findall(r"location\s+=\s+(\S+)", content)
+        if MARK in content and path not in paths:
+            return [_wrong_path(file, paths, path)]
+        ports = re.findall(r"server\s+127\.0\.0\.1:(\d+)\s*;", content)
+        if MARK in content and ports and str(listener.port) not in ports:
+            return [_wrong_port(file, ports[0], listener.port)]
+        if MARK in content and "X-Forwarded-Proto" not in content and seen.redirect_uri.startswith("https:"):
+            says = text("{file} does not set X-Forwarded-Proto, so hhtoken refuses the browser", file=file)
+            advice = text("put 'proxy_set_header X-Forwarded-Proto https;' behind proxy_pass, then type: {reload}",
+                          reload=RELOAD)  # fmt: skip
+            return [findings.problem(ABOUT, says, advice=advice)]
+    return []
+
+
+def _wrong_name(file, names, host):
+    real = shlex.quote(os.path.realpath(file))
+    if PLACEHOLDER in names:
+        says = text("{file} still has {placeholder} in it", file=file, placeholder=PLACEHOLDER)
+        command = f"sed -i s/{PLACEHOLDER}/{host}/ {real} && {RELOAD}"
+    else:
+        says = text("{file} is for {names}, the redirect URI for {host}", file=file, names=" ".join(names), host=host)
+        command = f"sed -i 's/server_name .*;/server_name {host};/' {real} && {RELOAD}"
+    return findings.problem(ABOUT, says, command)
+
+
+def _wrong_path(file, paths, path):
+    real = shlex.quote(os.path.realpath(file))
+    says = text("{file} has no 'location = {path}', the path of the redirect URI", file=file, path=path)
+    ours = next((one for one in paths if one != "/hh-token-down.html"), "/callback")
+    return findings.problem(ABOUT, says, f"sed -i 's|location = {ours} |location = {path} |' {real} && {RELOAD}")
+
+
+def _wrong_port(file, port, wanted):
+    real = shlex.quote(os.path.realpath(file))
+    says = text("{file} passes the callback on to port {port}, and the listener has {wanted}", file=file, port=port,
+                wanted=wanted)  # fmt: skip
+    command = f"sed -i 's/127.0.0.1:{port};/127.0.0.1:{wanted};/' {real} && {RELOAD}"
+    return findings.problem(ABOUT, says, command)
+
+
+def _config_advice():
+    return text("if it does not start: 'nginx -t' says why")
+
+
+def _sites(folder, path):
+    """Return ``[(file, content)]`` of nginx's files that seem to be about the callback, and whether some could not be
+    read."""
+    found, unreadable = [], False
+    for part in ENABLED:
+        place = os.path.join(folder, part)
+        try:
+            names = sorted(os.listdir(place))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            unreadable = True
+            continue
+        for name in names:
+            file = os.path.join(place, name)
+            try:
+                with open(file, "rb") as stream:
+                    content = stream.read(LARGEST_FILE_BYTES).decode("utf-8", "replace")
+            except OSError:
+                unreadable = True
+                continue
+            if MARK in content or f"location = {path}" in content:
+                found.append((file, content))
+    return found, unreadable

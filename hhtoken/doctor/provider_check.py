@@ -1,0 +1,92 @@
+"""HeadHunter: name, route, port, TLS and a plain request for each of its hosts; and our clock against its Date."""
+
+import shlex
+import time
+from urllib.parse import urlsplit
+
+from hhtoken import durations, errors
+from hhtoken.doctor import findings, visiting
+from hhtoken.wording import text
+
+ABOUT = text("provider")
+ABOUT_CLOCK = text("clock")
+MOST_SKEW_SECONDS = 30
+CERTIFICATE_DAYS = 7  # of our own certificate: nobody has renewed it as late as that
+SET_CLOCK = "timedatectl set-ntp true"
+
+CLOCK_ADVICE = text("look at the clock with 'date' first; then at the package ca-certificates")
+ADVICE = {
+    visiting.UNKNOWN_NAME: text("compare the address in the settings with docs/reference.md, and try another name"),
+    visiting.NO_NAME_SERVER: text("check the network, and the name server in /etc/resolv.conf"),
+    visiting.NO_ROUTE: text("check the network: 'ip route' should have a line that begins with default"),
+    visiting.REFUSED: text("check the port in the address, and the firewall"),
+    visiting.SILENT: text("check the firewall; HeadHunter may hold off the addresses of some networks"),
+    visiting.RESET: text("something on the way cuts the connection: a firewall, or a filter"),
+    visiting.BROKEN: text("check the address in the settings"),
+    visiting.NO_TLS: text("check the address in the settings; a filter on the way may answer instead"),
+    **dict.fromkeys(visiting.CERTIFICATE_FAILURES, CLOCK_ADVICE),
+}
+
+
+def addresses_of(values):
+    """Given the settings (``{name: value}``), return ``{name of a setting: address}``, one for each host: HH_API_URL
+    first, whose answer is read."""
+    found, hosts = {}, set()
+    for name in ("HH_API_URL", "HH_TOKEN_URL", "HH_AUTHORIZE_URL"):
+        address = values.get(name)
+        if address and urlsplit(address).netloc not in hosts:
+            hosts.add(urlsplit(address).netloc)
+            found[name] = address.rstrip("/") + "/me" if name == "HH_API_URL" else _origin(address)
+    return found
+
+
+def look(address, user_agent, authorities):
+    """Given an address, the User-Agent and the path of the certificate authorities, return the Visit."""
+    return visiting.visit(address, {"User-Agent": user_agent, "Accept": "application/json"}, authorities=authorities)
+
+
+def judge(name, seen, has_systemd):
+    """Given the setting that names the address, its Visit, and whether systemd runs here, return the Findings."""
+    if seen.failure:
+        says = text("{host}: {why}", host=seen.host, why=seen.why)
+        command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visiting.UNKNOWN_NAME else None
+        return [findings.problem(ABOUT, says, command, ADVICE[seen.failure], errors.TEMPFAIL)]
+    if "bad_user_agent" in seen.body:
+        says = text("{host} does not like the User-Agent (bad_user_agent)", host=seen.host)
+        advice = text("set HH_USER_AGENT to the form my-bot/1.0 (you@example.com)")
+        return [findings.problem(ABOUT, says, advice=advice), *_of_clock(seen, has_systemd)]
+    if seen.status >= 500 or seen.status == 429:
+        says = text("{host} answers {status}: it has trouble of its own", host=seen.host, status=seen.status)
+        return [
+            findings.problem(ABOUT, says, advice=text("wait; hhtoken tries again by itself"), exit_code=errors.TEMPFAIL)
+        ] + _of_clock(seen, has_systemd)
+    says = text("{host} answers", host=seen.host)
+    if seen.certificate_until:
+        until = durations.local(seen.certificate_until)
+        says = text("{host} answers, its certificate is good until {until}", host=seen.host, until=until)
+    return [findings.ok(ABOUT, says), *(_of_clock(seen, has_systemd) if name == "HH_API_URL" else [])]
+
+
+def expires_soon(seen, now=None):
+    """Given a Visit, tell whether its certificate ends within days."""
+    now = time.time() if now is None else now
+    return bool(seen.certificate_until) and seen.certificate_until - now < CERTIFICATE_DAYS * 86400
+
+
+def _of_clock(seen, has_systemd):
+    if seen.ahead is None:
+        return [findings.note(ABOUT_CLOCK, text("{host} does not say what time it is", host=seen.host))]
+    skew = durations.span(abs(seen.ahead))
+    if abs(seen.ahead) <= MOST_SKEW_SECONDS:
+        return [findings.ok(ABOUT_CLOCK, text("agrees with that of {host}", host=seen.host))]
+    if seen.ahead > 0:
+        says = text("is {skew} behind that of {host}", skew=skew, host=seen.host)
+    else:
+        says = text("is {skew} ahead of that of {host}", skew=skew, host=seen.host)
+    advice = text("let a time service set it (chrony, systemd-timesyncd, ntpd)")
+    return [findings.problem(ABOUT_CLOCK, says, SET_CLOCK if has_systemd else None, None if has_systemd else advice)]
+
+
+def _origin(address):
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}/"

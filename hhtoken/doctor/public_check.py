@@ -1,0 +1,81 @@
+"""The public redirect URI, from outside in: what a browser would get, as far as this machine can see itself so."""
+
+from urllib.parse import urlsplit
+
+from hhtoken import durations, errors
+from hhtoken.doctor import answers, findings, provider_check, visiting
+from hhtoken.wording import text
+
+ABOUT = text("public address")
+ROUTER_ADVICE = text(
+    "on the router: is the name published (KeenDNS, web applications), for this machine, HTTP, port 80, with https?"
+)
+LOOK_OUTSIDE = text(
+    "open the address in a browser elsewhere: if hhtoken's page is there, this machine merely cannot see itself from "
+    "outside"
+)
+
+
+def look(redirect_uri, authorities):
+    """Given the redirect URI and the path of the certificate authorities, visit it without parameters, which uses
+    nothing up, and return the Visit."""
+    return visiting.visit(redirect_uri, {"User-Agent": "hhtoken-doctor"}, authorities=authorities)
+
+
+def judge(redirect_uri, seen):
+    """Given the redirect URI and the Visit, return the Findings."""
+    if seen.failure:
+        return [_unreached(seen)]
+    whose = answers.whose(seen.status, seen.headers, seen.body)
+    status = seen.status
+    if whose == answers.OURS:
+        return _reached(redirect_uri, seen)
+    if whose == answers.BUSY:
+        return [findings.note(ABOUT, text("{uri} is held off just now (429)", uri=redirect_uri))]
+    if whose == answers.DOWN_PAGE:
+        says = text("{uri} comes as far as nginx, which finds nobody on the listener's port", uri=redirect_uri)
+        return [_problem(says, text("mend the listener, above"), errors.UNAVAILABLE)]
+    if whose == answers.ROUTER:
+        says = text("the router or KeenDNS itself answers {uri} ({status})", uri=redirect_uri, status=status)
+        return [_problem(says, ROUTER_ADVICE)]
+    if whose == answers.GATEWAY:
+        says = text("{uri}: what is in front of this machine reaches nobody behind it ({status})", uri=redirect_uri,
+                    status=status)  # fmt: skip
+        return [_problem(says, ROUTER_ADVICE)]
+    if whose == answers.WELCOME:
+        says = text("{uri} ends at nginx's default site", uri=redirect_uri)
+        return [_problem(says, text("mend nginx, above: the domain in its site, and the link in sites-enabled"))]
+    if whose == answers.REDIRECT:
+        host = urlsplit(seen.headers.get("location", "")).hostname or "?"
+        says = text("{uri} is redirected ({status}, to {host})", uri=redirect_uri, status=status, host=host)
+        return [_problem(says, text("the address must be answered, not redirected: mend what ends TLS"))]
+    if whose == answers.NOT_FOUND:
+        says = text("{uri} is not found (404): somebody answers who does not know the path", uri=redirect_uri)
+        return [_problem(says, text("domain and path of the redirect URI and of nginx's site must agree"))]
+    says = text("{uri}: somebody else answers ({status})", uri=redirect_uri, status=status)
+    return [_problem(says, ROUTER_ADVICE)]
+
+
+def _reached(redirect_uri, seen):
+    good = findings.ok(ABOUT, text("{uri} comes through to hhtoken", uri=redirect_uri))
+    if not provider_check.expires_soon(seen):
+        return [good]
+    until = durations.local(seen.certificate_until)
+    says = text("its certificate ends soon, on {until}", until=until)
+    return [good, findings.note(ABOUT, says, advice=text("see to its renewal, where TLS ends"))]
+
+
+def _unreached(seen):
+    says = text("{host}: {why}", host=seen.host, why=seen.why)
+    if seen.failure == visiting.UNKNOWN_NAME:
+        return findings.problem(ABOUT, says, f"getent hosts {seen.host}", ROUTER_ADVICE)
+    if seen.failure == visiting.NO_NAME_SERVER:
+        advice = text("check the network, and the name server in /etc/resolv.conf")
+        return _problem(says, advice, errors.TEMPFAIL)
+    if seen.failure in visiting.CERTIFICATE_FAILURES or seen.failure == visiting.NO_TLS:
+        return _problem(says, text("on the router (KeenDNS), or whatever ends TLS: have a certificate made for this name"))
+    return _problem(says, LOOK_OUTSIDE, errors.TEMPFAIL)
+
+
+def _problem(says, advice, exit_code=errors.CONFIG):
+    return findings.problem(ABOUT, says, advice=advice, exit_code=exit_code)

@@ -1,0 +1,140 @@
+"""Settings: present, well formed, no placeholders, readable for the service and for nobody else."""
+
+import grp
+import os
+import pwd
+import re
+import shlex
+import stat
+from types import SimpleNamespace
+
+from hhtoken import config, errors
+from hhtoken.doctor import findings
+from hhtoken.wording import text
+
+ABOUT = text("settings")
+SERVICE = "hh-token"  # the account, and its group
+NEEDED_TO_AUTHORIZE = ("HH_CLIENT_ID", "HH_CLIENT_SECRET", "HH_REDIRECT_URI")
+CREDENTIALS = ("client_secret", "client_secret.cred")  # of root's alone, beside the env file: docs/systemd.md
+AGENT_FORM = re.compile(r"[^\s/()]+/[^\s()]+ \(.+\)")  # App/1.0 (contact@example.com)
+
+
+def look(settings):
+    """Given the Settings, return the facts."""
+    values, problems = {}, {}
+    for name, ask in (
+        ("HH_CLIENT_ID", settings.client_id),
+        ("HH_CLIENT_SECRET", settings.client_secret),
+        ("HH_REDIRECT_URI", settings.redirect_uri),
+        ("HH_USER_AGENT", settings.user_agent),
+        ("HH_AUTHORIZE_URL", settings.authorize_url),
+        ("HH_TOKEN_URL", lambda: settings.token_urls()[0]),
+        ("HH_API_URL", settings.api_url),
+        ("HHTOKEN_DEADLINE", settings.deadline_seconds),
+    ):
+        try:
+            value = ask()
+            values[name] = True if name == "HH_CLIENT_SECRET" else value
+        except errors.ConfigError as error:
+            problems[name] = error
+    path = settings.env_file_path()
+    folder = os.path.dirname(path)
+    return SimpleNamespace(
+        values=values,
+        problems=problems,
+        path=path,
+        file=_status(path),
+        is_out_of_sight=os.path.isdir(folder) and not os.access(folder, os.X_OK),
+        has_credential=any(os.path.exists(os.path.join(folder, name)) for name in CREDENTIALS),
+        service=account(),
+    )
+
+
+def judge(seen, is_usable):
+    """Given the facts, and whether there is a usable pair, return the Findings."""
+    found = []
+    for error in _without_repetition(seen.problems.values()):
+        names = [name for name, its in seen.problems.items() if its.message == error.message]
+        found.append(_of_problem(names[0], error, seen, is_usable))
+    good = [name for name in NEEDED_TO_AUTHORIZE if name in seen.values]
+    if good:
+        found.insert(0, findings.ok(ABOUT, text("{names} are set", names=", ".join(good))))
+    if seen.file:
+        found += _of_file(seen)
+    agent = seen.values.get("HH_USER_AGENT")
+    if agent == config.DEFAULTS["HH_USER_AGENT"]:
+        found.append(
+            findings.note(
+                ABOUT,
+                text("HH_USER_AGENT is hhtoken's own"),
+                advice=text("set yours: HeadHunter asks for the form my-bot/1.0 (you@example.com)"),
+            )
+        )
+    elif agent and not AGENT_FORM.fullmatch(agent):
+        found.append(
+            findings.problem(
+                ABOUT,
+                text("HH_USER_AGENT has not the form that HeadHunter asks for, and may be refused (bad_user_agent)"),
+                advice=text("give it the form my-bot/1.0 (you@example.com)"),
+            )
+        )
+    return found
+
+
+def account():
+    """Return ``(uid, gid)`` of the service account, or None where there is none."""
+    try:
+        return pwd.getpwnam(SERVICE).pw_uid, grp.getgrnam(SERVICE).gr_gid
+    except KeyError:
+        return None
+
+
+def _without_repetition(problems):
+    return list({str(error.message): error for error in problems}.values())
+
+
+def _of_problem(name, error, seen, is_usable):
+    if not _is_unset(error) or name not in NEEDED_TO_AUTHORIZE:
+        return findings.of_error(ABOUT, error)
+    if name == "HH_CLIENT_SECRET" and seen.has_credential:
+        return findings.ok(ABOUT, text("HH_CLIENT_SECRET is a systemd credential, for the listener alone"))
+    if seen.is_out_of_sight:
+        says = text("{name} cannot be seen: {path} is not for you to read", name=name, path=seen.path)
+        return findings.note(ABOUT, says, command="sudo hhtoken doctor")
+    if is_usable:  # a refresh needs none of them
+        says = text("{message}; only the next authorization needs it", message=error.message)
+        return findings.note(ABOUT, says, advice=error.hint)
+    return findings.of_error(ABOUT, error)
+
+
+def _is_unset(error):
+    return error.message.endswith(" is not set")
+
+
+def _of_file(seen):
+    """The service reads the settings as an account of its own; nobody else is to read the secret."""
+    mode, owner, group = seen.file
+    path = shlex.quote(seen.path)
+    is_default = seen.path == config.DEFAULT_ENV_FILE
+    if is_default and seen.service:
+        uid, gid = seen.service
+        readable = owner == uid and mode & 0o400 or group == gid and mode & 0o040 or mode & 0o004
+        if not readable:
+            says = text("{path} cannot be read by the account {account}", path=seen.path, account=SERVICE)
+            return [findings.problem(ABOUT, says, f"chgrp {SERVICE} {path} && chmod 640 {path}")]
+    if mode & 0o022:
+        says = text("{path} can be changed by others", path=seen.path)
+        return [findings.problem(ABOUT, says, f"chmod go-w {path}")]
+    if mode & 0o004 and "HH_CLIENT_SECRET" in seen.values:
+        says = text("{path} can be read by everybody", path=seen.path)
+        return [findings.note(ABOUT, says, f"chmod o= {path}")]
+    return [findings.ok(ABOUT, text("{path} is closed to others", path=seen.path))]
+
+
+def _status(path):
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+

@@ -1,0 +1,203 @@
+"""The state directory: there, the right owner's, closed to others, on a disk with room that keeps what it is given."""
+
+import os
+import shlex
+import stat
+import time
+from types import SimpleNamespace
+
+from hhtoken import config, durations, errors
+from hhtoken.doctor import findings, settings_check
+from hhtoken.os_reasons import reason
+from hhtoken.wording import text
+
+ABOUT = text("state directory")
+OWNERLESS_SECONDS = 600  # a temporary file that old belongs to nobody: no run takes so long
+LEAST_FREE_BYTES = 1024 * 1024  # a pair, a record, a journal with its reserve; four times over
+LITTLE_FREE_BYTES = 50 * 1024 * 1024
+LEAST_FREE_INODES = 16
+NETWORKED = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs")
+FORGETFUL = ("tmpfs", "ramfs")
+KEPT_ASIDE = {
+    "answer.kept": text("an answer of HeadHunter's that could not be used"),
+    "token.json.damaged-": text("a damaged token.json"),
+    "token.json.unclaimed-": text("a pair that came while token.json was replaced by hand"),
+}
+
+
+def look(path):
+    """Given the path of the state directory, return the facts."""
+    seen = SimpleNamespace(
+        path=path,
+        exists=os.path.lexists(path),
+        error=None,
+        status=None,
+        files=[],
+        room=None,
+        mount=None,
+        me=os.geteuid(),
+        service=settings_check.account(),
+        has_service_pair=os.path.isdir(config.DEFAULT_STATE_DIRECTORY),
+        now=time.time(),
+    )
+    try:
+        seen.status = os.lstat(path)
+        seen.mount = mount_of(os.path.realpath(path), _mounts())
+        seen.room = os.statvfs(path)
+        seen.files = [(name, os.lstat(os.path.join(path, name))) for name in sorted(os.listdir(path))]
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        seen.error = error
+    return seen
+
+
+def judge(seen):
+    """Given the facts, return the Findings."""
+    if not seen.exists:
+        found = [findings.note(ABOUT, text("{path} is made with the first authorization", path=seen.path))]
+        return found + _other_pair(seen)
+    if seen.error and not seen.status:
+        says = text("{path} cannot be looked at: {reason}", path=seen.path, reason=reason(seen.error))
+        return [findings.problem(ABOUT, says, "sudo hhtoken doctor", exit_code=errors.IOERR)]
+    if not stat.S_ISDIR(seen.status.st_mode):
+        says = text("{path} is not a directory of its own", path=seen.path)
+        return [findings.problem(ABOUT, says, advice=text("name the real directory with --state-dir"))]
+    found = _of_directory(seen)
+    if seen.error:
+        says = text("{path} is not yours to look into ({reason})", path=seen.path, reason=reason(seen.error))
+        return found + [findings.note(ABOUT, says, "sudo hhtoken doctor")] + _other_pair(seen)
+    for name, status in seen.files:
+        found += _of_file(seen, name, status)
+    if not found:
+        says = text("{path} and the files in it are their owner's alone", path=seen.path)
+        found = [findings.ok(ABOUT, says)]
+    return found + _of_room(seen) + _of_mount(seen) + _kept_aside(seen) + _other_pair(seen)
+
+
+def mount_of(path, mounts):
+    """Given a real path and the text of /proc/self/mountinfo, return ``(mount point, type, is read-only)``, or None."""
+    best = None
+    for line in mounts.splitlines():
+        left, _dash, right = line.partition(" - ")
+        fields, more = left.split(), right.split()
+        if len(fields) < 6 or len(more) < 3:
+            continue
+        point = fields[4].encode().decode("unicode_escape", "replace")  # a space is \\040
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and (best is None or len(point) >= len(best[0])):
+            is_read_only = "ro" in fields[5].split(",") or "ro" in more[2].split(",")
+            best = (point, more[0], is_read_only)
+    return best
+
+
+def _of_directory(seen):
+    path, found = shlex.quote(seen.path), []
+    wanted = _wanted_owner(seen)
+    if wanted is not None and seen.status.st_uid != wanted:
+        says = text("{path} belongs to user {user}, not to {owner}", path=seen.path, user=seen.status.st_uid,
+                    owner=settings_check.SERVICE)  # fmt: skip
+        name = settings_check.SERVICE
+        found.append(findings.problem(ABOUT, says, f"chown -R {name}:{name} {path}", exit_code=errors.IOERR))
+    if seen.status.st_mode & 0o077:
+        mode = f"{stat.S_IMODE(seen.status.st_mode):o}"
+        says = text("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
+        found.append(findings.problem(ABOUT, says, f"chmod 700 {path}"))
+    return found
+
+
+def _wanted_owner(seen):
+    """The service's directory is the service's; any other may belong to anybody."""
+    if seen.path == config.DEFAULT_STATE_DIRECTORY and seen.service:
+        return seen.service[0]
+    return None
+
+
+def _of_file(seen, name, status):
+    path = os.path.join(seen.path, name)
+    quoted = shlex.quote(path)
+    if stat.S_ISDIR(status.st_mode):
+        return [findings.note(ABOUT, text("{path} is a directory, and not hhtoken's", path=path))]
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        says = text("{path} is not a plain file with one name", path=path)
+        return [findings.problem(ABOUT, says, f"ls -l {quoted}", text("move it away"), errors.IOERR)]
+    if status.st_uid != seen.status.st_uid:
+        says = text("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid)
+        command = f"chown --reference={shlex.quote(seen.path)} {quoted}"
+        return [findings.problem(ABOUT, says, command, exit_code=errors.IOERR)]
+    if status.st_mode & 0o077:
+        mode = f"{stat.S_IMODE(status.st_mode):o}"
+        says = text("{path} is open to others (mode {mode})", path=path, mode=mode)
+        return [findings.problem(ABOUT, says, f"chmod 600 {quoted}")]
+    if not status.st_mode & 0o400:
+        says = text("{path} cannot be read by its owner", path=path)
+        return [findings.problem(ABOUT, says, f"chmod 600 {quoted}", exit_code=errors.IOERR)]
+    if name.startswith(".") and name.endswith(".tmp") and seen.now - status.st_mtime > OWNERLESS_SECONDS:
+        since = durations.local(status.st_mtime)
+        says = text("{path} was left by a run that was killed ({since}); the next refresh removes it", path=path,
+                    since=since)  # fmt: skip
+        return [findings.note(ABOUT, says)]
+    return []
+
+
+def _of_room(seen):
+    if seen.room is None:
+        return []
+    free = seen.room.f_bavail * seen.room.f_frsize
+    place = shlex.quote(seen.path)
+    if free < LEAST_FREE_BYTES:
+        says = text("there is no room for a new pair: {free} KiB are free", free=free // 1024)
+        return [findings.problem(ABOUT, says, f"df -h {place}", text("make room"), errors.IOERR)]
+    if seen.room.f_files and seen.room.f_favail < LEAST_FREE_INODES:
+        says = text("there is no room for a new file: {free} inodes are free", free=seen.room.f_favail)
+        return [findings.problem(ABOUT, says, f"df -i {place}", text("make room"), errors.IOERR)]
+    megabytes = free // (1024 * 1024)
+    if free < LITTLE_FREE_BYTES:
+        says = text("only {free} MiB are free on its disk", free=megabytes)
+        return [findings.note(ABOUT, says, f"df -h {place}")]
+    return [findings.ok(ABOUT, text("{free} MiB are free on its disk", free=megabytes))]
+
+
+def _of_mount(seen):
+    if seen.mount is None:
+        return []
+    point, kind, is_read_only = seen.mount
+    if is_read_only:
+        says = text("its file system, {point}, is read-only", point=point)
+        command = f"mount -o remount,rw {shlex.quote(point)}"
+        advice = text("look at 'dmesg' first: a disk with errors goes read-only")
+        return [findings.problem(ABOUT, says, command, advice, errors.IOERR)]
+    if kind in FORGETFUL:
+        says = text("it lies in memory ({kind}): the next boot forgets the pair", kind=kind)
+        return [findings.note(ABOUT, says, advice=text("name a directory on a disk with --state-dir"))]
+    if kind in NETWORKED:
+        says = text("it lies on a network file system ({kind}), where locks and flushes may not hold", kind=kind)
+        return [findings.note(ABOUT, says, advice=text("name a directory on a disk of this machine with --state-dir"))]
+    return []
+
+
+def _kept_aside(seen):
+    found = []
+    for name, _status in seen.files:
+        what = next((what for start, what in KEPT_ASIDE.items() if name.startswith(start)), None)
+        if what:
+            path = os.path.join(seen.path, name)
+            says = text("{path} was kept aside: {what}", path=path, what=what)
+            found.append(findings.note(ABOUT, says, advice=text("remove it once it is of no use")))
+    return found
+
+
+def _other_pair(seen):
+    """Whoever forgets sudo on the box looks at a directory of his own."""
+    if seen.me == 0 or not seen.has_service_pair or seen.path == config.DEFAULT_STATE_DIRECTORY:
+        return []
+    says = text("the service's pair is another one, in {path}", path=config.DEFAULT_STATE_DIRECTORY)
+    return [findings.note(ABOUT, says, "sudo hhtoken doctor")]
+
+
+def _mounts():
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

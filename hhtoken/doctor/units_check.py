@@ -1,0 +1,80 @@
+"""Units and timers: installed, enabled, running, and how the last run ended."""
+
+from types import SimpleNamespace
+
+from hhtoken import durations, errors, renewers, systemd_units
+from hhtoken.doctor import findings
+from hhtoken.wording import text
+
+ABOUT = text("renewal")
+PROPERTIES = (*renewers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")
+TIMERS = (renewers.DUE_TIMER, renewers.REFRESH_TIMER)
+PREDECESSOR = "/etc/systemd/system/hh-token-refresh.service"
+
+
+def look(directory):
+    """Given the state directory, return the facts."""
+    return SimpleNamespace(
+        has_systemd=systemd_units.is_running(),
+        units=systemd_units.show(renewers.UNITS, PROPERTIES),
+        cron=renewers.cron_table(),
+        directory=directory,
+    )
+
+
+def judge(seen):
+    """Given the facts, return the Findings."""
+    if seen.units is None or not _are_installed(seen.units):
+        return [_without_timers(seen)]
+    if seen.directory not in renewers.directories_of(seen.units):
+        says = text("the timers look after another pair, not the one in {path}", path=seen.directory)
+        return [findings.note(ABOUT, says), *([_cron(seen)] if seen.cron else [])]
+    found = []
+    for timer in TIMERS:
+        found += _of_timer(timer, seen.units[timer])
+    return found + _of_last_run(seen.units[renewers.REFRESH_SERVICE])
+
+
+def _are_installed(units):
+    return any(units[timer].get("LoadState") == "loaded" for timer in TIMERS)
+
+
+def _without_timers(seen):
+    if seen.cron:
+        return _cron(seen)
+    if seen.has_systemd and seen.units is None:
+        return findings.note(ABOUT, text("systemd does not answer, so its timers were not looked at"))
+    says = text("neither systemd's timers nor cron renews the pair here, as far as can be seen")
+    advice = text("'make install' brings timers; or let cron, or your program, run 'hhtoken refresh'")
+    return findings.note(ABOUT, says, advice=advice)
+
+
+def _cron(seen):
+    return findings.ok(ABOUT, text("cron does it ({table})", table=seen.cron))
+
+
+def _of_timer(timer, unit):
+    if unit.get("ActiveState") != "active":
+        says = text("{timer} does not run", timer=timer)
+        return [findings.problem(ABOUT, says, f"systemctl enable --now {timer}")]
+    if unit.get("UnitFileState") == "disabled":
+        says = text("{timer} is not enabled: the next boot does not start it", timer=timer)
+        return [findings.problem(ABOUT, says, f"systemctl enable {timer}")]
+    at = systemd_units.moment(unit.get("NextElapseUSecRealtime", ""))
+    if at is None:
+        return [findings.ok(ABOUT, text("{timer} runs", timer=timer))]
+    return [findings.ok(ABOUT, text("{timer} runs, next at {moment}", timer=timer, moment=durations.local(at)))]
+
+
+def _of_last_run(service):
+    if service.get("FragmentPath") == PREDECESSOR:
+        says = text("{path} stands in front of hhtoken's own unit", path=PREDECESSOR)
+        return [findings.note(ABOUT, says, advice=text("see docs/upgrade.md"))]
+    result, code = service.get("Result", ""), service.get("ExecMainStatus", "")
+    if result in ("", "success"):
+        return []
+    says = text("the last refresh of the unit failed ({result}, exit code {code})", result=result, code=code)
+    if code.isdigit() and int(code) in errors.CODES:  # hhtoken's own word, which the pair has, above
+        return [findings.note(ABOUT, says, "systemctl start hh-token-refresh.service")]
+    command = "systemctl status --no-pager hh-token-refresh.service"
+    return [findings.problem(ABOUT, says, command, text("see docs/troubleshooting.md"), errors.UNAVAILABLE)]
