@@ -6,7 +6,7 @@ import shlex
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from hhtoken.doctor import answers, findings, listener_check, sockets, visiting
+from hhtoken.doctor import answers, findings, sockets, visiting
 from hhtoken.wording import text
 
 ABOUT = text("nginx")

@@ -16,7 +16,7 @@ SET_CLOCK = "timedatectl set-ntp true"
 
 CLOCK_ADVICE = text("look at the clock with 'date' first; then at the package ca-certificates")
 ADVICE = {
-    visiting.UNKNOWN_NAME: text("compare the address in the settings with docs/reference.md, and try another name"),
+    visiting.UNKNOWN_NAME: text("check the network ('getent hosts debian.org'), then the address in the settings"),
     visiting.NO_NAME_SERVER: text("check the network, and the name server in /etc/resolv.conf"),
     visiting.NO_ROUTE: text("check the network: 'ip route' should have a line that begins with default"),
     visiting.REFUSED: text("check the port in the address, and the firewall"),

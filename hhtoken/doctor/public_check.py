@@ -73,7 +73,8 @@ def _unreached(seen):
         advice = text("check the network, and the name server in /etc/resolv.conf")
         return _problem(says, advice, errors.TEMPFAIL)
     if seen.failure in visiting.CERTIFICATE_FAILURES or seen.failure == visiting.NO_TLS:
-        return _problem(says, text("on the router (KeenDNS), or whatever ends TLS: have a certificate made for this name"))
+        advice = text("on the router (KeenDNS), or whatever ends TLS: have a certificate made for this name")
+        return _problem(says, advice)
     return _problem(says, LOOK_OUTSIDE, errors.TEMPFAIL)
 
 

@@ -1,0 +1,354 @@
+"""What doctor looks at with: real sockets, certificates, files; and the command itself against the sandbox."""
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import trustme
+from conftest import PROGRAM, free_port, obtain_pair, wait_for
+
+from hhtoken.doctor import (
+    examination,
+    listener_check,
+    log_check,
+    nginx_check,
+    pair_check,
+    public_check,
+    sockets,
+    store_check,
+    visiting,
+)
+
+NOW = datetime.now(timezone.utc)
+
+
+@contextmanager
+def peer(answer, context=None):
+    """Somebody who answers each connection with these bytes (None: holds it without a word); yields the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held = []
+
+    def serve():
+        while True:
+            try:
+                sock, _address = listener.accept()
+            except OSError:
+                return
+            held.append(sock)
+            if answer is None:
+                continue
+            try:
+                stream = context.wrap_socket(sock, server_side=True) if context else sock
+                held.append(stream)
+                stream.recv(65536)
+                stream.sendall(answer)
+                stream.close()
+            except OSError:
+                pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(5)
+    for sock in held:
+        sock.close()
+
+
+def http(status="200 OK", body="", **headers):
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items()), "", body]
+    return "\r\n".join(lines).encode()
+
+
+# -- visits --
+
+
+def test_an_answer_is_brought_back_with_its_date_and_page():
+    date = (NOW + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    with peer(http("418 Tea", "the page", Date=date)) as port:
+        seen = visiting.visit(f"http://127.0.0.1:{port}/x?y=z", {"User-Agent": "a"})
+    assert (seen.failure, seen.status, seen.body) == (None, 418, "the page")
+    assert abs(seen.ahead - 3600) < 60
+
+
+@pytest.mark.parametrize(
+    "answer, failure",
+    [(b"", visiting.RESET), (b"junk\r\n\r\n", visiting.BROKEN), (None, visiting.SILENT),
+     (http(Date="tomorrow"), None)],
+)  # fmt: skip
+def test_what_is_no_answer_is_told_apart(answer, failure):
+    with peer(answer) as port:
+        seen = visiting.visit(f"http://127.0.0.1:{port}/", seconds=0.3)
+    assert (seen.failure, seen.ahead) == (failure, None)
+    assert failure is None or seen.why
+
+
+def test_a_port_where_nobody_listens_is_refused():
+    assert visiting.visit(f"http://127.0.0.1:{free_port()}/").failure == visiting.REFUSED
+
+
+def test_a_name_that_there_is_not_is_unknown_or_cannot_be_asked_for():
+    failure = visiting.visit("https://no-such-host.invalid/").failure
+    assert failure in (visiting.UNKNOWN_NAME, visiting.NO_NAME_SERVER)
+    assert visiting.visit(f"https://{'a' * 70}.example/").failure == visiting.UNKNOWN_NAME
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    made = trustme.CA()
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    made.cert_pem.write_to_path(str(path))
+    made.path = str(path)
+    return made
+
+
+@pytest.mark.parametrize(
+    "name, days, trusted, failure",
+    [
+        ("localhost", (-1, 30), True, None),
+        ("localhost", (-30, -1), True, visiting.EXPIRED),
+        ("localhost", (5, 30), True, visiting.NOT_YET_VALID),
+        ("other.example", (-1, 30), True, visiting.WRONG_NAME),
+        ("localhost", (-1, 30), False, visiting.UNTRUSTED),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_told_apart_over_tls(authority, name, days, trusted, failure):
+    begins, ends = (NOW + timedelta(days=day) for day in days)
+    certificate = authority.issue_cert(name, not_before=begins, not_after=ends)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    with peer(http("200 OK", "page"), context) as port:
+        seen = visiting.visit(f"https://localhost:{port}/", authorities=authority.path if trusted else None)
+    assert seen.failure == failure
+    if failure is None:
+        assert (seen.status, seen.body) == (200, "page")
+        assert abs(seen.certificate_until - ends.timestamp()) < 2
+
+
+def test_what_does_not_speak_tls_is_told_from_a_bad_certificate():
+    with peer(http("400 Bad Request")) as port:
+        assert visiting.visit(f"https://localhost:{port}/").failure == visiting.NO_TLS
+
+
+def test_a_visit_can_go_to_another_place_than_its_address_says():
+    with peer(http("200 OK", "here")) as port:
+        seen = visiting.visit("http://hh-test.keenetic.pro/callback", {"Host": "h"}, ("127.0.0.1", port))
+    assert (seen.status, seen.body) == (200, "here")
+
+
+# -- who listens --
+
+
+def test_who_listens_on_a_port_of_this_machine_is_found_with_its_program():
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        [found] = sockets.listeners(mine.getsockname()[1])
+        assert found.host == "127.0.0.1" and found.pid == os.getpid() and found.program
+    assert sockets.listeners(free_port()) == []
+
+
+def test_a_listener_on_ipv6_is_found():
+    try:
+        mine = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        return  # this machine has none
+    with mine:
+        assert [one.host for one in sockets.listeners(mine.getsockname()[1])] == ["::1"]
+
+
+# -- the listener, nginx's place and the public address, with the real listener behind them --
+
+
+@pytest.fixture
+def waiting(operator, redirect_uri):
+    """`hhtoken serve-callback`, as if nginx stood in front of it."""
+    operator.run("authorize-url")
+    process = operator.start("serve-callback")
+    port = int(redirect_uri.rpartition(":")[2].partition("/")[0])
+    wait_for(lambda: sockets.listeners(port))
+    yield port
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_our_own_listener_is_known_at_each_step_of_the_way_and_goes_on_waiting(waiting, redirect_uri, tmp_path):
+    seen = listener_check.look(redirect_uri)
+    assert [one.kind for one in listener_check.judge(seen)] == ["ok"]
+    through_nginx = nginx_check.look(redirect_uri, str(tmp_path), waiting)
+    assert [one.kind for one in nginx_check.judge(through_nginx, seen)] == ["ok"]
+    assert [one.kind for one in public_check.judge(redirect_uri, public_check.look(redirect_uri, None))] == ["ok"]
+    assert listener_check.look(redirect_uri).visit.status == 400
+
+
+def test_a_stranger_on_the_listeners_port_is_named():
+    with peer(http("200 OK", "hello")) as port:
+        seen = listener_check.look(f"http://127.0.0.1:{port}/callback")
+        [finding] = listener_check.judge(seen)
+    assert finding.kind == "problem" and f"({os.getpid()}) listens on 127.0.0.1:{port}" in finding.says
+
+
+def test_nginxs_files_are_read_where_they_are_and_the_others_left_alone(tmp_path):
+    for folder in ("sites-enabled", "sites-available", "conf.d"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "sites-available" / "hh-token").write_text("# hh_token\nserver_name your-domain.keenetic.pro;")
+    (tmp_path / "sites-enabled" / "default").write_text("server_name _;")
+    uri, port = "https://a.example/callback", free_port()
+    look = nginx_check.look(uri, str(tmp_path), port)
+    assert (look.sites, look.available) == ([], str(tmp_path / "sites-available" / "hh-token"))
+    (tmp_path / "sites-enabled" / "hh-token").symlink_to("../sites-available/hh-token")
+    (tmp_path / "conf.d" / "own.conf").write_text("location = /callback {}")
+    (tmp_path / "conf.d" / "dangling").symlink_to("nowhere")
+    look = nginx_check.look(uri, str(tmp_path), port)
+    assert [os.path.basename(file) for file, _content in look.sites] == ["hh-token", "own.conf"]
+    assert look.unreadable and look.listeners == [] and look.visit is None
+
+
+# -- files --
+
+
+def test_the_state_directory_is_looked_at_as_it_stands_and_nothing_is_mended(tmp_path, lonely):
+    lonely.store({"access_token": "A", "refresh_token": "R"}, left=1000, life=1000)
+    assert "problem" not in [one.kind for one in store_check.judge(store_check.look(str(lonely.state)))]
+    lonely.token_file.chmod(0o644)
+    os.chmod(lonely.state, 0o750)
+    seen = store_check.judge(store_check.look(str(lonely.state)))
+    commands = [one.command for one in seen if one.kind == "problem"]
+    assert commands == [f"chmod 700 {lonely.state}", f"chmod 600 {lonely.token_file}"]
+    assert pair_check.look(str(lonely.state)).state == "valid"
+    assert lonely.token_file.stat().st_mode & 0o777 == 0o644
+    for command in commands:
+        subprocess.run(command, shell=True, check=True)
+    assert "problem" not in [one.kind for one in store_check.judge(store_check.look(str(lonely.state)))]
+
+
+def test_a_state_directory_that_is_none_is_no_accident(tmp_path):
+    (tmp_path / "file").write_text("")
+    [finding] = store_check.judge(store_check.look(str(tmp_path / "file")))
+    assert (finding.kind, finding.exit_code) == ("problem", 78)
+    assert [one.kind for one in store_check.judge(store_check.look(str(tmp_path / "none")))][0] == "note"
+
+
+def test_the_file_system_of_a_real_path_is_known(tmp_path):
+    point, kind, _is_read_only = store_check.look(str(tmp_path)).mount
+    assert str(tmp_path).startswith(point) and kind
+
+
+# -- all at once --
+
+
+def test_what_waits_waits_at_the_same_time_and_what_is_late_is_left_behind():
+    gate = threading.Event()
+    began = time.monotonic()
+    seen = examination.together({"a": lambda: 1, "b": gate.wait, "c": gate.wait, "d": lambda: None}, 0.2)
+    assert time.monotonic() - began < 2
+    gate.set()
+    assert (seen["a"], seen["d"]) == (1, None)
+    assert seen["b"] is seen["c"] is examination.LATE
+
+
+def test_a_defect_in_a_check_is_not_hushed_up():
+    with pytest.raises(ZeroDivisionError):
+        examination.together({"a": lambda: 1 / 0}, 5)
+
+
+def test_a_check_that_is_late_is_a_problem_of_its_own(monkeypatch):
+    monkeypatch.setattr(examination, "together", lambda tasks: dict.fromkeys(tasks, examination.LATE))
+    values = {"HH_REDIRECT_URI": "https://a.example/callback", "HH_API_URL": "https://api.example"}
+    found = examination._outside(values, "/state", None)
+    assert [str(one.about) for one in found] == ["provider", "listener", "nginx", "public address", "renewal", "log"]
+    assert {(one.kind, one.exit_code) for one in found} == {("problem", 75)}
+
+
+def test_all_waiting_together_stays_below_a_quarter_of_a_minute():
+    assert visiting.SECONDS <= 5 and examination.SECONDS + 2 * log_check.ANSWER_SECONDS < 25
+    assert examination.SECONDS < 15
+
+
+# -- the command --
+
+LINE = re.compile(r"(ok|note|problem) +(settings|state directory|pair|provider|clock|listener|renewal|log): .+")
+
+
+def problems(finished):
+    return [line for line in finished.stdout.splitlines() if line.startswith("problem")]
+
+
+def test_a_desktop_with_a_pair_has_no_problem(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    done = operator.run("doctor", HH_USER_AGENT="my-bot/1.0 (me@example.com)")
+    assert done.stdout.endswith("\nno problem was found\n") and problems(done) == []
+    for line in done.stdout.splitlines()[:-2]:
+        assert LINE.fullmatch(line) or line.startswith("         ")
+    for about in ("settings", "state directory", "pair", "provider", "clock", "listener", "renewal", "log"):
+        assert re.search(rf"(?m)^\w+ +{about}: ", done.stdout), about
+
+
+def test_doctor_changes_nothing_and_prints_no_secret(operator, sandbox, expired):
+    before = operator.files(), operator.token_file.read_bytes(), len(sandbox.requests.summary()["token_requests"])
+    done = operator.run("doctor", expect=69)
+    assert before == (
+        operator.files(), operator.token_file.read_bytes(), len(sandbox.requests.summary()["token_requests"])
+    )  # fmt: skip
+    pair = json.loads(before[1])
+    for secret in (pair["access_token"], pair["refresh_token"], operator.environment["HH_CLIENT_SECRET"]):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_the_json_tells_the_same_with_the_same_exit_code(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    operator.token_file.chmod(0o640)
+    done = operator.run("doctor", "--json", expect=78)
+    fields = json.loads(done.stdout)
+    assert fields["exit_code"] == 78
+    [problem] = [one for one in fields["findings"] if one["kind"] == "problem"]
+    assert problem["command"] == f"chmod 600 {operator.token_file}"
+
+
+@pytest.mark.parametrize(
+    "changes, code, said",
+    [
+        ({"HH_CLIENT_ID": ""}, 78, "HH_CLIENT_ID is not set"),
+        ({"HH_REDIRECT_URI": "https://your-domain.keenetic.pro/callback"}, 78, "placeholder"),
+        ({"HHTOKEN_ENV_FILE": "/nowhere/at/all"}, 78, "cannot read /nowhere/at/all"),
+        ({"HH_API_URL": "http://127.0.0.1:9"}, 77, "nobody listens there"),
+    ],
+)
+def test_what_is_wrong_before_the_first_authorization_is_said(operator, changes, code, said):
+    done = operator.run("doctor", expect=code, **changes)
+    assert said in done.stdout
+
+
+def test_a_provider_that_cannot_be_reached_is_temporary_for_whoever_has_a_pair(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    done = operator.run("doctor", expect=75, HH_API_URL=nobody)
+    assert len(problems(done)) == 1 and "the connection is refused" in problems(done)[0]
+
+
+def test_a_clock_that_is_off_is_found_against_headhunters_date(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    late = (datetime.now(timezone.utc) - timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    with peer(http("403 Forbidden", "{}", Date=late)) as port:
+        done = operator.run("doctor", expect=78, HH_API_URL=f"http://127.0.0.1:{port}")
+    [line] = problems(done)
+    assert line.startswith("problem  clock: is 59 minutes") or "1 hour ahead" in line
+
+
+def test_without_requests_doctor_still_runs_and_names_the_package(operator, sandbox, tmp_path):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    root = PROGRAM[-1].replace("/bin/hhtoken", "")
+    program = (
+        f"import sys; sys.path.insert(0, {root!r}); sys.modules['requests'] = None\n"
+        "from hhtoken.doorway import main\nsys.exit(main())\n"
+    )
+    done = operator.run("doctor", program=[sys.executable, "-c", program], expect=78)
+    assert "apt install python3-requests" in done.stdout and "ok       provider" in done.stdout
