@@ -112,9 +112,6 @@ class Settings:
     def authorize_url(self):
         return self._address("HH_AUTHORIZE_URL")
 
-    def api_url(self):
-        return self._address("HH_API_URL")
-
     def token_urls(self):
         """Return the token addresses to try in turn: the configured one alone, or the default and its successor."""
         if self._get("HH_TOKEN_URL"):
