@@ -11,7 +11,7 @@ from types import SimpleNamespace as Facts
 
 import pytest
 
-from hhtoken import callback_page, config, errors, renewers, token_status
+from hhtoken import callback_page, config, errors, language, renewers, token_status
 from hhtoken.doctor import (
     answers,
     findings,
@@ -33,7 +33,16 @@ NOW = 1_700_000_000
 DAY = 86400
 URI = "https://hh-test.keenetic.pro/callback"
 LOCAL_URI = "http://127.0.0.1:8000/callback"
-OUR_PAGE = callback_page.response(callback_page.REFUSED).partition(b"\r\n\r\n")[2].decode()
+
+
+def page(name, tongue="en"):
+    """A page of the listener's: its status and its HTML."""
+    whole = callback_page.response(name, tongue, language.said_in).decode()
+    return int(whole.split()[1]), whole.partition("\r\n\r\n")[2]
+
+
+OUR_PAGE = page(callback_page.REFUSED)[1]
+NO_HTTPS_PAGE, OTHER_HOST_PAGE = page(400)[1], page(421)[1]
 NGINX = Path(__file__).parent.parent / "nginx"
 DOWN_PAGE, SITE = (NGINX / "hh-token-down.html").read_text(), (NGINX / "hh-token").read_text()
 GOOD_SITE = SITE.replace("your-domain.keenetic.pro", "hh-test.keenetic.pro")
@@ -263,6 +272,7 @@ def test_what_is_wrong_in_the_state_directory_is_named_with_its_remedy(facts, co
         (store_facts((".x.tmp", status(mtime=NOW - 700))), "killed"),
         (store_facts(("answer.kept", status())), "kept aside"),
         (store_facts(("token.json.unclaimed-5", status())), "replaced by hand"),
+        (store_facts(("accounts", status(0o700, kind=stat.S_IFDIR)), ("answer.kept", status())), "kept aside"),
         (store_facts(("sub", status(0o700, kind=stat.S_IFDIR))), "is a directory"),
         (store_facts(room=Facts(f_bavail=1000, f_frsize=4096, f_files=0, f_favail=0)), "only 3 MiB"),
         (store_facts(me=1000, path="/home/me/s", error=PermissionError(13, "x")), "not yours to look into"),
@@ -419,6 +429,8 @@ def test_a_user_agent_that_headhunter_refuses_is_a_problem():
     "status, headers, body, whose",
     [
         (400, {}, OUR_PAGE, answers.OURS),
+        (400, {}, NO_HTTPS_PAGE, answers.NOT_HTTPS),
+        (421, {}, OTHER_HOST_PAGE, answers.OTHER_HOST),
         (502, {"server": "nginx"}, DOWN_PAGE, answers.DOWN_PAGE),
         (429, {}, DOWN_PAGE, answers.BUSY),
         (200, {}, "<h1>Welcome to nginx!</h1>", answers.WELCOME),
@@ -436,10 +448,9 @@ def test_a_page_is_known_for_whose_it_is(status, headers, body, whose):
 
 
 @pytest.mark.parametrize("name", [*callback_page.PAGES])
-@pytest.mark.parametrize("tongue", ["en", "ru"])
-def test_each_page_of_ours_is_known_as_ours(name, tongue):
-    head, _blank, body = callback_page.response(name, tongue).decode().partition("\r\n\r\n")
-    assert answers.whose(int(head.split()[1]), {}, body) == answers.OURS
+def test_each_page_of_ours_is_known_as_ours(name):
+    status, body = page(name)
+    assert answers.whose(status, {}, body) in (answers.OURS, answers.NOT_HTTPS, answers.OTHER_HOST)
 
 
 # -- the listener --
@@ -545,7 +556,8 @@ RELOAD = "nginx -t && systemctl reload nginx"
          [("problem", f"sed -i 's|location = /callback |location = /back |' {FILE} && {RELOAD}")]),
         (nginx_facts(site=GOOD_SITE.replace("127.0.0.1:8000", "127.0.0.1:8001")),
          [("problem", f"sed -i 's/127.0.0.1:8001;/127.0.0.1:8000;/' {FILE} && {RELOAD}")]),
-        (nginx_facts(OURS, GOOD_SITE.replace("X-Forwarded-Proto", "X-Other")), [("ok", None), ("problem", None)]),
+        (nginx_facts(Visit("h", None, 400, {}, NO_HTTPS_PAGE)), [("problem", None)]),
+        (nginx_facts(Visit("h", None, 421, {}, OTHER_HOST_PAGE)), [("problem", None)]),
         (nginx_facts(site=None, available="/etc/nginx/sites-available/hh-token"),
          [("problem", f"ln -s ../sites-available/hh-token /etc/nginx/sites-enabled/ && {RELOAD}")]),
         (nginx_facts(), [("problem", RELOAD)]),
@@ -573,6 +585,7 @@ def test_a_site_of_the_operators_own_is_not_measured_by_ours():
     "visit, kind, exit_code, word",
     [
         (OURS, "ok", 0, "comes through to hhtoken"),
+        (Visit("h", None, 400, {}, NO_HTTPS_PAGE), "problem", 78, "refuses it"),
         (Visit("h", None, 502, {}, DOWN_PAGE), "problem", 69, "as far as nginx"),
         (Visit("h", None, 502, {"server": "KeenDNS"}), "problem", 78, "router or KeenDNS"),
         (Visit("h", None, 502), "problem", 78, "nobody behind"),
@@ -611,9 +624,10 @@ DUE = {"LoadState": "loaded", "Environment": "HHTOKEN_STATE_DIR=/var/lib/hh-toke
 
 
 def units_facts(due=TIMER, refresh=TIMER, service=REFRESH, **changes):
-    units = {renewers.DUE_TIMER: due, renewers.REFRESH_TIMER: refresh, renewers.DUE_SERVICE: DUE,
-             renewers.REFRESH_SERVICE: service}  # fmt: skip
-    return Facts(**{"has_systemd": True, "units": units, "cron": None, "directory": "/var/lib/hh-token", **changes})
+    instance = changes.get("instance", "")
+    units = dict(zip(renewers.names_of(instance), (due, refresh, DUE, service)))  # noqa: B905
+    facts = {"has_systemd": True, "units": units, "cron": None, "directory": "/var/lib/hh-token", "instance": ""}
+    return Facts(**{**facts, **changes})
 
 
 STOPPED = {**TIMER, "ActiveState": "inactive"}
@@ -628,6 +642,8 @@ ABSENT = {"LoadState": "not-found"}
         (units_facts(due=STOPPED), [("problem", "systemctl enable --now hh-token-due.timer"), ("ok", None)]),
         (units_facts(refresh={**TIMER, "UnitFileState": "disabled"}),
          [("ok", None), ("problem", "systemctl enable hh-token-refresh.timer")]),
+        (units_facts(due=STOPPED, instance="@alice"),
+         [("problem", "systemctl enable --now hh-token-due@alice.timer"), ("ok", None)]),
         (units_facts(due=ABSENT, refresh=ABSENT), [("note", None)]),
         (units_facts(due=ABSENT, refresh=ABSENT, cron="/etc/cron.d/x"), [("ok", None)]),
         (units_facts(units=None, has_systemd=False), [("note", None)]),

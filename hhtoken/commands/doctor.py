@@ -2,7 +2,7 @@
 
 import os
 
-from hhtoken import config, errors, language, reporting, terminal
+from hhtoken import account_names, config, errors, language, reporting, terminal
 from hhtoken.doctor import examination, findings
 from hhtoken.language import _
 from hhtoken.wording import text
@@ -22,14 +22,20 @@ def run(arguments):
         settings = config.load(arguments)
     except errors.ConfigError as error:  # the file that was named cannot be read: go on without it
         settings, broken = _without_env_file(arguments), error
-    found = examination.examine(settings, settings.state_directory(), broken)
+    found = examination.examine(settings, broken)
     if arguments.json:
         reporting.result(findings.to_json(found))
     else:
-        reporting.result(findings.to_lines(found, language.said, terminal.has_colour()))
+        account = settings.account()
+        lines = findings.to_lines(
+            found, lambda sentence: account_names.addressed(language.said(sentence), account), terminal.has_colour()
+        )
+        reporting.result(lines)
     return findings.exit_code(found)
 
 
 def _without_env_file(arguments):
     environment = {name: value for name, value in os.environ.items() if name != "HHTOKEN_ENV_FILE"}
-    return config.Settings(environment, None, getattr(arguments, "state_dir", None))
+    return config.Settings(
+        environment, None, getattr(arguments, "state_dir", None), getattr(arguments, "account", None)
+    )

@@ -1,6 +1,10 @@
 """Whose page came back from the redirect URI. Pure."""
 
+from hhtoken import callback_page
+
 OURS = "ours"  # hhtoken's listener
+NOT_HTTPS = "not_https"  # hhtoken's, which misses X-Forwarded-Proto
+OTHER_HOST = "other_host"  # hhtoken's, which was asked for under another name
 DOWN_PAGE = "down_page"  # nginx in front of a listener that does not answer
 BUSY = "busy"  # nginx holds off too many visits
 NOT_FOUND = "not_found"
@@ -15,7 +19,9 @@ def whose(status, headers, body):
     """Given the status, the headers (names in lower case) and the body of an answer to a request for the redirect URI
     without parameters, return one of the constants above."""
     if "<footer>hhtoken</footer>" in body:
-        return OURS
+        if status == 421:
+            return OTHER_HOST
+        return NOT_HTTPS if callback_page.PAGES[400][2] in body else OURS
     if status == 429:
         return BUSY
     if "<footer>hhtoken " in body:

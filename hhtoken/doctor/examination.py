@@ -4,7 +4,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import errors, http_session, systemd_units
+from hhtoken import account_names, errors, http_session, systemd_units
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -29,9 +29,9 @@ class _Late:
 LATE = _Late()
 
 
-def examine(settings, directory, broken=None):
-    """Given the Settings, the path of the state directory, and the ConfigError for which the settings could not be
-    read (or None), return all Findings."""
+def examine(settings, broken=None):
+    """Given the Settings, and the ConfigError for which their file could not be read (or None), return all Findings."""
+    directory = settings.state_directory()
     known = settings_check.look(settings)
     store = store_check.look(directory)
     pair = pair_check.look(directory)
@@ -42,7 +42,8 @@ def examine(settings, directory, broken=None):
     authorities, missing = _authorities()
     if missing:
         found.append(findings.of_error(provider_check.ABOUT, missing))
-    return found + _outside(known.values, directory, authorities)
+    instance = account_names.instance(settings.account())
+    return found + _outside(known.values, lambda: units_check.look(settings.main_directory(), instance), authorities)
 
 
 def together(tasks, seconds=SECONDS):
@@ -70,7 +71,7 @@ def _call(came, name, task):
         came[name] = SimpleNamespace(value=None, error=error)
 
 
-def _outside(values, directory, authorities):
+def _outside(values, look_at_units, authorities):
     redirect_uri = values.get("HH_REDIRECT_URI")
     is_public = bool(redirect_uri) and not listener_check.is_local(redirect_uri)
     agent = values.get("HH_USER_AGENT", "hhtoken-doctor")
@@ -79,7 +80,7 @@ def _outside(values, directory, authorities):
         name: lambda address=address: provider_check.look(address, agent, authorities)
         for name, address in providers.items()
     }
-    tasks["units"] = lambda: units_check.look(directory)
+    tasks["units"] = look_at_units
     tasks["log"] = log_check.look
     if redirect_uri:
         tasks["listener"] = lambda: listener_check.look(redirect_uri)

@@ -57,8 +57,7 @@ def judge(seen, listener):
     whose = answers.whose(seen.visit.status, seen.visit.headers, seen.visit.body)
     if not seen.visit.failure and whose == answers.OURS:
         path = urlsplit(seen.redirect_uri).path
-        good = findings.ok(ABOUT, text("brings {name} to hhtoken", name=f"{host}{path}"))
-        return [good, *(finding for finding in wrong if finding.kind == findings.PROBLEM)]
+        return [findings.ok(ABOUT, text("brings {name} to hhtoken", name=f"{host}{path}"))]
     if wrong:
         return wrong
     return [_of_answer(seen, whose)]
@@ -71,6 +70,8 @@ def _of_answer(seen, whose):
     if visit.failure:
         says = text("port {port}: {why}", port=seen.port, why=visit.why)
         return findings.problem(ABOUT, says, "systemctl restart nginx")
+    if whose in (answers.NOT_HTTPS, answers.OTHER_HOST):
+        return _wrong_header("X-Forwarded-Proto https" if whose == answers.NOT_HTTPS else "Host $host")
     if whose == answers.BUSY:
         return findings.note(ABOUT, text("holds off visits just now (429); try again in some seconds"))
     if whose in (answers.DOWN_PAGE, answers.GATEWAY):
@@ -106,12 +107,14 @@ def _wrong_in_sites(seen, listener):
         ports = re.findall(r"server\s+127\.0\.0\.1:(\d+)\s*;", content)
         if MARK in content and ports and str(listener.port) not in ports:
             return [_wrong_port(file, ports[0], listener.port)]
-        if MARK in content and "X-Forwarded-Proto" not in content and seen.redirect_uri.startswith("https:"):
-            says = text("{file} does not set X-Forwarded-Proto, so hhtoken refuses the browser", file=file)
-            advice = text("put 'proxy_set_header X-Forwarded-Proto https;' behind proxy_pass, then type: {reload}",
-                          reload=RELOAD)  # fmt: skip
-            return [findings.problem(ABOUT, says, advice=advice)]
     return []
+
+
+def _wrong_header(header):
+    says = text("hhtoken refuses what it brings: the header {name} is missing", name=header.partition(" ")[0])
+    advice = text("put 'proxy_set_header {header};' behind proxy_pass in its site, then type: {reload}", header=header,
+                  reload=RELOAD)  # fmt: skip
+    return findings.problem(ABOUT, says, advice=advice)
 
 
 def _wrong_name(file, names, host):

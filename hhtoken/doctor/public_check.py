@@ -30,6 +30,9 @@ def judge(redirect_uri, seen):
     status = seen.status
     if whose == answers.OURS:
         return _reached(redirect_uri, seen)
+    if whose in (answers.NOT_HTTPS, answers.OTHER_HOST):
+        says = text("{uri} comes to hhtoken, which refuses it ({status})", uri=redirect_uri, status=status)
+        return [_problem(says, text("mend nginx, above, or whatever is in its place"))]
     if whose == answers.BUSY:
         return [findings.note(ABOUT, text("{uri} is held off just now (429)", uri=redirect_uri))]
     if whose == answers.DOWN_PAGE:

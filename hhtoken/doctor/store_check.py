@@ -6,7 +6,7 @@ import stat
 import time
 from types import SimpleNamespace
 
-from hhtoken import config, durations, errors
+from hhtoken import account_names, config, durations, errors
 from hhtoken.doctor import findings, settings_check
 from hhtoken.os_reasons import reason
 from hhtoken.wording import text
@@ -116,6 +116,8 @@ def _wanted_owner(seen):
 def _of_file(seen, name, status):
     path = os.path.join(seen.path, name)
     quoted = shlex.quote(path)
+    if name == account_names.DIRECTORY and stat.S_ISDIR(status.st_mode):
+        return []
     if stat.S_ISDIR(status.st_mode):
         return [findings.note(ABOUT, text("{path} is a directory, and not hhtoken's", path=path))]
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:

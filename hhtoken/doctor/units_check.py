@@ -8,15 +8,15 @@ from hhtoken.wording import text
 
 ABOUT = text("renewal")
 PROPERTIES = (*renewers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")
-TIMERS = (renewers.DUE_TIMER, renewers.REFRESH_TIMER)
 PREDECESSOR = "/etc/systemd/system/hh-token-refresh.service"
 
 
-def look(directory):
-    """Given the state directory, return the facts."""
+def look(directory, instance=""):
+    """Given the main state directory, and what stands behind the units' names ("" or "@account"), return the facts."""
     return SimpleNamespace(
         has_systemd=systemd_units.is_running(),
-        units=systemd_units.show(renewers.UNITS, PROPERTIES),
+        units=systemd_units.show(renewers.names_of(instance), PROPERTIES),
+        instance=instance,
         cron=renewers.cron_table(),
         directory=directory,
     )
@@ -24,19 +24,17 @@ def look(directory):
 
 def judge(seen):
     """Given the facts, return the Findings."""
-    if seen.units is None or not _are_installed(seen.units):
+    timers = [name for name in renewers.names_of(seen.instance) if name.endswith(".timer")]
+    if seen.units is None or not any(seen.units[timer].get("LoadState") == "loaded" for timer in timers):
         return [_without_timers(seen)]
     if seen.directory not in renewers.directories_of(seen.units):
         says = text("the timers look after another pair, not the one in {path}", path=seen.directory)
         return [findings.note(ABOUT, says), *([_cron(seen)] if seen.cron else [])]
     found = []
-    for timer in TIMERS:
+    for timer in timers:
         found += _of_timer(timer, seen.units[timer])
-    return found + _of_last_run(seen.units[renewers.REFRESH_SERVICE])
-
-
-def _are_installed(units):
-    return any(units[timer].get("LoadState") == "loaded" for timer in TIMERS)
+    service = f"{renewers.REFRESH}{seen.instance}.service"
+    return found + _of_last_run(service, seen.units[service])
 
 
 def _without_timers(seen):
@@ -66,7 +64,7 @@ def _of_timer(timer, unit):
     return [findings.ok(ABOUT, text("{timer} runs, next at {moment}", timer=timer, moment=durations.local(at)))]
 
 
-def _of_last_run(service):
+def _of_last_run(name, service):
     if service.get("FragmentPath") == PREDECESSOR:
         says = text("{path} stands in front of hhtoken's own unit", path=PREDECESSOR)
         return [findings.note(ABOUT, says, advice=text("see docs/upgrade.md"))]
@@ -75,6 +73,6 @@ def _of_last_run(service):
         return []
     says = text("the last refresh of the unit failed ({result}, exit code {code})", result=result, code=code)
     if code.isdigit() and int(code) in errors.CODES:  # hhtoken's own word, which the pair has, above
-        return [findings.note(ABOUT, says, "systemctl start hh-token-refresh.service")]
-    command = "systemctl status --no-pager hh-token-refresh.service"
+        return [findings.note(ABOUT, says, f"systemctl start {name}")]
+    command = f"systemctl status --no-pager {name}"
     return [findings.problem(ABOUT, says, command, text("see docs/troubleshooting.md"), errors.UNAVAILABLE)]
