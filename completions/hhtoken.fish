@@ -50,7 +50,7 @@ function _shtab_hhtoken_using
   test "$_shtab_hhtoken_cmdpath" = "$argv"
 end
 
-set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami notice import sandbox
+set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami doctor notice import sandbox
 set -g _shtab_hhtoken_opts_with_value --account --blacklist --client-id --code-expires-in --env-file --expires-in --failed-with --fault --field --jobs --listen --min-seconds --redirect-uri --role --state-dir --timeout --wait
 
 complete -c hhtoken -e
@@ -135,6 +135,12 @@ complete -c hhtoken -n '_shtab_hhtoken_using whoami' -l state-dir -xka "(__fish_
 complete -c hhtoken -n '_shtab_hhtoken_using whoami' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using whoami' -l json -d 'as JSON, for programs'
 complete -c hhtoken -n '_shtab_hhtoken_using whoami' -l email -d 'also the user'"'"'s e-mail address'
+complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a doctor -d 'check the whole chain, from the settings to the public address, and say what to type'
+complete -c hhtoken -n '_shtab_hhtoken_using doctor' -s h -l help -d 'show this help message and exit'
+complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
+complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
+complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l json -d 'as JSON, for programs'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a notice -d 'print what an operator must be told, or nothing where there is nothing new'
 complete -c hhtoken -n '_shtab_hhtoken_using notice' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using notice' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
