@@ -26,6 +26,6 @@ elif [ -n "$stopped" ] && [ "$code" -eq 75 ]; then
     exit 143 # 128 + SIGTERM: stopped on purpose while it waited, with nothing sent
 else
     report user.err "${output:+$output
-}hhtoken refresh ended with exit code $code"
+}hhtoken refresh ended with exit code $code${HHTOKEN_ACCOUNT:+ for the account $HHTOKEN_ACCOUNT}"
 fi
 exit "$code"

@@ -53,9 +53,11 @@ def is_new(trouble, told, now):
     return not told or told.get("key") != trouble.key or not 0 <= now - told.get("at", 0) < REPEAT_SECONDS
 
 
-def sentences(trouble, host, address=None, minutes=0):
-    """Given a Trouble, the host's name and an address to open (or None), return the lines of the message."""
-    lines = [text("hhtoken on {host}: {reason}", host=host, reason=trouble.reason)]
+def sentences(trouble, host, account=None, address=None, minutes=0):
+    """Given a Trouble, the host's name, the account (None where none is named) and an address to open (or None), return
+    the lines of the message."""
+    reason = text("account {name}: {sentence}", name=account, sentence=trouble.reason) if account else trouble.reason
+    lines = [text("hhtoken on {host}: {reason}", host=host, reason=reason)]
     if address:
         lines.append(
             text("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)

@@ -151,7 +151,8 @@ def _to_do(report, renewers, cron_line, instance):
         help_wanted = _help(renewers, cron_line, instance)
         needed = text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted
     elif list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
-        needed = text("for a renewal at expiry, not hours later, type '{command}'", command=ENABLE.format(instance=instance))
+        enable = ENABLE.format(instance=instance)
+        needed = text("for a renewal at expiry, not hours later, type '{command}'", command=enable)
     return needed or text("nothing")
 
 

@@ -77,7 +77,7 @@ set_up_machine() {
     fi
     has_systemd || return 0
     systemctl daemon-reload
-    systemctl try-restart hh-token-refresh.timer hh-token-due.timer
+    systemctl try-restart hh-token-refresh.timer hh-token-due.timer 'hh-token-*@*.timer'
     for unit in hh-token-refresh.service hh-token-refresh.timer; do
         if [ "$UNITDIR" != /etc/systemd/system ] && [ -f "/etc/systemd/system/$unit" ]; then
             echo "warning: the old /etc/systemd/system/$unit stands in front of the new one; see docs/upgrade.md"
@@ -101,7 +101,8 @@ do_install() {
 do_uninstall() {
     # shellcheck disable=SC2086 # a list
     ! has_systemd || systemctl disable --now $units >/dev/null 2>&1 || :
-    ! has_systemd || systemctl stop 'hh-token-*.service' || :
+    ! has_systemd || systemctl disable hh-token-refresh@.timer hh-token-due@.timer >/dev/null 2>&1 || : # every instance
+    ! has_systemd || systemctl stop 'hh-token-*@*.timer' 'hh-token-*.service' || :
     for program in $programs; do rm -f "$DESTDIR$PREFIX/bin/$program"; done
     rm -rf "$DESTDIR$LIBDIR" "$DESTDIR$SHAREDIR"
     rm -f "$DESTDIR$MANDIR/man1/hhtoken.1" "$DESTDIR$MANDIR/ru/man1/hhtoken.1" "$DESTDIR$BASHCOMPDIR/hhtoken" \

@@ -3,9 +3,10 @@
 import os
 import socket
 import stat
+import subprocess
 
 import pytest
-from conftest import Operator, obtain_pair, refreshes
+from conftest import PROGRAM, Operator, obtain_pair, refreshes
 from test_processes import received, run_with_syslog
 
 from hhtoken import account_names, errors
@@ -134,3 +135,28 @@ def test_an_account_is_renewed_for_itself(operator, sandbox):
     assert refreshes(sandbox) == 1
     assert alice.token_file.read_bytes() != old and bob.token_file.read_bytes() == untouched
     assert operator.files() == ["accounts"]
+
+
+def test_a_notice_names_the_account_and_invites_to_it(operator, sandbox):
+    alice = place(operator, "alice")
+    alice.store(obtain_pair(sandbox))
+    sandbox.weather.add("token_deactivated")
+    alice.run("refresh", expect=77)
+    notice = alice.run("notice", "--failed-with", "77").stdout
+    assert f"hhtoken on {os.uname().nodename}: account alice: " in notice
+    assert "state=alice." in notice and "'hhtoken --account alice notice --again'" in notice
+    assert alice.run("notice").stdout == ""
+    operator.store(PAIR, left=500, life=1000)
+    assert operator.run("notice").stdout == ""
+
+
+def test_the_script_of_the_timers_names_the_account(operator, tmp_path):
+    no_logger = tmp_path / "logger"  # so that it says on standard error what would go to syslog
+    no_logger.write_text("#!/bin/sh\nexit 1\n")
+    no_logger.chmod(0o755)
+    script = os.path.join(os.path.dirname(PROGRAM[-1]), "hh-token-refresh.sh")
+    environment = {**account(operator, "alice").environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 77
+    assert "hhtoken: error: account alice: there is no pair" in done.stderr
+    assert "exit code 77 for the account alice" in done.stderr

@@ -4,6 +4,7 @@ import contextlib
 from secrets import token_urlsafe
 
 from hhtoken import (
+    account_names,
     addresses,
     api_answers,
     api_endpoint,
@@ -49,7 +50,7 @@ def run(arguments):
     endpoint, api = token_endpoint.from_settings(settings), api_endpoint.from_settings(settings)
     store = stores.of_settings(settings, create=True)
     arrival = Arrival(store, application, endpoint)
-    with _listener(arguments.listen, redirect_uri, settings.state_directory()) as listener:
+    with _listener(arguments.listen, redirect_uri, settings.main_directory()) as listener:
         endpoint.prepare()
         version = store.record_version()
         address = invitation.invite(settings, invitation.options(arguments))
@@ -75,7 +76,7 @@ def run(arguments):
     conclude(arrival)
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
         _introduce(store, api)
-        _say_who_renews(settings.state_directory())
+        _say_who_renews(settings)
     return 0
 
 
@@ -172,13 +173,15 @@ def _introduce(store, api):
         reporting.warning(text("who authorized is not known: {reason}", reason=verdict.meaning))
 
 
-def _say_who_renews(directory):
-    found = renewers.look(directory)
+def _say_who_renews(settings):
+    account = settings.account()
+    found = renewers.look(settings.main_directory(), account)
     if found.timers:
         reporting.message(text("renewed by {who}", who=joined(", ", list(found.timers))))
     elif found.cron:
         reporting.message(text("renewed by cron ({table})", table=found.cron))
     elif found.can_be_enabled:
-        reporting.message(text("to have it renewed, type '{command}'", command=status_screen.ENABLE), "hint: ")
+        command = status_screen.ENABLE.format(instance=account_names.instance(account))
+        reporting.message(text("to have it renewed, type '{command}'", command=command), "hint: ")
     else:
         reporting.message(text("who renews it? type 'hhtoken status' to see what to do"), "hint: ")

@@ -4,6 +4,7 @@ import json
 import os
 import time
 
+from hhtoken import account_names
 from hhtoken import arguments as argument_types
 from hhtoken import config, errors, invitation, notices, reporting, token_status
 from hhtoken.language import _, said
@@ -42,8 +43,9 @@ def run(arguments):
     if not (arguments.again or notices.is_new(trouble, told, now)):
         return 0
     address = _invite(settings, trouble) if trouble.needs_authorization else None
-    sentences = notices.sentences(trouble, os.uname().nodename, address, LIFE_SECONDS // 60)
-    reporting.result("\n".join(map(said, sentences)))
+    account = settings.account()
+    sentences = notices.sentences(trouble, os.uname().nodename, account, address, LIFE_SECONDS // 60)
+    reporting.result("\n".join(account_names.addressed(said(sentence), account) for sentence in sentences))
     _write(memory, {"key": trouble.key, "at": int(now)})
     return 0
 

@@ -54,7 +54,8 @@ def _look(directory):
 
 
 def _screen(report, settings):
-    from hhtoken import account_names, language, renewers, status_screen, terminal  # not for --json, which runs each minute
+    # Not for --json, which runs each minute.
+    from hhtoken import account_names, language, renewers, status_screen, terminal
 
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)

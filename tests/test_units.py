@@ -1,0 +1,49 @@
+"""The units for accounts are those of the one pair, but for what names the account; systemd has nothing against them."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parent.parent / "systemd"
+EXPOSURE = {"refresh": 11, "due": 2, "notify": 15}  # tenths, as of their siblings
+
+# What a unit of the one pair says otherwise in the unit of an account, or does not say at all.
+ADDED = {"Environment=HHTOKEN_ACCOUNT=%i"}
+SPREAD = {"RandomizedDelaySec=50s", "FixedRandomDelay=yes"}
+CHANGED = [
+    (r"^(Description=.*the HeadHunter token)", r"\1 of the account %i"),
+    (r"^ConditionDirectoryNotEmpty=/var/lib/hh-token$", r"\g<0>/accounts/%i"),
+    (r"^(OnFailure|OnSuccess)=(hh-token-\w+)\.service$", r"\1=\2@%i.service"),
+    (r"^RuntimeDirectory=hh-token-notify$", r"\g<0>@%i"),
+]
+
+
+def settings(path):
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("unit", ["refresh.service", "due.service", "notify.service", "refresh.timer", "due.timer"])
+def test_the_unit_of_an_account_is_in_step_with_its_sibling(unit):
+    kind, _dot, suffix = unit.partition(".")
+    added = SPREAD if suffix == "timer" else ADDED
+    template = settings(SYSTEMD / f"hh-token-{kind}@.{suffix}")
+    assert added <= set(template)
+    expected = []
+    for line in settings(SYSTEMD / f"hh-token-{unit}"):
+        for pattern, replacement in CHANGED:
+            line = re.sub(pattern, replacement, line)
+        expected.append(line)
+    assert [line for line in template if line not in added] == expected
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
+@pytest.mark.parametrize("kind", EXPOSURE)
+def test_the_unit_of_an_account_is_no_more_exposed_than_its_sibling(kind):
+    gate = ["systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE[kind]}"]
+    done = subprocess.run([*gate, SYSTEMD / f"hh-token-{kind}@.service"], capture_output=True, text=True)
+    if "Unknown" in done.stderr or "unrecognized option" in done.stderr:
+        pytest.skip("an older systemd")
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
