@@ -361,3 +361,13 @@ def test_systemds_listener_is_looked_on_until_the_pair_is_stored(operator, sandb
     assert socket_unit.wait(store, pending, state, None, 20) and time.monotonic() - started < 5
     assert socket_unit.new_authorization(store, version).outcome == record.AUTHORIZED
     assert socket_unit.new_authorization(store, store.record_version()) is None
+
+
+def test_an_account_logs_in_for_itself(operator, login):
+    running = login("--account", "alice")
+    page = requests.get(send_out(running.address()), timeout=10)
+    assert page.status_code == 200 and running.end() == 0
+    assert "account alice: authorized" in running.stderr.text
+    assert "'hhtoken --account alice status'" in running.stderr.text
+    operator.run("--account", "alice", "show", "--field", "access_token")
+    assert "token.json" not in operator.files()

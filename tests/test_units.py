@@ -1,4 +1,4 @@
-"""The units for accounts are those of the one pair, but for what names the account; systemd has nothing against them."""
+"""The units for accounts are those of the one pair, but for what names the account."""
 
 import re
 import shutil

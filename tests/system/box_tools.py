@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import glob
 import json
 import os
 import re
@@ -334,10 +335,10 @@ class Secrets(Watcher):
                 continue
 
     def _look_at_files(self):
-        for directory in os.listdir(f"{ROOT}/var/lib"):
-            if directory.startswith("hh-token"):
-                for name in ("token.json", "pending.json"):
-                    self._look_at_file(f"{ROOT}/var/lib/{directory}/{name}")
+        for place in ("hh-token*", "hh-token/accounts/*"):
+            for name in ("token.json", "pending.json"):
+                for path in glob.glob(f"{ROOT}/var/lib/{place}/{name}"):
+                    self._look_at_file(path)
 
     def _look_at_file(self, path):
         try:

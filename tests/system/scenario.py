@@ -53,12 +53,13 @@ HH_API_URL=http://127.0.0.1:8900
 UNITS = ("hh-token-refresh.timer", "hh-token-due.timer", "hh-token-callback.socket")
 INSTANCES = [f"/var/lib/hh-token-{k}" for k in range(10)]
 CRON = "/var/lib/hh-token-cron"
+ACCOUNTS = {name: f"{STATE}/accounts/{name}" for name in ("alice", "bob")}
 INSTANCE_LIFE = 61  # seconds: above a minute, so that each expiry falls to a tick of the timer as shipped
 
 ONLY = os.environ.get("ONLY", "").split()  # for work on a part: words in the names of those to run
 
 secrets = Secrets()
-expiries = Expiries([*INSTANCES, CRON])
+expiries = Expiries([*INSTANCES, CRON, *ACCOUNTS.values()])
 
 
 def main(stage):
@@ -111,13 +112,13 @@ def authorize(browser, address, button="button.yes"):
     return browser.title
 
 
-def grant(state_dir=STATE, port=8900, life=None):
+def grant(state_dir=STATE, port=8900, life=None, account=""):
     """Authorize without a browser: a pair that lives for ``life`` seconds, straight from the sandbox."""
     if life is not None:
         lever(f"expires-in?seconds={life}", port)
     lever("auto-approve?on=1", port)
     settings = (
-        f"HH_AUTHORIZE_URL=http://127.0.0.1:{port}/oauth/authorize HH_TOKEN_URL=http://127.0.0.1:{port}/oauth/token"
+        f"HHTOKEN_ACCOUNT={account} HH_AUTHORIZE_URL=http://127.0.0.1:{port}/oauth/authorize HH_TOKEN_URL=http://127.0.0.1:{port}/oauth/token"
     )
     address = sh(f"{settings} hhtoken --state-dir {state_dir} authorize-url").out.strip()
     back = fetch(address)[1]["Location"]
@@ -221,12 +222,14 @@ def part_installation():
     equal("state directory", run("stat", "-c", "%a %U:%G", STATE).out.strip(), "700 hh-token:hh-token")
     verify = sh("systemd-analyze verify /usr/local/lib/systemd/system/hh-token-*")
     equal("systemd-analyze verify is clean", (verify.code, verify.text), (0, ""))
-    for unit, threshold in (("refresh", 11), ("callback", 11), ("due", 2), ("notify", 15)):
+    for unit, threshold in (
+        ("refresh", 11), ("callback", 11), ("due", 2), ("notify", 15), ("refresh@", 11), ("due@", 2), ("notify@", 15)
+    ):  # fmt: skip
         gate = sh(
             f"systemd-analyze security --offline=yes --threshold={threshold}"
             f" /usr/local/lib/systemd/system/hh-token-{unit}.service"
         )
-        exposure = re.search(r"hh-token-\w+\.service: ([\d.]+)", gate.out)
+        exposure = re.search(r"hh-token-[\w@]+\.service: ([\d.]+)", gate.out)
         check(
             f"exposure of hh-token-{unit}.service is {exposure and exposure[1]}, at most {threshold / 10}",
             gate.code == 0,
@@ -463,6 +466,66 @@ def part_end_of_expiries():
 def unit_ticks():
     """How often the shipped timer has run by now."""
     return int((time.time() - BOOTED_AT) // 60)
+
+
+# -- several accounts --
+
+
+def part_start_of_accounts():
+    """The template units as shipped, but for the sandbox that they ask, whose pairs live for a minute."""
+    before = stored()
+    with Browser(language="en-US,en") as browser:
+        address = hhtoken("--account", "alice", "authorize-url").out.strip()
+        secrets.add_from_url(address)
+        equal("alice authorizes through the socket unit", authorize(browser, address), "Authorized")
+    equal(
+        "... her pair is stored with her account, and is the service's own",
+        run("stat", "-c", "%a %U:%G", f"{ACCOUNTS['alice']}/token.json", ACCOUNTS["alice"]).out.split("\n")[:2],
+        ["600 hh-token:hh-token", "700 hh-token:hh-token"],
+    )
+    equal("... and the main one is untouched", stored(), before)
+    sh(
+        "mkdir -p /etc/systemd/system/hh-token-refresh@.service.d && printf"
+        " '[Service]\nEnvironment=HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token\n'"
+        " > /etc/systemd/system/hh-token-refresh@.service.d/sandbox.conf && systemctl daemon-reload"
+    )
+    for number, account in enumerate(ACCOUNTS):
+        grant(STATE, 8901, 2 * INSTANCE_LIFE + 5 * number, account)
+    lever(f"expires-in?seconds={INSTANCE_LIFE}", 8901)
+    timers = " ".join(f"hh-token-refresh@{account}.timer hh-token-due@{account}.timer" for account in ACCOUNTS)
+    enabled = sh(f"systemctl enable --now {timers}")
+    equal("the timers of alice and bob are enabled", enabled.code, 0)
+    said = hhtoken("--account", "alice", "status").text
+    check("status knows who renews alice's pair", "hh-token-due@alice.timer" in said, said)
+
+
+def part_end_of_accounts():
+    def met(account):
+        return [delay for delay in expiries.all(ACCOUNTS[account]) if delay > 0]  # below: authorized again before
+
+    until(lambda: all(met(account) for account in ACCOUNTS), 180, 1)
+    for account in ACCOUNTS:
+        delays = met(account)
+        worst = max(delays, default=99)
+        check(f"{len(delays)} expiries of {account} were met, at worst {worst:.2f} s after", worst <= 5, delays)
+    run("journalctl", "--sync")
+    lines = journal("-t", "hhtoken").splitlines()
+    for account, other in (("alice", "bob"), ("bob", "alice")):
+        mine = [line for line in lines if f"account {account}: renewed the pair" in line]
+        check(f"the log names {account} in {len(mine)} lines", mine)
+        unit = journal("-u", f"hh-token-refresh@{account}.service")
+        check(f"... and the journal of {account}'s unit is not {other}'s", f"account {other}" not in unit, unit)
+    said = hhtoken("status", "--all")
+    check("status --all tells of the main pair and both accounts", len(said.out.splitlines()) == 3, said.text)
+    run("install", "-d", "-m", "700", "-o", "hh-token", "-g", "hh-token", f"{STATE}/accounts/carol")
+    run("touch", f"{STATE}/accounts/carol/.lock")
+    start("hh-token-refresh@carol.service")
+    equal("carol has no pair: exit code", unit_property("hh-token-refresh@carol.service", "ExecMainStatus"), "77")
+    at_rest("hh-token-notify@carol.service", 60)
+    told = journal("-t", "hh-token-notify", "-n", "5")
+    check("... and the operator is told, of carol", "account carol: there is no pair" in told, told)
+    run("rm", "-r", f"{STATE}/accounts/carol")
+    run("systemctl", "stop", "hh-token-*@*.timer", "hh-token-refresh@*.service")
 
 
 # -- stop and kill --
@@ -912,6 +975,7 @@ def part_uninstall():
         "/usr/local/lib/*/hh-token* /usr/local/share/man/man1/hh* /usr/local/share/*/*/hhtoken* /etc/fish/*/hhtoken*"
     ).out
     equal("... and leaves no program and no unit", left, "")
+    equal("... and no timer enabled", sh("find /etc/systemd/system -name 'hh-token-*.timer'").out, "")
     equal("... and keeps the pair", stored(), before)
     check("... and the settings", CLIENT_SECRET in run("cat", ENV_FILE).out)
 
@@ -979,6 +1043,7 @@ FIRST = [
     part_manual,
     part_start_of_expiries,
     part_timers,
+    part_start_of_accounts,
     part_chain,
     part_reading,
     part_stop_and_kill,
@@ -988,6 +1053,7 @@ FIRST = [
     part_bad_network,
     part_bad_machine,
     part_end_of_expiries,
+    part_end_of_accounts,
     part_leaks,
     part_before_boot,
 ]
