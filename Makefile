@@ -30,7 +30,7 @@ help:
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
-	@echo 'make bench  measure, and write the figures into docs/performance.md'
+	@echo 'make bench  measure, and write the figures into docs/performance.md and docs/scale.md'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 

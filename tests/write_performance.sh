@@ -1,5 +1,6 @@
 #!/bin/sh
-# Put the measured tables into docs/performance.md, below its marker: `make bench`. $1: a Python with requests.
+# Put the measured tables into docs/performance.md and docs/scale.md, at their markers: `make bench`. $1: a Python with
+# requests.
 set -eu
 cd "$(dirname "$0")/.."
 page=docs/performance.md
@@ -19,3 +20,14 @@ system=$(. /etc/os-release && echo "$PRETTY_NAME")
 } >"$new"
 cat "$new" >"$page"
 sed "1,/^$marker\$/d" "$page"
+
+page=docs/scale.md
+{
+    sed '/^<!-- measured: /q' "$page"
+    printf '\n%s, %s processors.\n\n' "$system" "$(nproc)"
+    "$1" tests/bench_accounts.py
+    echo
+    sed -n '/^<!-- end of the measured part -->$/,$p' "$page"
+} >"$new"
+cat "$new" >"$page"
+sed -n '/^<!-- measured: /,/^<!-- end of/p' "$page"
