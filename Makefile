@@ -31,6 +31,7 @@ help:
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
 	@echo 'make bench  measure, and write the figures into docs/performance.md and docs/scale.md'
+	@echo 'make catalog  put new messages into hhtoken/locale, compile the translations, and do what manual does'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 
@@ -65,8 +66,12 @@ $(VENV)/test-ready: $(VENV)/run-ready setup.cfg
 	$(IN_VENV) -m pip install --quiet --editable '.[test]'
 	@touch $@
 
+catalog: $(VENV)/test-ready
+	$(IN_VENV) tests/catalog.py
+	$(IN_VENV) man/write_manual.py .
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-faults test-system bench manual install uninstall clean
+.PHONY: help demo test test-faults test-system bench manual catalog install uninstall clean

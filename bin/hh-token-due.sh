@@ -3,6 +3,8 @@
 # so, else 1; quiet either way. A dead refresh token, or a pause after a failure, is no work: whoever looks only
 # starts a refresh that can get somewhere, and one failure is not logged once a minute.
 
+unset LANGUAGE
+export LC_ALL=C.UTF-8 # a log is in English
 self=$(readlink -f -- "$0")
 state='' next=null
 while read -r name value; do

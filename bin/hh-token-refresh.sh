@@ -3,6 +3,10 @@
 # exit code. Arguments go to `hhtoken refresh`. HH_TOKEN_WAIT=SECONDS: if the pair falls due within so many seconds,
 # wait for it. A refresh with nothing to do says nothing and logs nothing.
 
+# Its output goes to a log, which is in English.
+unset LANGUAGE
+export LC_ALL=C.UTF-8
+
 # A handler, not '': the child must get its signals as usual. It finishes a request that is under way, and this script
 # waits for it, so that neither a stop nor a shutdown costs the pair.
 stopped=

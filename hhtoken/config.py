@@ -151,7 +151,7 @@ class Settings:
             path = os.path.join(self._environment["CREDENTIALS_DIRECTORY"], credential)
             if not os.path.exists(path):
                 return None
-        return _read_secret(path, f"the file that {name} names") if path else None
+        return _read_secret(path, text("the file that {name} names", name=name)) if path else None
 
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)

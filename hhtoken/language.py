@@ -12,17 +12,39 @@ from hhtoken import wording
 DOMAIN = "hhtoken"
 CATALOGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locale")
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides
-FOREIGN = ("ru",)
+ENGLISH = "en"  # what the source is written in; it has no catalog
+TONGUES = (ENGLISH, "ru")
 
 
 def _(message):
-    """Given an English literal, return it in the language of the environment; for help texts."""
-    return _catalog().gettext(message) if _may_be_foreign() else message
+    """Given an English literal, return it in the language of the reader; for help texts."""
+    tongue = reader()
+    return message if tongue == ENGLISH else _catalog(tongue).gettext(message)
 
 
 def said(sentence):
-    """Given a Text, or a str, which has no translation, return it in the language of the environment."""
-    return wording.said(sentence, _catalog()) if _may_be_foreign() else str(sentence)
+    """Given a Text, or a str, which has no translation, return it in the language of the reader."""
+    return said_in(sentence, reader())
+
+
+def said_in(sentence, tongue):
+    """Given a Text and one of ``TONGUES``, return it in that, as a plain str."""
+    return str(sentence) if tongue == ENGLISH else wording.said(sentence, _catalog(tongue))
+
+
+def reader():
+    """Return which of ``TONGUES`` the environment asks for; without gettext, for which ``show`` has no time.
+
+    As gettext has it, LANGUAGE is a list that goes before the locale, but not before the C locale. Unlike there, a
+    language further down the list never stands in for English. A terminal in another encoding than UTF-8 is spoken to
+    in English, which every terminal can show.
+    """
+    locale = next(filter(None, map(os.environ.get, LOCALES)), "")
+    name, _dot, encoding = locale.partition("@")[0].partition(".")
+    if name in ("C", "POSIX") or encoding.lower().replace("-", "") not in ("", "utf8"):
+        return ENGLISH
+    wanted = (one.partition(".")[0].partition("_")[0] for one in (os.environ.get("LANGUAGE") or locale).split(":"))
+    return next((tongue for tongue in wanted if tongue in TONGUES), ENGLISH)
 
 
 def table(rows):
@@ -33,42 +55,25 @@ def table(rows):
     return "\n".join(f"{name:{width}}{value}" for name, value in rows)
 
 
-def said_in(sentence, tongue):
-    """Given a Text and a language such as "ru", return it in that."""
-    return wording.said(sentence, _catalog([tongue]))
-
-
 def set_up_argparse():
     """Let argparse, which asks the program's default domain, find its own phrases in our catalog, and print its help
     in UTF-8, as all else is."""
-    if not _may_be_foreign():
+    tongue = reader()
+    if tongue == ENGLISH:
         return
     import gettext
 
-    gettext.bindtextdomain(DOMAIN, CATALOGS)
-    gettext.textdomain(DOMAIN)
+    if isinstance(_catalog(tongue), gettext.GNUTranslations):
+        gettext.bindtextdomain(DOMAIN, CATALOGS)
+        gettext.textdomain(DOMAIN)
     if sys.stdout is not None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _may_be_foreign():
-    """Tell whether a catalog may have to be read: ``show`` has no time for gettext where English is wanted.
-
-    As gettext has it, LANGUAGE is a list that goes before the locale, but not before the C locale. A terminal in
-    another encoding than UTF-8 is spoken to in English, which every terminal can show.
-    """
-    locale = next(filter(None, map(os.environ.get, LOCALES)), "")
-    name, _dot, encoding = locale.partition("@")[0].partition(".")
-    if name in ("C", "POSIX") or encoding.lower().replace("-", "") not in ("", "utf8"):
-        return False
-    chosen = os.environ.get("LANGUAGE") or locale
-    return any(tongue.startswith(FOREIGN) for tongue in chosen.split(":"))
-
-
-def _catalog(languages=None):
+def _catalog(tongue):
     import gettext
 
     try:
-        return gettext.translation(DOMAIN, CATALOGS, languages, fallback=True)
-    except (OSError, ValueError):  # damaged, or not ours to read: the English sentence is better than none
+        return gettext.translation(DOMAIN, CATALOGS, [tongue], fallback=True)
+    except Exception:  # damaged, in whatever way: the English sentence is better than none
         return gettext.NullTranslations()

@@ -26,6 +26,12 @@ put() { # MODE SOURCE TARGET
     mv -f "$DESTDIR$3.new" "$DESTDIR$3"
 }
 
+put_as_is() { # MODE SOURCE TARGET
+    mkdir -p "$DESTDIR$(dirname "$3")"
+    cp "$2" "$DESTDIR$3"
+    chmod "$1" "$DESTDIR$3"
+}
+
 put_if_absent() { [ -e "$DESTDIR$3" ] || put "$@"; }
 
 # Beside the old program, then in its place: a refresh that runs meanwhile finds one of the two, whole.
@@ -33,6 +39,7 @@ install_program() {
     new=$LIBDIR.new
     rm -rf "$DESTDIR$new"
     for module in hhtoken/*.py hhtoken/*/*.py; do put 644 "$module" "$new/$module"; done
+    for catalog in hhtoken/locale/*/*/*.mo; do put_as_is 644 "$catalog" "$new/$catalog"; done
     for program in $programs; do put 755 "bin/$program" "$new/bin/$program"; done
     # At install, since the units may not write here: without it, each run would compile everything anew.
     "$PYTHON" -m compileall -q -f -s "$DESTDIR$new" -p "$LIBDIR" "$DESTDIR$new/hhtoken" >/dev/null

@@ -15,7 +15,6 @@ PACKAGE = Path(__file__).parent.parent / "hhtoken"
 LOCALE = PACKAGE / "locale"
 TEMPLATE = LOCALE / "hhtoken.pot"
 TRANSLATED = ("ru",)
-SOURCE_LANGUAGE = "en"  # its catalog is empty: without one, LANGUAGE=en:ru would be Russian
 KEYWORDS = {"text": None, "_": None, "counted": (1, 2)}
 WIDTH = 120
 
@@ -112,7 +111,7 @@ def updated(tongue, template):
     catalog = new_catalog(tongue)
     path = po_of(tongue)
     known = read_po(io.BytesIO(path.read_bytes()), tongue) if path.exists() else catalog
-    for message in list(template)[1:] if tongue in TRANSLATED else ():
+    for message in list(template)[1:]:
         translation = known.get(message.id[0] if message.pluralizable else message.id)
         string = translation.string if translation and translation.id == message.id else ""
         catalog.add(message.id, string, locations=message.locations)
@@ -137,7 +136,7 @@ def main():
     template = extracted()
     TEMPLATE.parent.mkdir(exist_ok=True)
     TEMPLATE.write_bytes(as_po(template))
-    for tongue in (*TRANSLATED, SOURCE_LANGUAGE):
+    for tongue in TRANSLATED:
         catalog, path = updated(tongue, template), po_of(tongue)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(as_po(catalog))

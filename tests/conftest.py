@@ -16,6 +16,10 @@ import requests
 
 from hhtoken.sandbox.server import start
 
+# Whatever the language of the person who runs the tests; one that is about a language sets it for its own process.
+os.environ["LC_ALL"] = "C.UTF-8"
+os.environ.pop("LANGUAGE", None)
+
 PROGRAM = [sys.executable, "-I", str(Path(__file__).parent.parent / "bin" / "hhtoken")]
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")}  # make coverage
 AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}

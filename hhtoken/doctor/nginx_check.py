@@ -84,7 +84,7 @@ def _of_answer(seen, whose):
     says = text("answers {status} for the redirect URI, not with hhtoken's page", status=visit.status)
     if seen.unreadable:
         return findings.problem(ABOUT, says, "sudo hhtoken doctor", text("its files are not for you to read"))
-    advice = text("compare the site with the newest one: /usr/local/share/hhtoken/nginx/hh-token")
+    advice = text("compare the site with the newest one: {path}", path="/usr/local/share/hhtoken/nginx/hh-token")
     return findings.problem(ABOUT, says, RELOAD, advice)
 
 
