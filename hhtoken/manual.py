@@ -79,7 +79,7 @@ FILES = (
 
 EXAMPLES = (
     (text("A first token, and who it is for:"), ("hhtoken login", "hhtoken whoami")),
-    (text("What state is it in, and is there anything to do?"), ("hhtoken status",)),
+    (text("What state is it in, and is there anything to do?"), ("hhtoken status", "hhtoken doctor")),
     (
         text("Keep it alive, under systemd, or by cron; only at expiry is HeadHunter asked:"),
         (

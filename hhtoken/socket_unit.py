@@ -16,14 +16,16 @@ def serves(directory):
     return units.get(SOCKET, {}).get("ActiveState") == "active" and directory in [f"/var/lib/{name}" for name in names]
 
 
-def wait(store, pending, state, on_input, timeout_seconds):
+def wait(store, pending, state, on_input, timeout_seconds, tick):
     """Wait until the authorization with this state is used up, or ``on_input`` (or None), which is called when there
     is something on standard input, returns True; tell whether that came in time. EOFError from it: nothing more comes.
+    ``tick``: of ``progress.waiting``.
     """
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if pending.find(state) is None and not store.is_unsettled():  # the journal goes last
             return True
+        tick(deadline - time.monotonic())
         if on_input is None:
             time.sleep(LOOK_SECONDS)
             continue

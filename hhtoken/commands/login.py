@@ -103,13 +103,14 @@ def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
         server.send_on(ticket, to_open)
         if desktop.open_browser(listening.address_of(listener) + ticket):
             reporting.message(text("opening the address in your browser"))
-    with progress.waiting(text("waiting for the browser")) if not on_input else _silence() as tick:
+    with _telling(on_input) as tick:
         return server.serve(timeout, tick)
 
 
-def _silence():
-    """A line that counts seconds would wipe away what is being typed."""
-    return contextlib.nullcontext(lambda left: max(0.0, left))
+def _telling(on_input):
+    """Say how long still, but not to who may be typing: a line that counts seconds would wipe that away."""
+    silence = contextlib.nullcontext(lambda left: max(0.0, left))
+    return silence if on_input else progress.waiting(text("waiting for the browser"))
 
 
 def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
@@ -117,7 +118,8 @@ def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
     reporting.message(text("{unit} waits for the browser; so does this, for {span}", unit=socket_unit.SOCKET, span=span))
     _offer_pasting(on_input)
     state = authorization.state_in(address)
-    came = socket_unit.wait(store, arrival.pending, state, on_input, timeout)
+    with _telling(on_input) as tick:
+        came = socket_unit.wait(store, arrival.pending, state, on_input, timeout, tick)
     if came and not (arrival.failure or arrival.outcome):
         arrival.outcome = socket_unit.new_authorization(store, version)
         if arrival.outcome is None:
