@@ -64,6 +64,17 @@ ENVIRONMENT = (
     ("HHTOKEN_ENV_FILE", text("The env file. Not read from an env file itself.")),
     ("HHTOKEN_ACCOUNT", text("Which account, where there are several.")),
     ("HHTOKEN_PUBLISH", text("A file that gets a copy of the access token alone, for programs that may read no more.")),
+    ("HHTOKEN_STORE", text("Where hosts share a pair: etcd://HOST:PORT/PREFIX.")),
+    ("HHTOKEN_STORE_KEY_FILE", text("The file with the key that seals the pair there, the same on every host.")),
+    ("HHTOKEN_STORE_USER, HHTOKEN_STORE_PASSWORD_FILE", text("Who this host is there, and the password's file.")),
+    (
+        "HHTOKEN_STORE_CA_FILE, HHTOKEN_STORE_CERT_FILE, HHTOKEN_STORE_CERT_KEY_FILE",
+        text("For TLS: whom to trust, and the certificate of this host with its key."),
+    ),
+    (
+        "HHTOKEN_STORE_SILENCE",
+        text("After how many seconds another host takes over from one that has set out to renew; 600 if unset."),
+    ),
     ("HHTOKEN_DEADLINE", text("How many seconds a whole answer of HeadHunter may take; 180 if unset.")),
     ("HH_ACCESS_TOKEN", text("Set by exec, for its command.")),
     ("LANGUAGE, LC_ALL, LC_MESSAGES, LANG", text("The language of messages and help: English or Russian.")),
