@@ -538,7 +538,7 @@ def nginx_facts(visit=BAD_ANSWER, site=GOOD_SITE, listeners=(ON_80,), **changes)
     return Facts(**{**facts, **changes})
 
 
-RELOAD = "nginx -t && systemctl reload nginx"
+RELOAD = "nginx -t && systemctl reload-or-restart nginx"
 
 
 @pytest.mark.parametrize(
@@ -546,6 +546,8 @@ RELOAD = "nginx -t && systemctl reload nginx"
     [
         (nginx_facts(OURS), [("ok", None)]),
         (nginx_facts(OURS, None), [("ok", None)]),
+        (nginx_facts(OURS, SITE),
+         [("ok", None), ("note", f"sed -i s/{nginx_check.PLACEHOLDER}/hh-test.keenetic.pro/ {FILE} && {RELOAD}")]),
         (nginx_facts(None, None, (), is_installed=False), [("note", None)]),
         (nginx_facts(None, listeners=()), [("problem", "systemctl enable --now nginx")]),
         (nginx_facts(site=SITE),
@@ -559,6 +561,8 @@ RELOAD = "nginx -t && systemctl reload nginx"
         (nginx_facts(Visit("h", None, 400, {}, NO_HTTPS_PAGE)), [("problem", None)]),
         (nginx_facts(Visit("h", None, 421, {}, OTHER_HOST_PAGE)), [("problem", None)]),
         (nginx_facts(site=None, available="/etc/nginx/sites-available/hh-token"),
+         [("problem", f"ln -s ../sites-available/hh-token /etc/nginx/sites-enabled/ && {RELOAD}")]),
+        (nginx_facts(None, None, (), available="/etc/nginx/sites-available/hh-token"),
          [("problem", f"ln -s ../sites-available/hh-token /etc/nginx/sites-enabled/ && {RELOAD}")]),
         (nginx_facts(), [("problem", RELOAD)]),
         (nginx_facts(site=None, unreadable=True), [("problem", "sudo hhtoken doctor")]),

@@ -140,6 +140,17 @@ def test_what_does_not_speak_tls_is_told_from_a_bad_certificate():
         assert visiting.visit(f"https://localhost:{port}/").failure == visiting.NO_TLS
 
 
+def test_a_listener_that_is_just_ending_is_visited_once_more(monkeypatch):
+    answers = [visiting.Visit("h", visiting.RESET), visiting.Visit("h", None, 502), visiting.Visit("h", None, 400)]
+    coming = iter(answers)
+    monkeypatch.setattr(visiting, "PAUSES_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(visiting, "visit", lambda *_arguments: next(coming))
+    assert visiting.visit_callback("http://h/callback") is answers[2]
+    coming = iter([answers[1]] * 4)
+    assert visiting.visit_callback("http://h/callback").status == 502
+    assert len(list(coming)) == 1
+
+
 def test_a_visit_can_go_to_another_place_than_its_address_says():
     with peer(http("200 OK", "here")) as port:
         seen = visiting.visit("http://hh-test.keenetic.pro/callback", {"Host": "h"}, ("127.0.0.1", port))

@@ -41,9 +41,7 @@ def look(redirect_uri):
     visit = None
     if found:
         address = f"http://{_bracketed(host)}:{port}{urlsplit(redirect_uri).path or '/'}"
-        visit = visiting.visit(address, headers(redirect_uri))
-        if visit.failure == visiting.RESET:  # it may just have ended: once more
-            visit = visiting.visit(address, headers(redirect_uri))
+        visit = visiting.visit_callback(address, headers(redirect_uri))
     after = systemd_units.show((SERVICE,), PROPERTIES) or {}
     return SimpleNamespace(
         host=host,

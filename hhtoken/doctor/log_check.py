@@ -10,9 +10,11 @@ from hhtoken.wording import text
 
 ABOUT = text("log")
 LINES = 5
+ASKED_LINES = 50  # of which those about strangers, and about doctor's own visits, are left out
+LEFT_OUT = "callback listener: refused"
 TAGS = ("hhtoken", "hh-token-refresh")
 ANSWER_SECONDS = 4
-COMMAND = ["journalctl", "-q", "--no-pager", "-o", "short-iso", "-n", str(LINES)]
+COMMAND = ["journalctl", "-q", "--no-pager", "-o", "short-iso", "-n", str(ASKED_LINES)]
 
 
 def look():
@@ -29,7 +31,7 @@ def look():
         )
     except (OSError, subprocess.TimeoutExpired):
         return SimpleNamespace(lines=None, is_closed=False)
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if LEFT_OUT not in line]
     return SimpleNamespace(lines=lines[-LINES:], is_closed=b"permission" in done.stderr.lower())
 
 

@@ -19,7 +19,7 @@ LOOK_OUTSIDE = text(
 def look(redirect_uri, authorities):
     """Given the redirect URI and the path of the certificate authorities, visit it without parameters, which uses
     nothing up, and return the Visit."""
-    return visiting.visit(redirect_uri, {"User-Agent": "hhtoken-doctor"}, authorities=authorities)
+    return visiting.visit_callback(redirect_uri, {"User-Agent": "hhtoken-doctor"}, authorities=authorities)
 
 
 def judge(redirect_uri, seen):

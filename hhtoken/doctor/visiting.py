@@ -14,6 +14,7 @@ from hhtoken.answer import http_date
 from hhtoken.wording import text
 
 SECONDS = 5
+PAUSES_SECONDS = (0.3, 0.6, 0)  # until systemd listens again; nothing comes after the last
 LARGEST_BODY_BYTES = 64 * 1024
 
 # How far it came.
@@ -101,6 +102,17 @@ def visit(address, headers=None, place=None, authorities=None, seconds=SECONDS):
         seen.failure = None if seen.status else failure_of(error)
     finally:
         connection.close()
+    return seen
+
+
+def visit_callback(address, headers=None, place=None, authorities=None):
+    """Visit the redirect URI, or what stands behind it, as ``visit`` does. The listener that systemd has started for an
+    earlier visit may be ending in this very moment: then once or twice more."""
+    for pause in PAUSES_SECONDS:
+        seen = visit(address, headers, place, authorities)
+        if seen.failure != RESET and seen.status not in (502, 504):
+            break
+        time.sleep(pause)
     return seen
 
 

@@ -389,6 +389,115 @@ def part_reading():
     )
 
 
+# -- doctor: what it says to type mends what was broken --
+
+SITE = "/etc/nginx/sites-available/hh-token"
+BREAKAGES = (  # what is broken, how, a word of the problem that says so, the exit code
+    ("nginx is stopped", "systemctl stop nginx", "nginx: nobody listens on port 80", 78),
+    # nginx takes its first site where no name fits: with no other site that works, and is worth a note
+    ("the placeholder is in nginx's site", f"sed -i s/{HOST}/your-domain.keenetic.pro/ {SITE}", "your-domain", 0),
+    ("another domain is in nginx's site", f"sed -i s/{HOST}/other.example/ {SITE}", "is for other.example", 0),
+    (
+        "the placeholder is in nginx's site, and Debian's default site is back",
+        "ln -s ../sites-available/default /etc/nginx/sites-enabled/default;"
+        f" sed -i s/{HOST}/your-domain.keenetic.pro/ {SITE}",
+        "your-domain",
+        78,
+    ),
+    ("nginx's site has another path", f"sed -i 's|location = /callback|location = /back|' {SITE}", "location =", 78),
+    ("nginx's site has another port", f"sed -i 's/127.0.0.1:8000;/127.0.0.1:8001;/' {SITE}", "to port 8001", 78),
+    ("nginx's site is not enabled", "rm /etc/nginx/sites-enabled/hh-token", "is not enabled", 78),
+    ("a timer is off", "systemctl disable --now hh-token-due.timer", "hh-token-due.timer does not run", 78),
+    ("a timer is not enabled", "systemctl disable hh-token-refresh.timer", "the next boot does not start it", 78),
+    ("the socket is off", "systemctl disable --now hh-token-callback.socket", "listener: nobody listens", 78),
+    ("everybody may read the pair", f"chmod 644 {STATE}/token.json", "token.json is open to others", 78),
+    ("everybody may read the secret", f"chmod 644 {ENV_FILE}", "can be read by everybody", 78),
+    ("the service may not read its settings", f"chown root:root {ENV_FILE}", "cannot be read by the account", 78),
+    ("root has left a file of its own", f"install -m 600 /dev/null {STATE}/answer.kept", "belongs to user 0", 74),
+)
+
+
+def part_doctor():
+    grant(life=3600)
+    distrustful = doctor()
+    check("doctor: a certificate that this machine does not trust is named", "not signed by" in distrustful.out,
+          distrustful.text)  # fmt: skip
+    sh("mkdir -p /usr/local/share/ca-certificates; cp /etc/hhtest-tls/ca.pem /usr/local/share/ca-certificates/hhtest.crt && update-ca-certificates")
+    begun = time.monotonic()
+    well = doctor()
+    check(f"doctor on the finished box finds no problem, in {time.monotonic() - begun:.1f} s", well.code == 0, well.text)
+    for word in ("callback comes through to hhtoken", "nginx: brings", "hh-token-due.timer runs, next at", "clock: agrees"):
+        check(f"... and says: {word}", word in well.out, well.text)
+    with untouched("doctor"):
+        for what, how, word, code in BREAKAGES:
+            broken_and_mended(what, how, word, code)
+    sh(f"rm -f {STATE}/answer.kept /etc/nginx/sites-enabled/default; systemctl reload nginx")
+    with FakeClock(-3600) as port:
+        late = sh(f"HH_API_URL=http://127.0.0.1:{port} hhtoken doctor")
+        check("doctor: a clock that is an hour off", late.code == 78 and "type: timedatectl set-ntp" in late.out, late.text)
+    at_rest("hh-token-callback.service")
+    old = setting("HH_CLIENT_SECRET", None)
+    failing = doctor()
+    check("doctor: a listener that ends at once", failing.code == 78 and "with exit code 78" in failing.out, failing.text)
+    write(ENV_FILE, old, "0640", "root:hh-token")
+    equal("... is well again", until(lambda: doctor().code == 0, 15, 1), True)
+    stranger = sh("cd / && runuser -u nobody -- env HOME=/nonexistent hhtoken doctor")
+    check("doctor runs without root, and says what it could not see", "sudo hhtoken doctor" in stranger.out
+          and "Traceback" not in stranger.text, stranger.text)  # fmt: skip
+    screen = hhtoken("status")
+    check("status: who renews", "hh-token-due.timer (next look 20" in screen.out, screen.text)
+    equal("... and that nothing is to do", screen.out.splitlines()[-1].split(), ["to", "do:", "nothing"])
+
+
+def doctor():
+    return hhtoken("doctor")
+
+
+def broken_and_mended(what, how, word, code):
+    """Break something, let doctor name it, type what it says, and let it find nothing any more."""
+    sh(how + ("; systemctl reload nginx" if "nginx/" in how else ""))
+    time.sleep(0.3)  # nginx reloads by itself, after systemctl has returned
+    sick = doctor()
+    lines = sick.out.splitlines()
+    named = next((at for at, line in enumerate(lines) if not line.startswith("ok") and word in line), None)
+    check(f"doctor: {what}: it says so", sick.code == code and named is not None, sick.text)
+    typed = lines[named + 1].partition("type: ")[2] if named is not None else ""
+    mended = sh(typed)
+    time.sleep(0.3)
+    well = until(lambda: healthy(doctor(), word), 5, 0.5)
+    check(f"... and what it says to type mends it: {typed}", bool(typed) and well, mended.text + doctor().text)
+
+
+def healthy(done, word):
+    return done.code == 0 and word not in done.out
+
+
+class FakeClock:
+    """An API whose Date is so many seconds off."""
+
+    def __init__(self, seconds):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(403)
+                self.end_headers()
+
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string(time.time() + seconds)
+
+            def log_message(self, *_arguments):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self._server.server_address[1]
+
+    def __exit__(self, *_exception):
+        self._server.shutdown()
+        self._server.server_close()
+
+
 # -- renewal at expiry --
 
 
@@ -1045,6 +1154,7 @@ FIRST = [
     part_start_of_accounts,
     part_chain,
     part_reading,
+    part_doctor,
     part_stop_and_kill,
     part_failure_hook,
     part_notify_examples,
