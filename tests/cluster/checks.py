@@ -1,0 +1,25 @@
+"""What must hold of the history, whatever a test has done to the cluster."""
+
+from collections import defaultdict
+
+
+def no_token_was_sent_by_two_hosts(cluster):
+    senders = defaultdict(set)
+    for host, token in cluster.asked():
+        senders[token].add(host)
+    assert all(len(hosts) == 1 for hosts in senders.values()), dict(senders)
+
+
+def reads_never_go_back(reads):
+    """``reads``: {host: [generation]} as it was read, in order."""
+    for host, generations in reads.items():
+        assert generations == sorted(generations), (host, generations)
+
+
+def every_pair_follows_from_the_one_before(cluster):
+    """There is one line of pairs: none was renewed twice, and none was lost."""
+    issued = [(one["spent"], one["issued"]) for one in cluster.history() if one["event"] == "answered" and one["issued"]]
+    renewals = [(spent, new) for spent, new in issued if spent]
+    assert len({spent for spent, _new in renewals}) == len(renewals), "a refresh token was renewed twice"
+    for (_spent, new), (spent, _new) in zip(renewals, renewals[1:]):
+        assert new == spent, "the line of pairs is broken"

@@ -1,0 +1,115 @@
+"""Three members of etcd, each on a machine of its own: TLS with client certificates, and users with passwords."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+
+PORT = 2379
+PEER_PORT = 2380
+ROOT_PASSWORD, WRITER_PASSWORD, READER_PASSWORD = "of-root", "of-the-writer", "of-the-reader"
+START_SECONDS = 30
+
+
+class Members:
+    """``machines``: of the members; ``certificates``: the directory with ``ca.pem`` and, for each address,
+    ``ADDRESS.pem``; ``directory``: for their data."""
+
+    def __init__(self, machines, certificates, directory):
+        self.machines = machines
+        self._certificates = certificates
+        self._directory = directory
+        self._processes = {}
+        for machine in machines:
+            self.start(machine)
+        self._wait(len(machines))
+        self._enable_users()
+
+    @property
+    def endpoints(self):
+        return ",".join(f"{machine.address}:{PORT}" for machine in self.machines)
+
+    @property
+    def running(self):
+        """The names of the members that run."""
+        return set(self._processes)
+
+    def start(self, machine):
+        pem = self._certificates / f"{machine.address}.pem"
+        peers = ",".join(f"{one.name}=http://{one.address}:{PEER_PORT}" for one in self.machines)
+        with open(self._directory / f"{machine.name}.log", "ab") as log:
+            self._processes[machine.name] = self._popen(machine, pem, peers, log)
+
+    def _popen(self, machine, pem, peers, log):
+        address = machine.address
+        return subprocess.Popen(
+            machine.command(
+                "etcd", "--name", machine.name, "--data-dir", self._directory / machine.name,
+                "--listen-client-urls", f"https://{address}:{PORT}", "--advertise-client-urls", f"https://{address}:{PORT}",
+                "--listen-peer-urls", f"http://{address}:{PEER_PORT}",
+                "--initial-advertise-peer-urls", f"http://{address}:{PEER_PORT}", "--initial-cluster", peers,
+                "--cert-file", pem, "--key-file", pem, "--client-cert-auth",
+                "--trusted-ca-file", self._certificates / "ca.pem", "--log-level", "error",
+            ),
+            stdout=log, stderr=log, env={"PATH": os.environ["PATH"]},
+        )  # fmt: skip
+
+    def kill(self, machine):
+        process = self._processes.pop(machine.name)
+        process.kill()
+        process.wait()
+
+    def restart(self, machine):
+        self.start(machine)
+        self._wait(len(self._processes))
+
+    def leader(self):
+        """Return the Machine that leads."""
+        for machine in self.machines:
+            with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+                status = json.loads(self.control(machine, "endpoint", "status", "-w", "json"))[0]["Status"]
+                if status["leader"] == status["header"]["member_id"]:
+                    return machine
+        raise AssertionError("nobody leads")
+
+    def control(self, machine, *words, user=f"root:{ROOT_PASSWORD}", input=None):
+        """Run etcdctl against one member; return what it prints."""
+        pem = self._certificates / "client.pem"
+        command = machine.command(
+            "etcdctl", "--endpoints", f"https://{machine.address}:{PORT}", "--cacert", self._certificates / "ca.pem",
+            "--cert", pem, "--key", pem, *(("--user", user) if user else ()), *words,
+        )  # fmt: skip
+        environment = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
+        finished = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=20, env=environment, input=input
+        )
+        return finished.stdout
+
+    def close(self):
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    def _wait(self, count):
+        deadline = time.monotonic() + START_SECONDS
+        healthy = 0
+        while healthy < count:
+            assert time.monotonic() < deadline, f"{healthy} of {count} members of etcd are healthy; see the logs"
+            healthy = 0
+            for machine in self.machines:
+                with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+                    self.control(machine, "endpoint", "health")
+                    healthy += 1
+            time.sleep(0.2)
+
+    def _enable_users(self):
+        machine = self.machines[0]
+        for user, password in (("root", ROOT_PASSWORD), ("writer", WRITER_PASSWORD), ("reader", READER_PASSWORD)):
+            self.control(machine, "user", "add", f"{user}:{password}", user=None)
+        for role, right in (("write", "readwrite"), ("read", "read")):
+            self.control(machine, "role", "add", role, user=None)
+            self.control(machine, "role", "grant-permission", role, right, "--prefix", "/", user=None)
+        for user, role in (("root", "root"), ("writer", "write"), ("reader", "read")):
+            self.control(machine, "user", "grant-role", user, role, user=None)
+        self.control(machine, "auth", "enable", user=None)

@@ -1,0 +1,49 @@
+"""Three hosts, one pair: each expiry is one request, and every host has the new token within seconds."""
+
+import os
+import time
+
+from tests.cluster.checks import no_token_was_sent_by_two_hosts, reads_never_go_back
+from tests.cluster.conftest import until
+
+EXPIRIES = int(os.environ.get("EXPIRIES", "50"))
+SECONDS = 5
+
+
+def refresh_everywhere(cluster, expect=0, **environment):
+    """Refresh on all hosts at once, each waiting for the expiry; return what they say."""
+    processes = [(host, host.start("refresh", "--wait", "30", **environment)) for host in cluster.hosts]
+    return [host.finish(process, expect) for host, process in processes]
+
+
+def test_fifty_expiries_are_fifty_requests(cluster):
+    cluster.authorize(cluster.hosts[0])
+    services = [host.start("sync") for host in cluster.hosts]
+    until(lambda: all((host.state / "token.json").exists() for host in cluster.hosts))
+    reads = {host: [] for host in cluster.hosts}
+    for number in range(1, EXPIRIES + 1):
+        refresh_everywhere(cluster)
+        renewed_at = time.monotonic()
+        tokens = {}
+        while len(set(tokens.values())) != 1:
+            assert time.monotonic() - renewed_at < SECONDS, tokens
+            for host in cluster.hosts:
+                tokens[host] = host.token()
+                reads[host].append(host.stored()["hhtoken_shared"]["generation"])
+        assert len(cluster.asked()) == number
+    assert all(process.poll() is None for process in services)
+    no_token_was_sent_by_two_hosts(cluster)
+    reads_never_go_back(reads)
+
+
+def test_clocks_an_hour_apart_change_nothing(cluster):
+    cluster.authorize(cluster.hosts[0])
+    for host, offset in zip(cluster.hosts[1:], ("+3600", "-3600")):
+        host.environment(LD_PRELOAD="/usr/$LIB/faketime/libfaketime.so.1", FAKETIME=offset)
+    for host in cluster.hosts:
+        host.start("sync")
+    for number in range(1, 6):
+        refresh_everywhere(cluster)
+        assert len(cluster.asked()) == number
+        until(lambda: len({host.token() for host in cluster.hosts}) == 1, SECONDS)
+    no_token_was_sent_by_two_hosts(cluster)

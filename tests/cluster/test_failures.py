@@ -1,0 +1,177 @@
+"""What can go wrong on the way between three hosts, etcd and HeadHunter: no pair is lost that could have been saved, and
+no refresh token is sent by two hosts."""
+
+import signal
+import time
+
+import pytest
+
+from tests.cluster.checks import every_pair_follows_from_the_one_before, no_token_was_sent_by_two_hosts
+from tests.cluster.conftest import LIFE_SECONDS, SILENCE_SECONDS, until
+
+
+@pytest.fixture
+def shared(cluster):
+    """The cluster with a pair that all hosts have, and that expires in a moment."""
+    first, *others = cluster.hosts
+    cluster.authorize(first)
+    for host in others:
+        host.run("sync", "--once")
+    yield cluster
+    no_token_was_sent_by_two_hosts(cluster)
+    every_pair_follows_from_the_one_before(cluster)
+
+
+def expire(cluster):
+    host = cluster.hosts[0]
+    until(lambda: time.time() > host.stored()["expires_at"] + 1, LIFE_SECONDS + 2)
+
+
+def intent(cluster):
+    """Return etcd's revision of what the hosts have put down there of who renews, None where there is nothing."""
+    machine = next(one for one in cluster.etcd.machines if one.name in cluster.etcd.running)
+    prefix = cluster.hosts[0].prefix
+    return cluster.etcd.control(machine, "get", f"{prefix}/-/intent", "--keys-only").strip() or None
+
+
+def all_have_the_same(cluster, seconds=10):
+    def same():
+        for host in cluster.hosts:
+            host.run("sync", "--once")
+        return len({host.token() for host in cluster.hosts}) == 1
+
+    until(same, seconds)
+
+
+@pytest.mark.parametrize("which", ["follower", "leader"])
+def test_a_member_of_etcd_that_dies_is_done_without(shared, which):
+    leader = shared.etcd.leader()
+    victim = leader if which == "leader" else next(one for one in shared.etcd.machines if one is not leader)
+    expire(shared)
+    processes = [(host, host.start("refresh")) for host in shared.hosts]
+    shared.etcd.kill(victim)
+    try:
+        for host, process in processes:
+            host.finish(process, (0, 75))
+        for host in shared.hosts:
+            until(lambda host=host: host.finish(host.start("refresh"), (0, 75)) is not None)
+        all_have_the_same(shared)
+    finally:
+        shared.etcd.restart(victim)
+
+
+def test_without_a_majority_nothing_is_sent(shared):
+    expire(shared)
+    victims = shared.etcd.machines[:2]
+    for victim in victims:
+        shared.etcd.kill(victim)
+    try:
+        for host in shared.hosts:
+            _, said = host.run("refresh", expect=75)
+            assert "etcd" in said
+        assert shared.asked() == []
+    finally:
+        for victim in victims:
+            shared.etcd.start(victim)
+    until(lambda: shared.hosts[0].finish(shared.hosts[0].start("refresh"), (0, 75))[1].count("renewed"), 40)
+    all_have_the_same(shared)
+
+
+def test_a_host_cut_off_before_the_request_leaves_it_to_the_others(shared):
+    lonely, other, _ = shared.hosts
+    expire(shared)
+    lonely.machine.cut_off()
+    lonely.run("refresh", expect=75)
+    other.run("refresh")
+    lonely.machine.join()
+    lonely.run("refresh")
+    all_have_the_same(shared)
+    assert [host for host, _token in shared.asked()][0] == other.machine.address
+
+
+def test_a_host_cut_off_from_etcd_during_the_request_keeps_the_pair_and_hands_it_on(shared):
+    cut, other, _ = shared.hosts
+    expire(shared)
+    shared.hold_answers()
+    process = cut.start("refresh")
+    until(lambda: shared.asked())
+    cut.machine.block(*shared.etcd.machines)
+    shared.release_answers()
+    _, said = cut.finish(process)
+    assert "goes to etcd once it answers" in said
+    new = cut.token()
+    other.run("refresh", expect=75)
+    assert other.token() != new
+    cut.machine.unblock(*shared.etcd.machines)
+    cut.run("refresh")
+    other.run("sync", "--once")
+    assert other.token() == new and len(shared.asked()) == 1
+
+
+def test_a_host_killed_after_the_answer_promotes_it_when_it_is_back(shared):
+    killed, other, _ = shared.hosts
+    expire(shared)
+    shared.hold_answers()
+    process = killed.start("refresh")
+    until(lambda: shared.asked())
+    killed.machine.block(*shared.etcd.machines)
+    shared.release_answers()
+    until(lambda: b'"status": 200' in (killed.state / "journal").read_bytes())
+    process.kill()
+    process.wait()
+    other.run("refresh", expect=75)
+    killed.machine.unblock(*shared.etcd.machines)
+    killed.run("refresh")
+    all_have_the_same(shared)
+    assert len(shared.asked()) == 1
+
+
+def test_a_lost_answer_is_asked_for_again_by_the_same_host_alone(shared):
+    unlucky, *others = shared.hosts
+    expire(shared)
+    shared.drop_answer()
+    _, said = unlucky.run("refresh", expect=75)
+    assert "outcome unknown" in said
+    for host in others:
+        _, said = host.run("refresh", expect=75)
+        assert "host" in said and "has set out" in said
+    _, said = unlucky.run("refresh", expect=77)
+    assert "was lost on the way" in said
+    for host in others:
+        host.run("refresh", expect=77)
+    assert {host for host, _token in shared.asked()} == {unlucky.machine.address}
+    shared.authorize(others[0])
+    all_have_the_same(shared)
+
+
+def test_a_host_that_falls_silent_is_replaced_after_a_while(cluster):
+    first, other, third = cluster.hosts
+    cluster.authorize(first)
+    other.run("sync", "--once")
+    expire(cluster)
+    first.machine.block(cluster.headhunter)
+    process = first.start("refresh")
+    until(lambda: intent(cluster))
+    process.kill()
+    process.wait()
+    first.machine.cut_off()
+    other.run("refresh", expect=75)
+    until(lambda: other.finish(other.start("refresh"), (0, 75))[1].count("renewed the pair"), SILENCE_SECONDS + 30)
+    third.run("sync", "--once")
+    assert third.token() == other.token()
+
+
+def test_a_host_frozen_past_its_lease_sends_nothing_when_it_wakes(shared):
+    frozen, other, _ = shared.hosts
+    expire(shared)
+    frozen.machine.block(shared.headhunter)  # so that its request waits for a connection
+    process = frozen.start("refresh")
+    until(lambda: intent(shared))
+    process.send_signal(signal.SIGSTOP)
+    other.run("refresh", expect=75)
+    until(lambda: other.finish(other.start("refresh"), (0, 75))[1].count("renewed the pair"), SILENCE_SECONDS + 30)
+    frozen.machine.unblock(shared.headhunter)
+    process.send_signal(signal.SIGCONT)
+    frozen.finish(process, (0, 75))
+    all_have_the_same(shared)
+    assert {host for host, _token in shared.asked()} == {other.machine.address}
