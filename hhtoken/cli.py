@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "doctor",
     "notice": "notice",
     "import": "import_pair",
+    "export": "export",
     "sync": "sync",
     "sandbox": "sandbox",
 }

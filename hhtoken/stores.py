@@ -1,5 +1,7 @@
 """The store that the settings name: the state directory alone, or one that hosts share through etcd."""
 
+from hhtoken import account_names
+from hhtoken.private_directory import Nested
 from hhtoken.token_store import open_store
 
 SHARED_SETTING = "HHTOKEN_STORE"
@@ -28,6 +30,14 @@ def shared(store, settings, account):
     from hhtoken.shared.store import SharedStore
 
     return SharedStore(store, open_vault(settings, account), _clock_of_provider(settings))
+
+
+def of_account(settings, account):
+    """Given the Settings and the name of any account (or None), return its store, made if need be; raise as above."""
+    main = settings.main_directory()
+    path = Nested(main, account_names.DIRECTORY, account) if account else main
+    store = open_store(path, create=True, published=settings.published_file_of(account))
+    return shared(store, settings, account)
 
 
 def _clock_of_provider(settings):

@@ -1,5 +1,6 @@
 """``hhtoken sync``: bring what other hosts put into the shared store to this one, within a second; for a service."""
 
+import contextlib
 import time
 
 from hhtoken import config, errors, recovery, reporting, signals, stores
@@ -7,7 +8,8 @@ from hhtoken.wording import text
 
 SUMMARY = text("take over new pairs from the shared store as they come, until it is ended")
 
-LOOK_SECONDS = 10  # between two looks, should the connection to etcd die silently
+LOOK_SECONDS = 10  # at a connection to etcd, which may have died silently
+SWEEP_SECONDS = 60  # between two looks at all that is followed, should a change have been missed
 PAUSES_SECONDS = (1, 2, 5, 10, 30)  # while etcd is out of reach
 
 
@@ -15,42 +17,67 @@ def add_arguments(parser):
     from hhtoken.language import _
 
     parser.add_argument("--once", action="store_true", help=_("look once, and end"))
+    parser.add_argument("--all", action="store_true", help=_("for all accounts"))
 
 
 def run(arguments):
+    from hhtoken.shared import following
+    from hhtoken.shared.settings import open_etcd
+
     settings = config.load(arguments)
     if not stores.is_shared(settings):
         raise errors.ConfigError(
             text("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),
             text("a host on its own needs no 'hhtoken sync'"),
         )
-    store = stores.of_settings(settings, create=True)
+    account = following.ALL if arguments.all else settings.account()
+    changes = following.Following(*open_etcd(settings), account)
+    bring = _bring_one_of_many if arguments.all else _bring_in_step
     if arguments.once:
-        _bring_in_step(store)
+        for name in changes.accounts():
+            bring(settings, name)
         return 0
     signals.end_on_signals()
-    _follow(store)
+    _follow(changes, lambda name: bring(settings, name))
     return 0
 
 
-def _bring_in_step(store):
-    if not store.is_in_step():
-        with store.lock():
-            recovery.recover(store)
-
-
-def _follow(store):
-    failures = 0
+def _follow(changes, bring_in_step):
+    failures, sweep_at = 0, 0.0
     while True:
         try:
-            _bring_in_step(store)
+            names = changes.changed(LOOK_SECONDS) if time.monotonic() < sweep_at else None
+            if names is None:
+                names, sweep_at = changes.accounts(), time.monotonic() + SWEEP_SECONDS
+            for name in names:
+                bring_in_step(name)
             if failures:
                 reporting.event("in step with etcd again", reporting.NOTICE)
             failures = 0
-            store.wait_for_change(LOOK_SECONDS)
         except errors.TryLaterError as error:
             if not failures:  # once for each outage
                 reporting.failure(error)
                 reporting.event(error.message, reporting.WARNING)
             time.sleep(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS) - 1)])
-            failures += 1
+            failures, sweep_at = failures + 1, 0.0
+
+
+def _bring_in_step(settings, account):
+    with contextlib.closing(stores.of_account(settings, account)) as store:
+        if not store.is_in_step():
+            with store.lock():
+                recovery.recover(store)
+
+
+def _bring_one_of_many(settings, account):
+    """The trouble of one account must not keep the others from being brought in step."""
+    reporting.speak_for(account)
+    try:
+        _bring_in_step(settings, account)
+    except errors.TryLaterError:
+        raise
+    except errors.Error as error:
+        reporting.failure(error)
+        reporting.event(error.message, reporting.ERROR)
+    finally:
+        reporting.speak_for(None)

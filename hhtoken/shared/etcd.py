@@ -80,8 +80,16 @@ class Etcd:
         """Return a lease that ends after so many seconds, by etcd's clock, and takes its keys with it."""
         return int(self._call("lease/grant", {"TTL": str(seconds)})["ID"])
 
-    def wait_for_change(self, prefix, revision, seconds):
-        """Wait until a key with this prefix is written after the revision; tell whether that was seen in time."""
+    def keys(self, prefix):
+        """Return ``([key], revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
+        request = {"key": _text(prefix), "range_end": _text(_end_of(prefix)), "keys_only": True}
+        answer = self._call("kv/range", request)
+        return [base64.b64decode(pair["key"]) for pair in answer.get("kvs", ())], int(answer["header"]["revision"])
+
+    def changes(self, prefix, revision, seconds):
+        """Wait until a key with this prefix is changed after the revision; return ``([key], revision)`` of the changes.
+
+        No keys: none was in time, or the members no longer know, since they forget old revisions; a look will tell."""
         deadline = time.monotonic() + seconds
         request = {
             "create_request": {
@@ -94,13 +102,15 @@ class Etcd:
             try:
                 for line in lines:
                     result = json.loads(line).get("result", {}) if line else {}
-                    if result.get("events") or result.get("canceled"):  # canceled: compacted; a look will tell
-                        return True
-                    if time.monotonic() > deadline:
-                        return False
-            except http_session.failures():  # nothing came for so long, or the member went away
-                return False
-        return False
+                    if result.get("events"):
+                        changed = [event["kv"] for event in result["events"]]
+                        keys = [base64.b64decode(pair["key"]) for pair in changed]
+                        return keys, max(int(pair["mod_revision"]) for pair in changed)
+                    if result.get("canceled") or time.monotonic() > deadline:
+                        break
+            except (*http_session.failures(), ValueError):  # nothing came for so long, or the member went away
+                pass
+        return [], revision
 
     # -- calls --
 

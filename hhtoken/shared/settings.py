@@ -19,15 +19,20 @@ SHORTEST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS = 5, 24 * 3600
 HINT_FORM = text("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
 
 
-def open_vault(settings, account=None):
+def open_vault(settings, account):
     """Given the Settings, return the Vault of an account; raise ConfigError. Nothing is sent."""
+    etcd, prefix = open_etcd(settings)
+    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence_seconds(settings))
+
+
+def open_etcd(settings):
+    """Given the Settings, return the Etcd and the prefix that they name; raise ConfigError. Nothing is sent."""
     hosts, prefix = _parts(settings.optional("HHTOKEN_STORE"))
     tls = _tls(settings)
     is_local = all(addresses.is_loopback(urlsplit(f"//{host}").hostname) for host in hosts)
     scheme = "http" if is_local and not tls else "https"
     user, password = _login(settings)
-    etcd = Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls)
-    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence_seconds(settings))
+    return Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls), prefix
 
 
 def silence_seconds(settings):

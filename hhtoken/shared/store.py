@@ -15,9 +15,9 @@ from hhtoken.wording import text
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
-SEND_WITHIN = 0.1  # of the silence after which another host may send: a host that was held up for longer must not
+SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
 PUBLISH_TRIES = 5
-PUBLISH_PATIENCE_SECONDS = 20  # a new pair is on this host's disk meanwhile
+PUBLISH_PATIENCE_SECONDS = 5  # this host's readers wait for the new pair meanwhile
 
 HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
 
@@ -33,7 +33,6 @@ class SharedStore(TokenStore):
         self._provider_ahead = None
         self._send_before = None
         self._is_unpublished = False
-        self._seen = None
 
     def is_unsettled(self):
         """Tell whether there is something to put in order first; a host without a pair may find one in etcd."""
@@ -149,25 +148,24 @@ class SharedStore(TokenStore):
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
                 text("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
-                text("to put this one there, type 'hhtoken import {path}'", path=path),
+                text(
+                    "to put this one there, type 'hhtoken import {path}'; if another host has revoked or exported it, "
+                    "type 'hhtoken revoke --local-only'",
+                    path=path,
+                ),
             )
 
-    def remove(self):
-        """Remove the pair from etcd; raise TryLaterError where another came meanwhile."""
-        contents = self._vault.read()
-        if not self._vault.remove(contents):
+    def forget(self):
+        """Remove the pair from etcd, then here; raise TryLaterError where another host put a newer one there."""
+        if not self._vault.remove(self._vault.read()):
             raise errors.TryLaterError(text("another host has just put a newer pair into etcd"), text("try again"))
+        super().forget()
 
     def is_in_step(self):
         """Tell whether this host's copy is etcd's, and nothing is unsettled; without the lock."""
-        self._seen = self._vault.read()
-        relation = reconciliation.compare(self._local_pair(), self._seen.pair)
+        relation = reconciliation.compare(self._local_pair(), self._vault.read().pair)
         is_same = relation in (reconciliation.NOTHING, reconciliation.IN_STEP)
         return is_same and not super().is_unsettled()
-
-    def wait_for_change(self, seconds):
-        """Wait until something in etcd is newer than ``is_in_step`` has seen; at most so many seconds."""
-        self._vault.wait_for_change(self._seen.revision, seconds)
 
     def _take_over(self, pair):
         local = self._local_pair()

@@ -8,10 +8,9 @@
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
 """
 
-from hhtoken import errors, tokens
+from hhtoken import account_names, errors, tokens
 from hhtoken.wording import text
 
-UNNAMED = "-"  # no account can have this name
 NAMES = ("pair", "intent", "owner", "verdict")
 
 
@@ -35,7 +34,7 @@ class Vault:
         self._etcd = etcd
         self._sealer = sealer
         self.silence_seconds = silence_seconds
-        self.name = f"{prefix.rstrip('/')}/{account or UNNAMED}/"
+        self.name = f"{prefix.rstrip('/')}/{account or account_names.MAIN}/"
         self._prefix = self.name.encode()
 
     def read(self):
@@ -77,8 +76,8 @@ class Vault:
         )
 
     def wait_for_change(self, revision, seconds):
-        """Wait until something is changed after the revision; tell whether that was seen in time."""
-        return self._etcd.wait_for_change(self._prefix, revision, seconds)
+        """Wait until something is changed after the revision, at most so many seconds."""
+        self._etcd.changes(self._prefix, revision, seconds)
 
     def _sealed(self, **values):
         return {self._key(name): self._sealer.seal(self._key(name), fields) for name, fields in values.items()}

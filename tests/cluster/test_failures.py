@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.cluster.checks import every_pair_follows_from_the_one_before, no_token_was_sent_by_two_hosts
-from tests.cluster.conftest import LIFE_SECONDS, SILENCE_SECONDS, until
+from tests.cluster.conftest import LIFE_SECONDS, SHORT_SILENCE_SECONDS, until
 
 
 @pytest.fixture
@@ -32,6 +32,11 @@ def intent(cluster):
     machine = next(one for one in cluster.etcd.machines if one.name in cluster.etcd.running)
     prefix = cluster.hosts[0].prefix
     return cluster.etcd.control(machine, "get", f"{prefix}/-/intent", "--keys-only").strip() or None
+
+
+def soon_missed(cluster):
+    for host in cluster.hosts:
+        host.environment(HHTOKEN_STORE_SILENCE=SHORT_SILENCE_SECONDS)
 
 
 def all_have_the_same(cluster, seconds=10):
@@ -146,6 +151,7 @@ def test_a_lost_answer_is_asked_for_again_by_the_same_host_alone(shared):
 
 def test_a_host_that_falls_silent_is_replaced_after_a_while(cluster):
     first, other, third = cluster.hosts
+    soon_missed(cluster)
     cluster.authorize(first)
     other.run("sync", "--once")
     expire(cluster)
@@ -156,20 +162,21 @@ def test_a_host_that_falls_silent_is_replaced_after_a_while(cluster):
     process.wait()
     first.machine.cut_off()
     other.run("refresh", expect=75)
-    until(lambda: other.finish(other.start("refresh"), (0, 75))[1].count("renewed the pair"), SILENCE_SECONDS + 30)
+    until(lambda: other.finish(other.start("refresh"), (0, 75))[1].count("renewed the pair"), SHORT_SILENCE_SECONDS + 30)
     third.run("sync", "--once")
     assert third.token() == other.token()
 
 
 def test_a_host_frozen_past_its_lease_sends_nothing_when_it_wakes(shared):
     frozen, other, _ = shared.hosts
+    soon_missed(shared)
     expire(shared)
     frozen.machine.block(shared.headhunter)  # so that its request waits for a connection
     process = frozen.start("refresh")
     until(lambda: intent(shared))
     process.send_signal(signal.SIGSTOP)
     other.run("refresh", expect=75)
-    until(lambda: other.finish(other.start("refresh"), (0, 75))[1].count("renewed the pair"), SILENCE_SECONDS + 30)
+    until(lambda: other.finish(other.start("refresh"), (0, 75))[1].count("renewed the pair"), SHORT_SILENCE_SECONDS + 30)
     frozen.machine.unblock(shared.headhunter)
     process.send_signal(signal.SIGCONT)
     frozen.finish(process, (0, 75))

@@ -1,0 +1,60 @@
+"""``hhtoken export``: move the pair out of the store, into a file, for ``hhtoken import`` elsewhere."""
+
+import os
+
+from hhtoken import config, errors, os_reasons, recovery, reporting, stores, tokens
+from hhtoken.private_directory import write_all
+from hhtoken.wording import text
+
+SUMMARY = text("move the pair into a file, for another machine or another store; it is not kept here")
+
+
+def add_arguments(parser):
+    from hhtoken.language import _
+
+    parser.add_argument("file", metavar=_("FILE"), help=_("a new file, which only its owner may read"))
+
+
+def run(arguments):
+    store = stores.of_settings(config.load(arguments))
+    with store.lock():
+        recovery.recover(store)
+        _write(arguments.file, tokens.to_text(store.load().pair))
+        store.forget()  # a pair in two places is lost at the first refresh, as HeadHunter spends it once
+    reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
+    reporting.message(text("moved the pair into {path}; to use it, type 'hhtoken import {path}'", path=arguments.file))
+    return 0
+
+
+def _write(path, data):
+    """Write a new file, durably; raise UsageError where it exists, StorageError where it cannot be written."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise errors.UsageError(text("{path} exists", path=path), text("name a new file")) from None
+    except OSError as error:
+        raise _failed(path, error) from None
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+        _sync_directory(path)
+    except OSError as error:
+        os.unlink(path)
+        raise _failed(path, error) from None
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(path):
+    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(path, error):
+    return errors.StorageError(
+        text("cannot write {path}: {reason}", path=path, reason=os_reasons.reason(error)),
+        text("name a file in a directory where you may write; the pair is where it was"),
+    )

@@ -1,0 +1,138 @@
+"""Wrong settings: one clear line, the exit code of the contract, nothing overwritten."""
+
+import json
+import time
+
+import pytest
+
+from tests.cluster.checks import every_pair_follows_from_the_one_before, no_token_was_sent_by_two_hosts
+from tests.cluster.conftest import secret_file
+from tests.cluster.etcd_members import READER_PASSWORD
+from tests.cluster.test_failures import all_have_the_same, expire
+
+
+@pytest.fixture
+def due(cluster):
+    """The cluster with a pair that is due on the first host; nothing of it may have changed at the end."""
+    host = cluster.hosts[0]
+    cluster.authorize(host)
+    before = contents(cluster)
+    expire(cluster)
+    yield cluster
+    assert contents(cluster) == before
+    assert cluster.asked() == []
+
+
+def contents(cluster):
+    return cluster.etcd.control(cluster.etcd.machines[0], "get", "--prefix", f"{cluster.hosts[0].prefix}/")
+
+
+def refused(host, code, *parts, command=("refresh",), **environment):
+    stdout, said = host.run(*command, expect=code, **environment)
+    errors = [line for line in said.splitlines() if line.startswith("hhtoken: error: ")]
+    assert len(errors) == 1 and stdout == "" and all(part in said for part in parts), said
+    assert "hhtoken: hint: " in said
+
+
+def test_a_wrong_prefix_finds_no_pair_and_puts_none_there(due):
+    host = due.hosts[0]
+    elsewhere = f"etcd://{due.etcd.endpoints}/elsewhere"
+    refused(host, 78, "etcd holds no pair at /elsewhere/", "hhtoken import", HHTOKEN_STORE=elsewhere)
+    assert due.etcd.control(due.etcd.machines[0], "get", "--prefix", "/elsewhere") == ""
+
+
+def test_a_host_with_another_key_is_refused(due):
+    for host in due.hosts[:2]:
+        refused(host, 78, "sealed with another key", HHTOKEN_STORE_KEY_FILE=due.directory / "other-key")
+
+
+def test_a_certificate_of_nobody_is_refused(due):
+    refused(due.hosts[0], (75, 78), "etcd", HHTOKEN_STORE_CERT_FILE=due.directory / "stranger.pem")
+
+
+def test_members_that_nobody_vouches_for_are_not_trusted(due):
+    refused(due.hosts[0], 78, "no trust", HHTOKEN_STORE_CA_FILE=None)
+
+
+def test_a_user_that_may_only_read_sends_nothing(due):
+    password = due.directory / "reader-password"
+    secret_file(password, READER_PASSWORD.encode())
+    changed = {"HHTOKEN_STORE_USER": "reader", "HHTOKEN_STORE_PASSWORD_FILE": password}
+    refused(due.hosts[0], 78, "refuses this user", **changed)
+
+
+def test_a_wrong_password_sends_nothing(due):
+    password = due.directory / "wrong-password"
+    secret_file(password, b"wrong")
+    refused(due.hosts[0], 78, "HHTOKEN_STORE_USER", HHTOKEN_STORE_PASSWORD_FILE=password)
+
+
+@pytest.mark.parametrize("address", ["http://10.77.0.11:2379/t", "etcd://", "etcd://a:b@c/t", "etcd://10.77.0.11:x/t"])
+def test_an_address_that_is_none_is_refused(due, address):
+    refused(due.hosts[0], 78, "HHTOKEN_STORE", HHTOKEN_STORE=address)
+
+
+def test_a_host_that_is_no_etcd_is_told_apart(due):
+    store = f"etcd://{due.headhunter.address}:443/t"
+    refused(due.hosts[0], 78, "does not speak etcd", HHTOKEN_STORE=store)
+
+
+def test_a_second_installation_on_the_same_prefix_overwrites_nothing(due):
+    stranger = due.hosts[1]
+    pair = {"access_token": "SECOND-ACCESS", "refresh_token": "SECOND-REFRESH", "expires_in": 60}
+    file = due.directory / "second.json"
+    secret_file(file, json.dumps(pair).encode())
+    stranger.run("import", file, HHTOKEN_STORE=None)
+    for command in (("refresh", "--force"), ("import", str(file)), ("sync", "--once")):
+        refused(stranger, 78, "nothing to do with each other", command=command)
+    assert stranger.stored()["access_token"] == "SECOND-ACCESS"
+
+
+def test_a_value_damaged_in_etcd_is_left_alone(cluster):
+    host = cluster.hosts[0]
+    cluster.authorize(host)
+    expire(cluster)
+    key, machine = f"{host.prefix}/-/pair", cluster.etcd.machines[0]
+    good = cluster.etcd.control(machine, "get", key, "--print-value-only").strip()
+    envelope = json.loads(good)
+    middle = len(envelope["data"]) // 2
+    envelope["data"] = envelope["data"][:middle] + ("A" if envelope["data"][middle] != "A" else "B") + envelope["data"][
+        middle + 1 :
+    ]
+    for damaged in (json.dumps(envelope), "nonsense", "{}"):
+        cluster.etcd.control(machine, "put", key, damaged)
+        refused(host, 65, "makes no sense")
+        assert cluster.etcd.control(machine, "get", key, "--print-value-only").strip() == damaged
+    assert cluster.asked() == []
+    cluster.etcd.control(machine, "put", key, good)
+    host.run("refresh")
+
+
+def test_nothing_in_etcd_and_on_the_wire_to_it_is_a_token(cluster):
+    cluster.authorize(cluster.hosts[0])
+    stored = cluster.hosts[0].stored()
+    everything = cluster.etcd.control(cluster.etcd.machines[0], "get", "--prefix", "/")
+    assert f"{cluster.hosts[0].prefix}/-/pair" in everything
+    assert stored["access_token"] not in everything and stored["refresh_token"] not in everything
+
+
+def test_a_pair_moves_into_etcd_and_out_again(cluster):
+    first, second, third = cluster.hosts
+    cluster.authorize(first)
+    exported = cluster.directory / "exported.json"
+    first.run("export", exported)
+    assert exported.stat().st_mode & 0o777 == 0o600
+    assert not (first.state / "token.json").exists()
+    second.run("refresh", expect=77)
+    third.run("import", exported, HHTOKEN_STORE=None)
+    expire_file(exported)
+    third.run("refresh", HHTOKEN_STORE=None)
+    third.run("import", third.state / "token.json")
+    all_have_the_same(cluster)
+    no_token_was_sent_by_two_hosts(cluster)
+    every_pair_follows_from_the_one_before(cluster)
+
+
+def expire_file(path):
+    expires_at = json.loads(path.read_text())["expires_at"]
+    time.sleep(max(0, expires_at + 1 - time.time()))
