@@ -29,6 +29,7 @@ help:
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
+	@echo 'make test-cluster  three hosts that share a pair through three members of etcd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
 	@echo 'make bench  measure, and write the figures into docs/performance.md and docs/scale.md'
 	@echo 'make catalog  put new messages into hhtoken/locale, compile the translations, and do what manual does'
@@ -46,6 +47,9 @@ test-faults: $(VENV)/test-ready
 
 test-system:
 	tests/system/run
+
+test-cluster: $(VENV)/test-ready
+	tests/cluster/run $(IN_VENV)
 
 bench: $(VENV)/run-ready
 	tests/write_performance.sh $(IN_VENV)
@@ -74,4 +78,4 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-faults test-system bench manual catalog install uninstall clean
+.PHONY: help demo test test-faults test-system test-cluster bench manual catalog install uninstall clean

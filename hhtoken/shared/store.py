@@ -16,7 +16,6 @@ from hhtoken.wording import text
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
-PUBLISH_TRIES = 5
 PUBLISH_PATIENCE_SECONDS = 5  # this host's readers wait for the new pair meanwhile
 
 HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")

@@ -18,8 +18,8 @@ def reads_never_go_back(reads):
 
 def every_pair_follows_from_the_one_before(cluster):
     """There is one line of pairs: none was renewed twice, and none was lost."""
-    issued = [(one["spent"], one["issued"]) for one in cluster.history() if one["event"] == "answered" and one["issued"]]
-    renewals = [(spent, new) for spent, new in issued if spent]
+    answers = [one for one in cluster.history() if one["event"] == "answered"]
+    renewals = [(one["spent"], one["issued"]) for one in answers if one["spent"] and one["issued"]]
     assert len({spent for spent, _new in renewals}) == len(renewals), "a refresh token was renewed twice"
     for (_spent, new), (spent, _new) in zip(renewals, renewals[1:]):
         assert new == spent, "the line of pairs is broken"

@@ -3,6 +3,7 @@
 Run by ``make test-cluster``, which sees to the packages; needs root, for the namespaces.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -195,7 +196,7 @@ class Cluster:
             self.directory / "stranger.pem"
         )
         for name, content in (("key", os.urandom(32)), ("other-key", os.urandom(32))):
-            secret_file(self.directory / name, subprocess.run(["base64", "-w0"], input=content, capture_output=True).stdout)
+            secret_file(self.directory / name, base64.b64encode(content))
         secret_file(self.directory / "password", WRITER_PASSWORD.encode())
 
 

@@ -1,8 +1,8 @@
 """HeadHunter, for the cluster: the sandbox behind TLS, with a history of who sent which refresh token when.
 
-usage: front_door.py ADDRESS DIRECTORY: DIRECTORY holds ``server.pem``, takes ``history`` (a line of JSON for each event),
-and what the tests put there: ``hold-answer`` (answers of the token endpoint wait until it is gone), ``drop-answer``
-(the next one is not sent at all). A refresh token appears as a part of its SHA-256 only.
+usage: front_door.py ADDRESS DIRECTORY: DIRECTORY holds ``server.pem``, takes ``history`` (a line of JSON for each
+event), and what the tests put there: ``hold-answer`` (answers of the token endpoint wait until it is gone),
+``drop-answer`` (the next one is not sent at all). A refresh token appears as a part of its SHA-256 only.
 """
 
 import hashlib

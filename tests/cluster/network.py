@@ -23,7 +23,8 @@ class Network:
     def machine(self, name, number):
         """Add a machine with this last number in its address; return the Machine."""
         namespace = self._namespace(name)
-        run("ip", "link", "add", "eth0", "netns", namespace, "type", "veth", "peer", "name", name, "netns", self._switch)
+        peer = ("peer", "name", name, "netns", self._switch)
+        run("ip", "link", "add", "eth0", "netns", namespace, "type", "veth", *peer)
         self._ip(self._switch, "link", "set", name, "master", "bridge", "up")
         self._ip(namespace, "address", "add", f"{SUBNET}{number}/24", "dev", "eth0")
         for device in ("eth0", "lo"):

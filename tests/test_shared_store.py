@@ -1,0 +1,192 @@
+"""The parts of the shared store that need no etcd; the whole is tried on a cluster (`make test-cluster`)."""
+
+import base64
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hhtoken import errors, tokens
+from hhtoken.config import Settings
+from hhtoken.private_directory import open_directory
+from hhtoken.shared import reconciliation, sealing
+from hhtoken.shared import settings as shared_settings
+from hhtoken.shared.host_identity import IDENTITY_FILE, host_identity
+from hhtoken.shared.reconciliation import Mark, compare, mark_of, marked
+
+KEY = base64.b64encode(bytes(range(32)))
+PLACE = b"/prefix/-/pair"
+
+
+def pair(name, generation=None, store="store"):
+    made = tokens.from_answer({"access_token": f"ACCESS-{name}", "refresh_token": f"REFRESH-{name}", "expires_in": 60}, 1000)
+    return marked(made, Mark(store, generation, 2000)) if generation else made
+
+
+@pytest.mark.parametrize(
+    "local, remote, relation",
+    [
+        (None, None, reconciliation.NOTHING),
+        (None, pair("a", 1), reconciliation.TAKE_OVER),
+        (pair("a"), None, reconciliation.UNSHARED),
+        (pair("a", 1), None, reconciliation.VANISHED),
+        (pair("a", 1), pair("a", 1), reconciliation.IN_STEP),
+        (pair("a"), pair("a", 3), reconciliation.IN_STEP),
+        (pair("a", 1), pair("b", 2), reconciliation.TAKE_OVER),
+        (pair("c", 3), pair("b", 2), reconciliation.PROMOTE),
+        (pair("b", 2), pair("c", 2), reconciliation.CONFLICT),
+        (pair("a"), pair("b", 2), reconciliation.FOREIGN),
+        (pair("a", 1, "mine"), pair("b", 2, "yours"), reconciliation.FOREIGN),
+        (pair("a", 1), pair("b"), reconciliation.FOREIGN),
+    ],
+)
+def test_which_copy_counts(local, remote, relation):
+    assert compare(local, remote) == relation
+
+
+def test_of_two_hosts_that_differ_never_both_are_the_newer_one():
+    copies = [pair(name, generation) for name, generation in itertools.product("abc", (1, 2, 3))]
+    for one, other in itertools.permutations(copies, 2):
+        if not reconciliation.is_same(one, other):
+            assert {compare(one, other), compare(other, one)} in (
+                {reconciliation.TAKE_OVER, reconciliation.PROMOTE},
+                {reconciliation.CONFLICT},
+            )
+
+
+@pytest.mark.parametrize("mark", [None, 5, {}, {"store": 1, "generation": 1, "provider_expires_at": 1},
+                                  {"store": "s", "generation": True, "provider_expires_at": 1},
+                                  {"store": "s", "generation": "1", "provider_expires_at": 1}])  # fmt: skip
+def test_a_mark_that_makes_no_sense_is_none(mark):
+    made = pair("a")
+    made.fields[reconciliation.MARK_FIELD] = mark
+    assert mark_of(made) is None
+
+
+def test_a_mark_outlives_the_file():
+    stored = tokens.from_stored(json.loads(tokens.to_text(pair("a", 7))), 0)
+    assert mark_of(stored).as_dict() == {"store": "store", "generation": 7, "provider_expires_at": 2000}
+
+
+def test_what_is_sealed_opens_again_and_shows_nothing():
+    sealer = sealing.Sealer(sealing.key_of(KEY))
+    sealed = sealer.seal(PLACE, {"access_token": "SECRET-CANARY"})
+    assert b"CANARY" not in sealed and b"CANARY" not in base64.b64decode(json.loads(sealed)["data"])
+    assert sealer.open(PLACE, sealed) == {"access_token": "SECRET-CANARY"}
+    assert sealer.seal(PLACE, {}) != sealer.seal(PLACE, {})
+
+
+def test_another_key_is_a_setting_to_mend():
+    sealed = sealing.Sealer(sealing.key_of(KEY)).seal(PLACE, {})
+    with pytest.raises(errors.ConfigError, match="another key"):
+        sealing.Sealer(bytes(32)).open(PLACE, sealed)
+
+
+def test_a_value_in_another_place_does_not_open():
+    sealer = sealing.Sealer(sealing.key_of(KEY))
+    with pytest.raises(errors.DataError):
+        sealer.open(b"/prefix/alice/pair", sealer.seal(PLACE, {}))
+
+
+def test_no_changed_byte_opens():
+    sealer = sealing.Sealer(sealing.key_of(KEY))
+    envelope = json.loads(sealer.seal(PLACE, {"generation": 1}))
+    data = base64.b64decode(envelope["data"])
+    for place in range(len(data)):
+        changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        with pytest.raises(errors.DataError):
+            sealer.open(PLACE, json.dumps({**envelope, "data": base64.b64encode(changed).decode()}).encode())
+
+
+@pytest.mark.parametrize("sealed", [b"", b"{}", b"[]", b"null", b"\xff", b'{"v": 1, "key": "k", "data": 5}'])
+def test_what_was_never_sealed_makes_no_sense(sealed):
+    with pytest.raises(errors.DataError):
+        sealing.Sealer(bytes(32)).open(PLACE, sealed)
+
+
+def test_a_key_is_32_bytes_in_either_alphabet_of_base64():
+    key = bytes([255] * 32)
+    assert sealing.key_of(base64.b64encode(key) + b"\n") == key == sealing.key_of(base64.urlsafe_b64encode(key))
+    for content in (b"", b"short", base64.b64encode(bytes(31)), base64.b64encode(bytes(33)), b"\xff" * 44):
+        with pytest.raises(errors.ConfigError) as caught:
+            sealing.key_of(content)
+        assert "openssl rand -base64 32" in caught.value.hint
+
+
+def settings(tmp_path, **changes):
+    key = tmp_path / "key"
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    named = {"HHTOKEN_STORE": "etcd://127.0.0.1/t", "HHTOKEN_STORE_KEY_FILE": str(key), **changes}
+    return Settings({name: value for name, value in named.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "address, members, prefix",
+    [
+        ("etcd://127.0.0.1:2379/t", ["http://127.0.0.1:2379"], "/t/-/"),
+        ("etcd://localhost", ["http://localhost:2379"], "/hh-token/-/"),
+        ("etcd://[::1]:1234/a/b/", ["http://[::1]:1234"], "/a/b/-/"),
+        ("etcd://10.0.0.1:1,10.0.0.2:2/t", ["https://10.0.0.1:1", "https://10.0.0.2:2"], "/t/-/"),
+        ("etcd://127.0.0.1:1,etcd.example:2/t", ["https://127.0.0.1:1", "https://etcd.example:2"], "/t/-/"),
+    ],
+)
+def test_the_address_of_the_store(tmp_path, address, members, prefix):
+    """Whoever is not on this machine is spoken to by TLS only."""
+    vault = shared_settings.open_vault(settings(tmp_path, HHTOKEN_STORE=address), None)
+    assert vault._etcd._members == members and vault.name == prefix
+
+
+def test_each_account_has_a_place_of_its_own(tmp_path):
+    assert shared_settings.open_vault(settings(tmp_path), "alice").name == "/t/alice/"
+
+
+@pytest.mark.parametrize(
+    "changes, part",
+    [
+        ({"HHTOKEN_STORE": "http://127.0.0.1/t"}, "HHTOKEN_STORE is no address"),
+        ({"HHTOKEN_STORE": "etcd:///t"}, "HHTOKEN_STORE is no address"),
+        ({"HHTOKEN_STORE": "etcd://user:password@127.0.0.1/t"}, "HHTOKEN_STORE is no address"),
+        ({"HHTOKEN_STORE": "etcd://127.0.0.1:99999/t"}, "HHTOKEN_STORE is no address"),
+        ({"HHTOKEN_STORE": "etcd://127.0.0.1/a b"}, "HHTOKEN_STORE is no address"),
+        ({"HHTOKEN_STORE_KEY_FILE": None}, "no key"),
+        ({"HHTOKEN_STORE_KEY_FILE": "/nowhere"}, "cannot read /nowhere"),
+        ({"HHTOKEN_STORE_CA_FILE": "/nowhere"}, "cannot read /nowhere"),
+        ({"HHTOKEN_STORE_USER": "writer"}, "only one is set"),
+        ({"HHTOKEN_STORE_SILENCE": "4"}, "HHTOKEN_STORE_SILENCE"),
+        ({"HHTOKEN_STORE_SILENCE": "soon"}, "HHTOKEN_STORE_SILENCE"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_the_password_is_not(tmp_path, changes, part):
+    with pytest.raises(errors.ConfigError) as caught:
+        shared_settings.open_vault(settings(tmp_path, **changes), None)
+    assert part in caught.value.message and caught.value.hint
+    assert "password@" not in caught.value.message + caught.value.hint
+
+
+def test_a_host_stays_itself_and_a_copy_of_its_directory_is_another(tmp_path):
+    home = open_directory(str(tmp_path / "one"), create=True)
+    first = host_identity(home)
+    assert host_identity(home) == first and first["name"] == os.uname().nodename
+    copy = open_directory(str(tmp_path / "two"), create=True)
+    copy.replace(IDENTITY_FILE, home.read(IDENTITY_FILE)[0])
+    assert host_identity(copy)["id"] != first["id"]
+
+
+def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
+    root = Path(__file__).parent.parent
+    program = (
+        f"import sys; sys.path.insert(0, {str(root)!r})\n"
+        "from hhtoken.doorway import main\n"
+        "code = main()\n"
+        "found = [name for name in sys.modules if name.startswith(('hhtoken.shared', 'cryptography'))]\n"
+        "print(code, *found, file=sys.stderr)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program, "refresh"], env=operator.environment, capture_output=True, text=True, timeout=60
+    )
+    assert "renewed the pair" in finished.stderr and finished.stderr.splitlines()[-1] == "0", finished.stderr
