@@ -50,7 +50,7 @@ function _shtab_hhtoken_using
   test "$_shtab_hhtoken_cmdpath" = "$argv"
 end
 
-set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami doctor notice import sync sandbox
+set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami doctor notice import export sync sandbox
 set -g _shtab_hhtoken_opts_with_value --account --blacklist --client-id --code-expires-in --env-file --expires-in --failed-with --fault --field --jobs --listen --min-seconds --redirect-uri --role --state-dir --timeout --wait
 
 complete -c hhtoken -e
@@ -154,12 +154,19 @@ complete -c hhtoken -n '_shtab_hhtoken_using import' -l account -x -d 'which acc
 complete -c hhtoken -n '_shtab_hhtoken_using import' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n '_shtab_hhtoken_using import' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using import; and test $_shtab_hhtoken_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'JSON with access_token and refresh_token'
+complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a export -d 'move the pair into a file, for another machine or another store; it is not kept here'
+complete -c hhtoken -n '_shtab_hhtoken_using export' -s h -l help -d 'show this help message and exit'
+complete -c hhtoken -n '_shtab_hhtoken_using export' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
+complete -c hhtoken -n '_shtab_hhtoken_using export' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
+complete -c hhtoken -n '_shtab_hhtoken_using export' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using export; and test $_shtab_hhtoken_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a new file, which only its owner may read'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a sync -d 'take over new pairs from the shared store as they come, until it is ended'
 complete -c hhtoken -n '_shtab_hhtoken_using sync' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using sync' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
 complete -c hhtoken -n '_shtab_hhtoken_using sync' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n '_shtab_hhtoken_using sync' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using sync' -l once -d 'look once, and end'
+complete -c hhtoken -n '_shtab_hhtoken_using sync' -l all -d 'for all accounts'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a sandbox -d 'run a local HeadHunter to test a client against'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
