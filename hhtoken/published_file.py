@@ -63,9 +63,11 @@ def read(path):
             text("cannot read {path}: {reason}", path=path, reason=os_reasons.reason(error)),
             text("it is for the group of its directory: see 'ls -ld {directory}'", directory=os.path.dirname(path)),
         ) from None
-    with open(descriptor, "rb") as file:
+    try:
         is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        data = file.read(tokens.LONGEST_TOKEN_CHARACTERS + 2) if is_regular else b""
+        data = os.read(descriptor, tokens.LONGEST_TOKEN_CHARACTERS + 2) if is_regular else b""
+    finally:
+        os.close(descriptor)
     token = data.decode("ascii", "replace").rstrip("\n")
     if not tokens.is_token(token):
         raise errors.DataError(text("{path} holds no access token", path=path), text("type 'hhtoken refresh'"))

@@ -1,0 +1,13 @@
+"""For programs in Python: ``from hhtoken.client import HeadHunterAuth, access_token``. docs/client.md has more."""
+
+from hhtoken.living_token import access_token
+
+__all__ = ("HeadHunterAuth", "access_token")
+
+
+def __getattr__(name):
+    if name == "HeadHunterAuth":  # not before it is asked for: it needs `requests`
+        from hhtoken.headhunter_auth import HeadHunterAuth
+
+        return HeadHunterAuth
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,98 @@
+"""For ``requests``: an access token in each request to HeadHunter's API, and once more with a newer one when HeadHunter
+refuses it."""
+
+import os
+
+from requests.auth import AuthBase
+from requests.cookies import extract_cookies_to_jar
+from requests.exceptions import UnrewindableBodyError
+from requests.utils import rewind_body
+from urllib3.util import parse_url
+
+from hhtoken import api_answers, config, errors
+from hhtoken.answer import Answer
+from hhtoken.living_token import WAIT_SECONDS, access_token
+
+BEARER = "Bearer "
+PORTS = {"https": 443, "http": 80}
+REFUSALS = (api_answers.EXPIRED, api_answers.REVOKED, api_answers.UNKNOWN_TOKEN)
+
+
+class HeadHunterAuth(AuthBase):
+    """``session.auth = HeadHunterAuth()``. Takes what ``access_token`` takes, and ``api_url`` instead of HH_API_URL.
+
+    A request to any other scheme, host or port gets no token. ``session.get()`` raises what ``access_token`` raises
+    where there is no token to send; where HeadHunter refuses one and no newer comes in time, its 403 is returned.
+    May be shared between threads and sessions.
+    """
+
+    def __init__(
+        self, state_dir=None, published=None, *, account=None, renew=False, wait_seconds=WAIT_SECONDS, api_url=None
+    ):
+        environment = {**os.environ, "HH_API_URL": api_url} if api_url else os.environ
+        self.api_url = config.Settings(environment, None, state_dir, account).api_url()
+        self._source = {
+            "state_dir": state_dir,
+            "published": published,
+            "account": account,
+            "renew": renew,
+            "wait_seconds": wait_seconds,
+        }
+
+    def __call__(self, request):
+        if self._is_for_api(request):
+            _put(request, access_token(**self._source))
+            request.register_hook("response", self._on_response)
+        return request
+
+    def _is_for_api(self, request):
+        return _origin(request.url) == _origin(self.api_url)
+
+    def _on_response(self, response, **options):
+        """Return the response, or that to a second attempt with a newer token. Called for each hop of a redirect."""
+        sent = response.request.headers.get("Authorization", "")
+        if not (sent.startswith(BEARER) and self._is_for_api(response.request) and _is_refused(response)):
+            return response
+        again = response.request.copy()
+        try:
+            token = access_token(**self._source, instead_of=sent[len(BEARER) :]) if _rewind(again) else None
+        except errors.Error:
+            token = None
+        if token is None:
+            return response
+        _put(again, token)
+        response.close()
+        extract_cookies_to_jar(again._cookies, response.request, response.raw)
+        again.prepare_cookies(again._cookies)
+        answer = response.connection.send(again, **options)
+        answer.history.append(response)
+        answer.request = again
+        return answer
+
+
+def _put(request, token):
+    request.headers["Authorization"] = BEARER + token
+
+
+def _origin(url):
+    """Given an address, return scheme, host and port as urllib3, which will connect to it, understands them."""
+    parts = parse_url(url)
+    return parts.scheme, parts.host, parts.port or PORTS.get(parts.scheme)
+
+
+def _is_refused(response):
+    """Tell whether HeadHunter says that it does not take this token, or no longer."""
+    if response.status_code != 403 or "json" not in response.headers.get("Content-Type", ""):
+        return False
+    return api_answers.judge(Answer(403, response.content, True)).kind in REFUSALS
+
+
+def _rewind(request):
+    """Bring the body of a request back to its start, and tell whether that can be done."""
+    if request.body is None or isinstance(request.body, (str, bytes)):
+        return True
+    try:
+        rewind_body(request)
+    except UnrewindableBodyError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""A living access token for a program in Python, which may have to wait for it for a moment."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from hhtoken import config, errors, published_file
+from hhtoken.token_store import open_store
+from hhtoken.wording import text
+
+WAIT_SECONDS = 10  # a renewal at expiry takes one or two, and HeadHunter is slow at times
+POLL_SECONDS = 0.05
+
+HINT_PUBLISHED = text("leave that out, or read the state directory")
+
+# A process of its own, since a bot's may be killed, or interrupted in any thread, with the only copy of a new pair.
+REFRESH = (
+    "import sys; root = sys.argv.pop(1); sys.path[:] = [root, *filter(None, sys.path)]\n"
+    "from hhtoken.doorway import main; sys.exit(main())\n"
+)
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+_renewal = threading.Lock()
+_forced_for = None  # the last refused token for which HeadHunter was asked before expiry: once is enough
+
+
+class _Later(Exception):
+    """There is no such token now. ``error``: what to raise in the end; ``due_at``: Unix seconds before which nothing
+    will change."""
+
+    def __init__(self, error, due_at=0):
+        super().__init__()
+        self.error = error
+        self.due_at = due_at
+
+
+def access_token(
+    min_seconds=0,
+    state_dir=None,
+    published=None,
+    *,
+    account=None,
+    renew=False,
+    wait_seconds=WAIT_SECONDS,
+    instead_of=None,
+):
+    """Return an access token that lives for at least ``min_seconds`` more seconds.
+
+    It comes from ``state_dir``, or from the ``published`` file; from neither given, from the state directory that
+    hhtoken's settings name, and where this process may not read that, from the file that HHTOKEN_PUBLISH names.
+
+    Where the token has expired, or is the refused one that was named as ``instead_of``, wait up to ``wait_seconds`` for
+    its successor. With ``renew`` make that: run ``hhtoken refresh``.
+
+    Raise an ``hhtoken.errors.Error``: UnavailableError where there is none, AuthorizationNeededError where only a human
+    can go on, TryLaterError where a renewal did not succeed, StorageError, DataError, ConfigError, UsageError.
+    """
+    if published and (min_seconds or renew):
+        what = text("min_seconds") if min_seconds else text("renew")
+        raise errors.UsageError(text("a published file goes with no {option}", option=what), HINT_PUBLISHED)
+    settings = config.Settings(os.environ, None, state_dir, account)
+    fallback = None if state_dir or renew or min_seconds else settings.published_file()
+
+    def look():
+        if published:
+            return _in_file(published, instead_of)
+        return _in_store(settings, fallback, min_seconds, instead_of)
+
+    deadline = time.monotonic() + wait_seconds
+    may_renew = renew
+    while True:
+        try:
+            return look()
+        except _Later as later:
+            error, due_at = later.error, later.due_at
+        if may_renew and (instead_of or due_at <= time.time()):
+            may_renew = False  # once
+            with _renewal, contextlib.suppress(_Later):
+                return _look_or_renew(look, settings, instead_of)
+        elif max(0, due_at - time.time()) >= deadline - time.monotonic():
+            raise error from None
+        else:
+            time.sleep(POLL_SECONDS)
+
+
+def _in_store(settings, fallback, min_seconds, refused):
+    """Return the access token of the stored pair; raise _Later, or the Error that waiting does not mend."""
+    try:
+        store = open_store(settings.state_directory())
+    except (errors.AuthorizationNeededError, errors.StorageError):
+        if fallback is None:
+            raise
+        return _in_file(fallback, refused)
+    with contextlib.closing(store):
+        pair = store.pair_in_place()
+        error = store.why_unusable(pair, time.time(), min_seconds)
+        if isinstance(error, errors.AuthorizationNeededError):
+            raise error
+        if error is None and pair.access_token != refused:
+            return pair.access_token
+        raise _Later(error or _refusal(), pair.expires_at)
+
+
+def _in_file(path, refused):
+    try:
+        token = published_file.read(path)
+    except errors.UnavailableError as error:
+        raise _Later(error) from None
+    if token == refused:
+        raise _Later(_refusal())
+    return token
+
+
+def _refusal():
+    return errors.UnavailableError(text("HeadHunter refuses the access token"), text("type 'hhtoken whoami'"))
+
+
+def _look_or_renew(look, settings, refused):
+    """Return what another thread has got meanwhile, or what a renewal brings; raise the Error that it ended with."""
+    global _forced_for
+    with contextlib.suppress(_Later):
+        return look()
+    is_forced = refused is not None and refused != _forced_for
+    _forced_for = refused or _forced_for
+    _refresh(settings, is_forced)
+    return look()
+
+
+def _refresh(settings, is_forced):
+    """Run ``hhtoken refresh``; raise the Error that it ended with."""
+    command = [sys.executable, "-c", REFRESH, ROOT, "refresh", "--state-dir", settings.main_directory()]
+    command += ["--force"] if is_forced else []
+    command += ["--account", settings.account()] if settings.account() else []
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C", "LANGUAGE": ""},
+    )
+    with process:  # not subprocess.run(), which kills it on an interrupt
+        _nothing, said = process.communicate()
+    if process.returncode in errors.CODES:
+        raise errors.with_exit_code(process.returncode, _line(said, "error: "), _line(said, "hint: "))
+    if process.returncode:
+        raise errors.TryLaterError(text("hhtoken refresh ended with {code}", code=process.returncode))
+
+
+def _line(said, kind):
+    start = f"hhtoken: {kind}"
+    return next((line[len(start) :] for line in said.splitlines() if line.startswith(start)), "")
