@@ -42,6 +42,7 @@ STATE = "/var/lib/hh-token"
 CALLBACK = f"https://{HOST}/callback"
 CLIENT_SECRET = "SANDBOX-CLIENT-SECRET-THAT-IS-NO-SECRET"
 ENV_FILE = "/etc/hh-token/hh-token.env"
+PUBLISHED = "/run/hh-token/access_token"
 SETTINGS = f"""
 HH_CLIENT_ID=SANDBOX-CLIENT-ID
 HH_CLIENT_SECRET={CLIENT_SECRET}
@@ -389,6 +390,59 @@ def part_reading():
     )
 
 
+# -- the published file --
+
+
+def part_published():
+    run("useradd", "--system", "--groups", "hh-token-readers", "bot")
+    grant(life=3600)
+    setting("HHTOKEN_PUBLISH", PUBLISHED)
+    equal("published: a refresh with nothing due", refresh(), 0)
+    equal("... publishes the access token for the group", as_bot("cat", PUBLISHED).out, stored()["access_token"] + "\n")
+    equal("... and no one else", stat_of(PUBLISHED), "640 hh-token:hh-token-readers")
+    equal("... in a directory that they cannot list", stat_of("/run/hh-token"), "2710 hh-token:hh-token-readers")
+    places = (STATE, f"{STATE}/token.json", ENV_FILE, "/run/hh-token", f"{STATE}/last-refresh.json")
+    for place in places:
+        check(f"... and gets nothing of {place}", as_bot("sh", "-c", f"cat {place}; ls {place}/").out == "")
+    check("... nor writes", as_bot("sh", "-c", f"echo x > {PUBLISHED} || rm -f {PUBLISHED}").code != 0)
+    check("a user who is not in the group gets nothing", run("runuser", "-u", "nobody", "--", "cat", PUBLISHED).out == "")
+
+    expired_pair()
+    old = as_bot("cat", PUBLISHED).out
+    equal("an authorization by root publishes, too", old, stored()["access_token"] + "\n")
+    equal("... and the file is the service's", stat_of(PUBLISHED), "640 hh-token:hh-token-readers")
+    equal("at an expiry", refresh(), 0)
+    new = as_bot("cat", PUBLISHED).out
+    check("... the published token is the new one", new == stored()["access_token"] + "\n" != old)
+
+    run("chmod", "777", "/run/hh-token")
+    expired_pair()
+    equal("a directory that is not safe: the refresh succeeds", refresh(), 0)
+    log = journal("-t", "hhtoken", "-n", "6")
+    check("... with a line in the log", "is not published: others may write" in log, log)
+    run("systemd-tmpfiles", "--create", "hh-token.conf")
+    equal("... and once it is mended, the next one publishes", (refresh(), as_bot("cat", PUBLISHED).out),
+          (0, stored()["access_token"] + "\n"))  # fmt: skip
+
+    bot = run(
+        "systemd-run", "--quiet", "--pipe", "--wait", "--property=DynamicUser=yes",
+        "--property=SupplementaryGroups=hh-token-readers", "--setenv=PYTHONPATH=/usr/local/lib/hhtoken",
+        f"--setenv=HHTOKEN_PUBLISH={PUBLISHED}", "--setenv=HH_API_URL=http://127.0.0.1:8900",
+        "timeout", "4", "/usr/local/share/hhtoken/examples/bot.py", "0.2",
+    )  # fmt: skip
+    check("the example bot runs as docs/client.md says", set(bot.out.splitlines()) == {"I am Песочница"}, bot.text)
+    setting("HHTOKEN_PUBLISH", None)
+    run("rm", PUBLISHED)
+
+
+def as_bot(*command):
+    return run("runuser", "-u", "bot", "--", *command)
+
+
+def stat_of(path):
+    return run("stat", "-c", "%a %U:%G", path).out.strip()
+
+
 # -- doctor: what it says to type mends what was broken --
 
 SITE = "/etc/nginx/sites-available/hh-token"
@@ -528,7 +582,7 @@ def part_start_of_expiries():
         for unit in refresh.service due.service due.timer; do
             sed -e "s/hh-token-\\(refresh\\|due\\)\\.service/hh-token-\\1-$k.service/; /^OnFailure=/d" \
                 -e "s|/var/lib/hh-token|/var/lib/hh-token-$k|; s/^\\(State\\|Runtime\\)Directory=.*/&-$k/" \
-                -e "s|^User=|Environment=HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token\\n&|" \
+                -e "s|^User=|Environment=HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token HHTOKEN_PUBLISH={PUBLISHED}.$k\\n&|" \
                 hh-token-$unit > /etc/systemd/system/hh-token-${{unit%.*}}-$k.${{unit#*.}}
         done
         sed -i "/^AccuracySec/a Unit=hh-token-due-$k.service" /etc/systemd/system/hh-token-due-$k.timer
@@ -544,6 +598,7 @@ def part_start_of_expiries():
         "/etc/cron.d/hh-token",
         f"""PATH=/usr/local/bin:/usr/bin:/bin
 HHTOKEN_STATE_DIR={CRON}
+HHTOKEN_PUBLISH={PUBLISHED}.cron
 HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token
 HH_TOKEN_WAIT=65
 * * * * * hh-token hh-token-due.sh && hh-token-refresh.sh
@@ -1071,6 +1126,13 @@ def part_boot():
     # The sandbox has forgotten everything, so this ends with "token not found"; that it was asked at all is the point.
     asked = until(lambda: sandbox_state()["token_requests"].get("refresh_token"), 45, 0.2)
     check(f"what expired while it was off is asked for, {time.time() - BOOTED_AT:.0f} s after the boot", asked)
+    carols = until(lambda: as_bot("cat", f"{PUBLISHED}-carol").out, 45, 0.2).strip()
+    equal(
+        f"what lives on is published again, {time.time() - BOOTED_AT:.0f} s after the boot",
+        carols,
+        sh("hhtoken --account carol show --field access_token").out.strip(),
+    )
+    run("systemctl", "disable", "--now", "hh-token-refresh@carol.timer")
     run("systemctl", "start", "nginx", "stunnel@keendns")
     grant(life=3600)
 
@@ -1142,8 +1204,11 @@ def part_upgrade():
 
 def part_before_boot():
     """Leaves a pair behind that expires while the machine is off."""
+    grant(life=3600, account="carol")
     grant(life=1)
     lever("expires-in?seconds=3600")
+    setting("HHTOKEN_PUBLISH", PUBLISHED)
+    run("systemctl", "enable", "hh-token-refresh@carol.timer")
 
 
 FIRST = [
@@ -1154,6 +1219,7 @@ FIRST = [
     part_start_of_accounts,
     part_chain,
     part_reading,
+    part_published,
     part_doctor,
     part_stop_and_kill,
     part_failure_hook,
