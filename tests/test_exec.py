@@ -135,7 +135,7 @@ def command_line(pid):
 
 
 def test_no_command_is_wrong_usage(holder):
-    for words in (["exec"], ["exec", "--"], ["exec", "--min-seconds", "5", "--"]):
+    for words in (["exec"], ["exec", "--"], ["exec", "--", ""], ["exec", "--min-seconds", "5", "--"]):
         run = holder.run(*words, expect=2)
         assert "no command to run" in run.stderr and "hhtoken exec -- " in run.stderr
 

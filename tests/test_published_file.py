@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 
 import pytest
 from conftest import obtain_pair, refreshes, wait_for
@@ -260,20 +261,16 @@ def as_service(function):
 
 
 @AS_ROOT
-def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in(tmp_path):
-    os.chmod(tmp_path, 0o755)
-    for above in list(tmp_path.parents)[:3]:
-        os.chmod(above, 0o755)
-    place = tmp_path / "run"
-    place.mkdir()
-    os.chown(place, 4242, 4343)
-    place.chmod(0o710)
-    path = place / "access_token"
-    told = as_service(lambda: published_file.publish(str(path), "ACCESS", 1))
-    assert f"type: chmod g+s {place}" in told and not path.exists()
-    place.chmod(0o2710)
-    assert as_service(lambda: published_file.publish(str(path), "ACCESS", 1)) == ""
-    assert (path.stat().st_gid, path.stat().st_mode & 0o7777) == (4343, 0o640)
+def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in():
+    with tempfile.TemporaryDirectory() as place:  # not tmp_path, which only root may enter
+        os.chown(place, 4242, 4343)
+        os.chmod(place, 0o710)
+        path = os.path.join(place, "access_token")
+        told = as_service(lambda: published_file.publish(path, "ACCESS", 1))
+        assert f"type: chmod g+s {place}" in told and not os.path.exists(path)
+        os.chmod(place, 0o2710)
+        assert as_service(lambda: published_file.publish(path, "ACCESS", 1)) == ""
+        assert (os.stat(path).st_gid, os.stat(path).st_mode & 0o7777) == (4343, 0o640)
 
 
 def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, published, monkeypatch):

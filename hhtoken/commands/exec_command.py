@@ -47,7 +47,7 @@ def add_arguments(parser):
 def run(arguments):
     environment = _inherited_environment()
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
-    if not words:
+    if not words or not words[0]:
         raise errors.UsageError(text("no command to run"), text("for example: hhtoken exec -- python3 bot.py"))
     settings = config.load(arguments)
     store = stores.of_settings(settings)
