@@ -115,7 +115,7 @@ def _telling(on_input):
 
 def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
     span = durations.span(timeout)
-    reporting.message(text("{unit} waits for the browser; so does this, for {span}", unit=socket_unit.SOCKET, span=span))
+    reporting.message(text("{unit} waits for the browser, for {span}", unit=socket_unit.SOCKET, span=span))
     _offer_pasting(on_input)
     state = authorization.state_in(address)
     with _telling(on_input) as tick:
