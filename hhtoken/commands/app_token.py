@@ -1,0 +1,29 @@
+"""``hhtoken app-token``: print the token of the application itself, asking for one where there is none."""
+
+from hhtoken import application_token, config, reporting, token_endpoint
+from hhtoken.language import _
+from hhtoken.token_store import open_store
+from hhtoken.wording import text
+
+SUMMARY = text("print the application's own token, which does not expire; ask for one where there is none")
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "--renew", action="store_true", help=_("ask for a new one; HeadHunter revokes the earlier one")
+    )
+
+
+def run(arguments):
+    settings = config.load(arguments)
+    client_id = settings.client_id()
+    endpoint = token_endpoint.from_settings(settings)
+    # All accounts share it: one of their own would revoke that of the others.
+    store = open_store(settings.main_directory(), create=True)
+    kept = None if arguments.renew else application_token.stored(store.directory, client_id)
+    if kept:
+        reporting.result(kept["access_token"])
+        return 0
+    application = client_id, settings.client_secret()
+    reporting.result(application_token.obtain(store, application, endpoint, arguments.renew))
+    return 0

@@ -1,0 +1,142 @@
+"""``hhtoken app-token``: asked for once, kept, and renewed only by the operator's wish and at HeadHunter's pace."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import PROGRAM, obtain_pair
+from rough_provider import answering, http
+
+
+def asked(sandbox):
+    return sandbox.requests.summary()["token_requests"].get("client_credentials", 0)
+
+
+def kept(operator):
+    return json.loads((operator.state / "app-token.json").read_text())
+
+
+def age(operator, seconds):
+    fields = kept(operator)
+    fields["obtained_at"] -= seconds
+    (operator.state / "app-token.json").write_text(json.dumps(fields))
+
+
+def test_the_first_is_asked_for_and_kept_and_the_next_runs_read_it(operator, sandbox):
+    first = operator.run("app-token")
+    token = first.stdout.strip()
+    assert token.startswith("APPL") and first.stderr == ""
+    assert kept(operator)["access_token"] == token
+    assert (operator.state / "app-token.json").stat().st_mode & 0o777 == 0o600
+    assert operator.run("app-token", HH_CLIENT_SECRET=None).stdout.strip() == token
+    assert asked(sandbox) == 1
+
+
+def test_the_client_secret_is_not_kept(operator):
+    operator.run("app-token")
+    assert operator.environment["HH_CLIENT_SECRET"] not in (operator.state / "app-token.json").read_text()
+
+
+def test_a_renewal_within_five_minutes_sends_nothing(operator, sandbox):
+    token = operator.run("app-token").stdout
+    run = operator.run("app-token", "--renew", expect=75)
+    assert "5 minutes" in run.stderr and "again in" in run.stderr and run.stdout == ""
+    assert asked(sandbox) == 1 and operator.run("app-token").stdout == token
+
+
+def test_a_renewal_after_five_minutes_replaces_it(operator, sandbox):
+    first = operator.run("app-token").stdout
+    age(operator, 301)
+    sandbox.provider.advance(301)
+    second = operator.run("app-token", "--renew").stdout
+    assert second != first and operator.run("app-token").stdout == second and asked(sandbox) == 2
+
+
+def test_a_clock_that_was_set_back_stands_in_nobodys_way(operator, sandbox):
+    operator.run("app-token")
+    age(operator, -9999)
+    sandbox.provider.advance(301)
+    operator.run("app-token", "--renew")
+    assert asked(sandbox) == 2
+
+
+def test_headhunters_own_too_early_keeps_the_stored_one(operator, sandbox):
+    token = operator.run("app-token").stdout
+    age(operator, 301)  # by our clock it is time
+    run = operator.run("app-token", "--renew", expect=75)
+    assert "less than 5 minutes ago" in run.stderr and "in five minutes" in run.stderr and "request id" in run.stderr
+    assert operator.run("app-token").stdout == token
+
+
+def test_another_application_gets_a_token_of_its_own(operator, sandbox):
+    operator.run("app-token")
+    run = operator.run("app-token", expect=78, HH_CLIENT_ID="another")
+    assert "removed, or its secret is wrong" in run.stderr and asked(sandbox) == 2
+
+
+def test_a_wrong_secret_is_told_and_not_repeated(operator):
+    run = operator.run("app-token", expect=78, HH_CLIENT_SECRET="CANARY-SECRET")
+    assert "do not belong together" in run.stderr and "CANARY" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"access_token": "A"}', '{"access_token": "a b", "obtained_at": 1}']
+)
+def test_a_damaged_file_is_replaced_with_a_warning(operator, sandbox, content):
+    operator.state.mkdir(mode=0o700)
+    (operator.state / "app-token.json").write_text(content)
+    (operator.state / "app-token.json").chmod(0o600)
+    run = operator.run("app-token")
+    assert run.stdout.startswith("APPL") and "warning" in run.stderr
+    assert operator.run("app-token").stdout == run.stdout
+
+
+@pytest.mark.parametrize(
+    "fault, code",
+    [("service_unavailable", 75), ("guard_page", 75), ("reset_after", 75), ("html_200_after", 65), ("not_found", 78)],
+)
+def test_bad_weather_costs_nothing_that_is_stored(operator, sandbox, fault, code):
+    token = operator.run("app-token").stdout
+    age(operator, 301)
+    sandbox.weather.add(fault)
+    run = operator.run("app-token", "--renew", expect=code)
+    assert run.stdout == "" and "hint: " in run.stderr
+    assert operator.run("app-token").stdout == token
+
+
+def test_nothing_is_asked_where_it_could_not_be_saved(operator, sandbox):
+    operator.state.mkdir(mode=0o700)
+    (operator.state / "app-token.json").mkdir()
+    operator.run("app-token", expect=74)
+    assert asked(sandbox) == 0 and "app-token.json" in operator.files()
+
+
+def test_a_failure_leaves_nothing_behind(operator, sandbox):
+    sandbox.weather.add("service_unavailable")
+    operator.run("app-token", expect=75)
+    assert operator.files() == [".lock"]
+
+
+def test_many_at_once_ask_once(operator, sandbox):
+    runs = [
+        subprocess.Popen([*PROGRAM, "app-token"], stdout=subprocess.PIPE, text=True, env=operator.environment)
+        for _ in range(8)
+    ]
+    said = {run.communicate(timeout=30)[0] for run in runs}
+    assert len(said) == 1 and asked(sandbox) == 1
+
+
+def test_the_pair_is_not_touched(operator, sandbox):
+    before = operator.store(obtain_pair(sandbox), left=60)
+    operator.run("app-token")
+    assert operator.token_file.read_bytes() == before
+
+
+def test_an_echo_of_the_secret_is_hidden(operator):
+    def echo(connection):
+        body = json.dumps({"error": "CANARY-SECRET", "error_description": "CANARY-SECRET"})
+        connection.sendall(http(body, "400 Bad Request", ["X-Request-Id: CANARY-SECRET"]))
+
+    with answering(echo) as provider:
+        run = operator.run("app-token", expect=75, HH_TOKEN_URL=provider.url, HH_CLIENT_SECRET="CANARY-SECRET")
+    assert "CANARY" not in run.stderr
