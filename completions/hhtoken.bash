@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/hhtoken
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_hhtoken_subparsers=(login authorize-url serve-callback exchange refresh show exec status whoami doctor notice import export sync sandbox)
+_shtab_hhtoken_subparsers=(login authorize-url serve-callback exchange refresh show exec status whoami doctor revoke app-token notice import export sync sandbox)
 
 _shtab_hhtoken_login_option_strings=(-h --help --account --state-dir --env-file --force-login --skip-choose-account --role --listen --timeout --qr --no-browser)
 _shtab_hhtoken_authorize_url_option_strings=(-h --help --account --state-dir --env-file --force-login --skip-choose-account --role)
@@ -17,6 +17,8 @@ _shtab_hhtoken_exec_option_strings=(-h --help --account --state-dir --env-file -
 _shtab_hhtoken_status_option_strings=(-h --help --account --state-dir --env-file --all --json --prometheus)
 _shtab_hhtoken_whoami_option_strings=(-h --help --account --state-dir --env-file --json --email)
 _shtab_hhtoken_doctor_option_strings=(-h --help --account --state-dir --env-file --json)
+_shtab_hhtoken_revoke_option_strings=(-h --help --account --state-dir --env-file --yes --local-only)
+_shtab_hhtoken_app_token_option_strings=(-h --help --account --state-dir --env-file --renew)
 _shtab_hhtoken_notice_option_strings=(-h --help --account --state-dir --env-file --again --failed-with)
 _shtab_hhtoken_import_option_strings=(-h --help --account --state-dir --env-file)
 _shtab_hhtoken_export_option_strings=(-h --help --account --state-dir --env-file)
@@ -45,6 +47,10 @@ _shtab_hhtoken_whoami___state_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_hhtoken_whoami___env_file_COMPGEN=_shtab_compgen_files
 _shtab_hhtoken_doctor___state_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_hhtoken_doctor___env_file_COMPGEN=_shtab_compgen_files
+_shtab_hhtoken_revoke___state_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_hhtoken_revoke___env_file_COMPGEN=_shtab_compgen_files
+_shtab_hhtoken_app_token___state_dir_COMPGEN=_shtab_compgen_dirs
+_shtab_hhtoken_app_token___env_file_COMPGEN=_shtab_compgen_files
 _shtab_hhtoken_notice___state_dir_COMPGEN=_shtab_compgen_dirs
 _shtab_hhtoken_notice___env_file_COMPGEN=_shtab_compgen_files
 _shtab_hhtoken_import_pos_0_COMPGEN=_shtab_compgen_files
@@ -64,7 +70,7 @@ _shtab_hhtoken_login___role_choices=(applicant employer)
 _shtab_hhtoken_authorize_url___role_choices=(applicant employer)
 _shtab_hhtoken_show___field_choices=(access_token token_type expires_in refresh_token scope obtained_at expires_at seconds_left)
 _shtab_hhtoken_sandbox___fault_choices=(account_not_found account_is_locked password_invalidated login_not_verified bad_redirect_url token_is_empty token_not_found code_not_found client_id_or_client_secret_not_found token_has_already_been_refreshed token_not_expired token_was_revoked bad_token code_has_already_been_used code_expired code_was_revoke token_deactivated unsupported_grant_type app_token_refresh_too_early service_unavailable json_500 html_500 html_502 html_503 html_504 guard_page bare_403 blacklisted rate_limit rate_limit_date rate_limit_absurd rate_limit_bare too_early request_timeout not_found gone not_allowed redirect redirect_302 unknown_error long_error empty_200_before html_200_before close_before reset_before hang_before service_unavailable_after html_500_after html_502_after html_504_after guard_page_after empty_200_after html_200_after close_after reset_after hang_after stall_after cut_after cut_reset_after cut_inside_after chunked_cut_after chunked_garbage_after chunked_inside_after slow chunked until_close endless pair_in_503 html_type late_date gzip bom utf_16 padding nesting repeated_members list extra_member no_access_token no_refresh_token no_token_type no_expires_in expires_in_null expires_in_text expires_in_true expires_in_zero expires_in_negative expires_in_fraction expires_in_exponent expires_in_overflow expires_in_nan expires_in_long newline_token nul_token space_token non_ascii_token surrogate_token long_token empty_token number_token)
-_shtab_hhtoken_pos_0_choices=(login authorize-url serve-callback exchange refresh show exec status whoami doctor notice import export sync sandbox)
+_shtab_hhtoken_pos_0_choices=(login authorize-url serve-callback exchange refresh show exec status whoami doctor revoke app-token notice import export sync sandbox)
 
 _shtab_hhtoken_login__h_nargs=0
 _shtab_hhtoken_login___help_nargs=0
@@ -105,6 +111,13 @@ _shtab_hhtoken_whoami___email_nargs=0
 _shtab_hhtoken_doctor__h_nargs=0
 _shtab_hhtoken_doctor___help_nargs=0
 _shtab_hhtoken_doctor___json_nargs=0
+_shtab_hhtoken_revoke__h_nargs=0
+_shtab_hhtoken_revoke___help_nargs=0
+_shtab_hhtoken_revoke___yes_nargs=0
+_shtab_hhtoken_revoke___local_only_nargs=0
+_shtab_hhtoken_app_token__h_nargs=0
+_shtab_hhtoken_app_token___help_nargs=0
+_shtab_hhtoken_app_token___renew_nargs=0
 _shtab_hhtoken_notice__h_nargs=0
 _shtab_hhtoken_notice___help_nargs=0
 _shtab_hhtoken_notice___again_nargs=0

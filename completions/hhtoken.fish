@@ -50,7 +50,7 @@ function _shtab_hhtoken_using
   test "$_shtab_hhtoken_cmdpath" = "$argv"
 end
 
-set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami doctor notice import export sync sandbox
+set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami doctor revoke app-token notice import export sync sandbox
 set -g _shtab_hhtoken_opts_with_value --account --blacklist --client-id --code-expires-in --env-file --expires-in --failed-with --fault --field --jobs --listen --min-seconds --redirect-uri --role --state-dir --timeout --wait
 
 complete -c hhtoken -e
@@ -141,6 +141,19 @@ complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l account -x -d 'which acc
 complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l json -d 'as JSON, for programs'
+complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a revoke -d 'end the pair at HeadHunter, and remove it here'
+complete -c hhtoken -n '_shtab_hhtoken_using revoke' -s h -l help -d 'show this help message and exit'
+complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
+complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
+complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l yes -d 'do not ask; for scripts'
+complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l local-only -d 'remove the pair here, and leave it alive at HeadHunter'
+complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a app-token -d 'print the application'"'"'s own token, which does not expire; ask for one where there is none'
+complete -c hhtoken -n '_shtab_hhtoken_using app-token' -s h -l help -d 'show this help message and exit'
+complete -c hhtoken -n '_shtab_hhtoken_using app-token' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
+complete -c hhtoken -n '_shtab_hhtoken_using app-token' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
+complete -c hhtoken -n '_shtab_hhtoken_using app-token' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using app-token' -l renew -d 'ask for a new one; HeadHunter revokes the earlier one'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a notice -d 'print what an operator must be told, or nothing where there is nothing new'
 complete -c hhtoken -n '_shtab_hhtoken_using notice' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using notice' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'

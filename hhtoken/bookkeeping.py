@@ -5,7 +5,7 @@ import time
 from hhtoken import errors, outcomes, reporting
 from hhtoken.token_store import fingerprint
 
-REFRESH, CODE = "refresh", "code"  # the kinds of intent
+REFRESH, CODE, REVOKE = "refresh", "code", "revoke"  # the kinds of intent
 
 
 def report_saved(store, pair, answer, outcome, message):

@@ -19,6 +19,8 @@ COMMANDS = {
     "status": "status",
     "whoami": "whoami",
     "doctor": "doctor",
+    "revoke": "revoke",
+    "app-token": "app_token",
     "notice": "notice",
     "import": "import_pair",
     "export": "export",

@@ -156,6 +156,13 @@ class PrivateDirectory:
     def exists(self, name):
         return self.version(name) is not None
 
+    def names(self):
+        """Return the names of the files in it; raise StorageError."""
+        try:
+            return os.listdir(self.descriptor)
+        except OSError as error:
+            raise storage_error(text("read"), self.path, error) from None
+
     def close_to_others(self, own_names):
         """Before the first write: give the directory mode 0700 if it is ours alone, that is, empty or holding one of
         these names. Raise StorageError where it is somebody else's: a mistyped path must not lock a machine out."""

@@ -4,7 +4,7 @@ import time
 
 from hhtoken import errors, outcomes, record, reporting
 from hhtoken.answer import Answer, pair_in
-from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, report_saved
+from hhtoken.bookkeeping import CODE, REFRESH, REVOKE, keep_evidence, received_at, report_saved
 from hhtoken.token_store import fingerprint
 from hhtoken.wording import text
 
@@ -17,6 +17,8 @@ def recover(store, clock=time.time):
             recovered = _promote(store, intent, answer) or recovered
         elif intent.get("kind") == REFRESH:
             _judge(store, intent, answer, clock())
+        elif intent.get("kind") == REVOKE:
+            _explain_revocation(store, intent, clock())
         else:
             keep_evidence(store, answer)
             reporting.event("an exchange was interrupted before its whole answer came", reporting.WARNING)
@@ -35,6 +37,25 @@ def _judge(store, intent, answer, now):
     store.remember(outcome)  # or this run ends here: without it, nobody would know of the lost answer
     keep_evidence(store, answer)
     reporting.event(f"an interrupted refresh: {outcome.message}", reporting.WARNING)
+
+
+def _explain_revocation(store, intent, now):
+    """Write down, and say, that a revocation was interrupted: HeadHunter may have ended the pair that is still here."""
+    pair = _stored_pair(store)
+    if pair is None or fingerprint(pair.refresh_token) != intent.get("refresh_token_sha256"):
+        return
+    outcome = record.Record(
+        outcome=record.OUTCOME_UNKNOWN,
+        at=int(now),
+        exit_code=errors.TEMPFAIL,
+        message=text("a revocation was interrupted, so HeadHunter may have ended this pair"),
+        hint=text("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
+        refresh_token_sha256=intent["refresh_token_sha256"],
+    )
+    store.remember(outcome)
+    reporting.event(outcome.message, reporting.WARNING)
+    reporting.warning(outcome.message)
+    reporting.message(outcome.hint, "hint: ")
 
 
 def _promote(store, intent, answer):

@@ -13,6 +13,7 @@ DAMAGED_FILE = "token.json.damaged-{at}"
 UNCLAIMED_FILE = "token.json.unclaimed-{at}"
 RECORD_FILE = "last-refresh.json"
 KEPT_ANSWER_FILE = "answer.kept"
+KEPT_FILES = (PREVIOUS_FILE, "token.json.damaged-", "token.json.unclaimed-", KEPT_ANSWER_FILE)  # or begin like these
 LOCK_FILE = ".lock"
 REHEARSAL_FILE = ".rehearsal"
 JOURNAL_FILE = "journal"
@@ -211,6 +212,17 @@ class TokenStore:
             published_file.withdraw(self.published)
         except errors.StorageError as error:
             _warn(text("the access token is still published: {reason}", reason=error.message), error.hint)
+
+    def forget(self):
+        """Remove the pair, and whatever else may hold a refresh token; the journal goes last, so that an interrupted
+        removal can be explained. Raise StorageError."""
+        self.unpublish()
+        for name in self.directory.names():
+            if name.startswith(KEPT_FILES):
+                self.directory.remove(name)
+        self.directory.remove(TOKEN_FILE)
+        self.directory.remove(RECORD_FILE)
+        self.settle()
 
     def _reserve(self):
         """Hold room on the disk until ``save`` needs it."""

@@ -71,6 +71,70 @@ def test_no_secret_is_printed_or_lies_about(tmp_path, name):
         assert path.stat().st_mode & 0o077 == 0
 
 
+USER = {"id": "1", "first_name": "CANARY-NAME", "last_name": f"{ACCESS}{REFRESH}", "is_applicant": True}
+API_ANSWERS = {
+    "good": http(json.dumps(USER)),
+    "html": http(f"<html>{ACCESS}</html>", "403 Forbidden"),
+    "redirect": http("", "302 Found", [f"Location: http://127.0.0.1:9/{ACCESS}"]),
+    "echo": http(
+        json.dumps({"errors": [{"type": f"{ACCESS} odd", "value": REFRESH}]}),
+        "403 Forbidden",
+        [f"X-Request-Id: {ACCESS}"],
+    ),
+    "revoked": http(
+        json.dumps({"errors": [{"type": "oauth", "value": "token_revoked"}]}), "403", [f"X-Request-Id: {REFRESH}"]
+    ),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", API_ANSWERS)
+def test_what_the_api_answers_betrays_nothing(tmp_path, name, monkeypatch):
+    from hhtoken import doorway, reporting
+
+    logged = []
+    monkeypatch.setattr(reporting, "event", lambda line, _priority=0: logged.append(str(line)))
+    with answering(API_ANSWERS[name]) as provider:
+        operator = operator_with(tmp_path, provider.url)
+        operator.environment["HH_API_URL"] = provider.url.replace("/oauth/token", "")
+        operator.store({"access_token": ACCESS, "refresh_token": REFRESH}, left=60)
+        codes = (0, 65, 69, 75, 77, 78)
+        said = [operator.run("whoami", expect=codes), operator.run("whoami", "--json", "--email", expect=codes)]
+        said.append(operator.run("revoke", "--yes", expect=codes))
+        operator.store({"access_token": ACCESS, "refresh_token": REFRESH}, left=60)
+        for key, value in operator.environment.items():
+            monkeypatch.setenv(key, value)
+        doorway.main(["whoami"])
+        doorway.main(["revoke", "--yes"])
+    for secret in (ACCESS, REFRESH, "CANARY-SECRET"):
+        assert secret not in "".join(run.stdout + run.stderr for run in said) + "".join(logged), secret
+    assert "CANARY-NAME" not in "".join(run.stderr for run in said) + "".join(logged)
+    if name == "good":
+        assert "CANARY-NAME" in said[0].stdout and logged
+
+
+def test_a_paste_into_login_is_not_repeated(tmp_path):
+    with answering(lambda connection: echo(provider, connection)) as provider:
+        operator = operator_with(tmp_path, provider.url)
+        operator.environment["HH_REDIRECT_URI"] = "http://127.0.0.1/callback"
+        started = subprocess.Popen(
+            [*PROGRAM, "login", "--listen", "127.0.0.1:0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=operator.environment,
+        )
+        address = started.stdout.readline()
+        state = address.partition("state=")[2].partition("&")[0]
+        verifier = json.loads((operator.state / "pending.json").read_text())["authorizations"][0]["verifier"]
+        pasted = f"http://x/?code=CANARY-CODE&state=CANARY-STATE\nhttp://x/?code=CANARY-CODE&state={state}\n"
+        stdout, stderr = started.communicate(pasted, timeout=30)
+    assert started.returncode == 77 and len(provider.requests) == 1
+    for secret in ("CANARY-CODE", "CANARY-STATE", "CANARY-SECRET", state, verifier):
+        assert secret not in stdout + stderr, secret
+
+
 def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     program = (

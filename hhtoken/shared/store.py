@@ -112,6 +112,11 @@ class SharedStore(TokenStore):
         if not self._is_unpublished:
             super().settle()
 
+    def forget(self):
+        """Remove the pair from etcd, and then here. The other hosts keep their copies of what has ended."""
+        self.remove()
+        super().forget()
+
     # -- what stands in etcd, and what stands here --
 
     def _reconcile(self, contents, replacing=False):

@@ -1,0 +1,101 @@
+"""``hhtoken revoke``: end the pair at HeadHunter, then remove it here."""
+
+import contextlib
+
+from hhtoken import (
+    api_answers,
+    api_endpoint,
+    config,
+    confirmation,
+    errors,
+    renewers,
+    reporting,
+    revocation,
+    stores,
+)
+from hhtoken.language import _
+from hhtoken.token_store import open_store
+from hhtoken.wording import text
+
+SUMMARY = text("end the pair at HeadHunter, and remove it here")
+
+def add_arguments(parser):
+    parser.add_argument("--yes", action="store_true", help=_("do not ask; for scripts"))
+    parser.add_argument(
+        "--local-only", action="store_true", help=_("remove the pair here, and leave it alive at HeadHunter")
+    )
+
+
+def run(arguments):
+    settings = config.load(arguments)
+    if arguments.local_only:
+        _remove_here(open_store(settings.state_directory(), published=settings.published_file()), arguments.yes)
+    else:
+        _revoke(stores.of_settings(settings), api_endpoint.from_settings(settings), arguments.yes)
+    _say_what_goes_on(settings)
+    return 0
+
+
+def _remove_here(store, is_confirmed):
+    path = store.directory.path
+    with contextlib.suppress(errors.DataError):  # a damaged pair can go, too
+        store.load()
+    if not is_confirmed:
+        confirmation.require(
+            text("the pair in {path} is removed, but lives on at HeadHunter for whoever has a copy", path=path)
+        )
+    revocation.remove(store)
+    reporting.message(text("removed the pair from {path}; HeadHunter was not told", path=path))
+
+
+def _revoke(store, endpoint, is_confirmed):
+    path = store.directory.path
+    pair = store.load().pair
+    if not is_confirmed:
+        confirmation.require(
+            text("the pair in {path} ends at HeadHunter for good; after that, a human must authorize anew", path=path)
+        )
+    verdict = revocation.revoke(store, endpoint)
+    if verdict.kind == api_answers.ACCEPTED:
+        reporting.message(text("revoked: HeadHunter has ended the pair, and it is removed from {path}", path=path))
+    elif verdict.kind in revocation.ENDED:
+        reporting.message(
+            text(
+                "{meaning}, so there is nothing to end; the pair is removed from {path}",
+                meaning=verdict.meaning,
+                path=path,
+            )
+        )
+    elif verdict.kind == api_answers.EXPIRED:
+        _give_up_expired(store, pair, verdict, is_confirmed)
+    else:
+        hint = text(
+            "nothing was removed; {hint}; or type 'hhtoken revoke --local-only' to remove it here alone",
+            hint=verdict.hint,
+        )
+        raise errors.with_exit_code(verdict.exit_code, verdict.meaning, hint)
+
+
+def _give_up_expired(store, pair, verdict, is_confirmed):
+    """HeadHunter ends a pair only while its access token lives; the refresh token then lives on there."""
+    reporting.warning(
+        text(
+            "{meaning}, so it cannot be ended; the refresh token stays good at HeadHunter until the user changes the "
+            "password, or removes the application in the settings of hh.ru",
+            meaning=verdict.meaning,
+        )
+    )
+    if not is_confirmed:
+        reporting.message(text("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
+        confirmation.require(text("remove the pair from {path} all the same?", path=store.directory.path))
+    revocation.remove(store, pair)
+    reporting.message(text("removed the pair from {path}", path=store.directory.path))
+
+
+def _say_what_goes_on(settings):
+    account = settings.account()
+    timers = renewers.look(settings.main_directory(), account).timers
+    if timers:
+        command = "systemctl disable --now " + " ".join(timers)
+        hint = text("the timers go on, and find no pair; to stop them, type '{command}'", command=command)
+        reporting.message(hint, "hint: ")

@@ -1,0 +1,26 @@
+"""Asking the person at the terminal before something is done that cannot be undone."""
+
+import os
+
+from hhtoken import errors, reporting
+from hhtoken.wording import text
+
+YES = ("y", "yes", "д", "да")
+LONGEST_ANSWER_BYTES = 1024
+
+
+def require(consequence):
+    """Say what is about to happen, a Text, and return if the answer is yes; else, and without a terminal, raise
+    UsageError."""
+    if not (os.isatty(0) and os.isatty(2)):
+        raise errors.UsageError(
+            text("this wants to be confirmed, and there is no terminal"), text("type it at a terminal, or add --yes")
+        )
+    reporting.message(consequence)
+    reporting.message(text("type 'yes' to go on"))
+    try:
+        answer = os.read(0, LONGEST_ANSWER_BYTES)
+    except OSError:
+        answer = b""
+    if answer.decode("utf-8", "replace").strip().lower() not in YES:
+        raise errors.UsageError(text("not confirmed, so nothing was changed"))
