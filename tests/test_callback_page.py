@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import callback_page
+from hhtoken import callback_page, callback_server
 from hhtoken.callback_page import language
 from hhtoken.language import said_in
 
@@ -76,6 +76,10 @@ def test_a_page_says_what_happened_and_what_to_do_next(name, tongue):
     assert len(re.findall("<p>.+?</p>", body)) == (1 if name == 404 else 2)
     if name not in (callback_page.AUTHORIZED, 404):
         assert "hhtoken" in body.partition("<footer>")[0]
+
+
+def test_a_page_is_made_once_however_often_junk_asks_for_it():
+    assert callback_server._page(404, "ru") is callback_server._page(404, "ru")
 
 
 def test_a_refusal_does_not_call_a_good_address_bad():

@@ -125,7 +125,8 @@ def test_readers_never_see_a_torn_file(operator, sandbox):
     assert number > 10
 
 
-def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
+@pytest.mark.parametrize("tongue", ["en_US.UTF-8", "ru_RU.UTF-8"])
+def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     lonely.store(PAIR, left=1000, life=1000)
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
@@ -136,7 +137,7 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     finished = subprocess.run(
         [sys.executable, "-IS", "-c", program, root, "show", "--field", "access_token"],
-        env=lonely.environment,
+        env={**lonely.environment, "LANG": tongue},
         capture_output=True,
         text=True,
         timeout=20,
@@ -145,7 +146,7 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely):
     assert (code, finished.stdout) == ("0", "ACCESS\n")
     loaded = set(modules)
     assert not loaded & {"requests", "urllib3", "http.server", "http.client", "ssl", "socket", "hashlib", "logging"}
-    assert not loaded & {"argparse", "json", "re", "enum", "signal", "dataclasses", "typing", "contextlib"}
+    assert not loaded & {"argparse", "json", "re", "enum", "signal", "dataclasses", "typing", "contextlib", "gettext"}
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
         for name in (
