@@ -42,9 +42,10 @@ class Row:
         self.tone = tone
 
 
-def rows(report, directory, renewers, program="hhtoken", has_unicode=True, instance=""):
+def rows(report, directory, renewers, program="hhtoken", has_unicode=True, instance="", others=None):
     """Given the Report, the state directory, the Renewers, the path of this program, whether the reader's terminal
-    shows more than ASCII, and what stands behind the names of an account's units, return the Rows."""
+    shows more than ASCII, what stands behind the names of an account's units, and where the service keeps its pair if
+    that is elsewhere (or None), return the Rows."""
     tone, cron_line = _tone(report), CRON_LINE.format(program=program, directory=directory)
     state = text("{state}: {reason}", state=WORDS[report.state], reason=report.reason)
     found = [Row(text("state"), state, tone=tone)]
@@ -56,6 +57,8 @@ def rows(report, directory, renewers, program="hhtoken", has_unicode=True, insta
         found.append(Row(text("last attempt"), _attempt(report.last)))
     found.append(Row(text("stored in"), directory))
     found.append(Row(text("to do"), _to_do(report, renewers, cron_line, instance)))
+    if others and not report.pair:  # sudo was forgotten, perhaps
+        found.append(Row(text("but"), text("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
     return found
 
 

@@ -256,6 +256,8 @@ def test_a_state_directory_as_it_should_be_has_only_good_lines():
         (store_facts(room=Facts(f_bavail=10, f_frsize=4096, f_files=9, f_favail=9)), "df -h /var/lib/hh-token", 74),
         (store_facts(room=Facts(f_bavail=10**6, f_frsize=4096, f_files=9, f_favail=9)), "df -i /var/lib/hh-token", 74),
         (store_facts(error=PermissionError(13, "Permission denied"), status=None), "sudo hhtoken doctor", 74),
+        (store_facts(error=PermissionError(13, "Permission denied"), status=None, path="/s"),
+         "sudo hhtoken doctor --state-dir /s", 74),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_the_state_directory_is_named_with_its_remedy(facts, command, exit_code):
@@ -685,6 +687,14 @@ def test_the_last_lines_of_the_log_are_notes_in_plain_ascii():
 )
 def test_a_log_that_cannot_be_seen_is_said_so(facts, has_systemd, expected):
     assert brief(log_check.judge(facts, has_systemd)) == [expected]
+
+
+def test_doctors_own_visits_do_not_push_the_rest_out_of_the_log(tmp_path, monkeypatch):
+    lines = ["one", *["callback listener: refused 2 request(s)"] * 20, "two"]
+    (tmp_path / "journalctl").write_text("#!/bin/sh\ncat <<END\n" + "\n".join(lines) + "\nEND\n")
+    (tmp_path / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert log_check.look().lines == ["one", "two"]
 
 
 # -- the kernel's tables --

@@ -145,6 +145,16 @@ def test_every_sentence_goes_through_the_readers_language():
     assert set(shown) == set("x:, \n")
 
 
+def test_whoever_forgot_sudo_is_told_of_the_services_pair_where_there_is_no_other():
+    def lines(name, others):
+        table = status_screen.rows(REPORTS[name][0], "/home/me/s", BOTH, others=others)
+        return status_screen.laid_out(table, str).split("\n")
+
+    told = "but:       the service's pair is in /var/lib/hh-token: type 'sudo hhtoken status'"
+    assert lines("no pair", "/var/lib/hh-token")[-1] == told
+    assert told not in lines("no pair", None) + lines("fresh", "/var/lib/hh-token")
+
+
 @EVERY_REPORT
 def test_no_screen_holds_a_token(name):
     assert "canary" not in screen(name)

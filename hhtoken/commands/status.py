@@ -60,7 +60,13 @@ def _screen(report, settings):
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)
     table = status_screen.rows(
-        report, directory, who, os.path.abspath(sys.argv[0]), terminal.has_unicode(), account_names.instance(account)
+        report,
+        directory,
+        who,
+        os.path.abspath(sys.argv[0]),
+        terminal.has_unicode(),
+        account_names.instance(account),
+        _service_directory(directory),
     )
     return status_screen.laid_out(
         table,
@@ -68,3 +74,9 @@ def _screen(report, settings):
         terminal.columns(),
         terminal.has_colour(),
     )
+
+
+def _service_directory(directory):
+    """Return where the service keeps its pair, if that is elsewhere and only root may look at it; else None."""
+    service = config.DEFAULT_STATE_DIRECTORY
+    return service if os.geteuid() != 0 and directory != service and os.path.isdir(service) else None

@@ -80,12 +80,12 @@ def judge(seen):
 def _free(seen, where):
     if not is_local(seen.redirect_uri):
         says = text("nobody listens on {where} at this moment", where=where)
-        return findings.note(ABOUT, says, advice=text("type 'hhtoken serve-callback' before you open the address"))
+        return findings.note(ABOUT, says, advice=text("'hhtoken login' waits there while you authorize"))
     if urlsplit(seen.redirect_uri).port is None:
         says = text("the redirect URI names no port, so the browser comes to port 80, and hhtoken listens on {where}",
                     where=where)  # fmt: skip
-        return findings.note(ABOUT, says, advice=text("type 'hhtoken serve-callback --listen 127.0.0.1:80'"))
-    return findings.ok(ABOUT, text("{where} is free for 'hhtoken serve-callback'", where=where))
+        return findings.note(ABOUT, says, advice=text("authorize with 'hhtoken login --listen 127.0.0.1:80'"))
+    return findings.ok(ABOUT, text("{where} is free for 'hhtoken login'", where=where))
 
 
 def _about_start(seen):

@@ -11,7 +11,7 @@ from hhtoken.wording import text
 ABOUT = text("log")
 LINES = 5
 ASKED_LINES = 50  # of which those about strangers, and about doctor's own visits, are left out
-LEFT_OUT = "callback listener: refused"
+LEFT_OUT = "request(s)"
 TAGS = ("hhtoken", "hh-token-refresh")
 ANSWER_SECONDS = 4
 COMMAND = ["journalctl", "-q", "--no-pager", "-o", "short-iso", "-n", str(ASKED_LINES)]

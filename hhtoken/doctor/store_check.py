@@ -59,14 +59,14 @@ def judge(seen):
         return found + _other_pair(seen)
     if seen.error and not seen.status:
         says = text("{path} cannot be looked at: {reason}", path=seen.path, reason=reason(seen.error))
-        return [findings.problem(ABOUT, says, "sudo hhtoken doctor", exit_code=errors.IOERR)]
+        return [findings.problem(ABOUT, says, _as_root(seen), exit_code=errors.IOERR)]
     if not stat.S_ISDIR(seen.status.st_mode):
         says = text("{path} is not a directory of its own", path=seen.path)
         return [findings.problem(ABOUT, says, advice=text("name the real directory with --state-dir"))]
     found = _of_directory(seen)
     if seen.error:
         says = text("{path} is not yours to look into ({reason})", path=seen.path, reason=reason(seen.error))
-        return found + [findings.note(ABOUT, says, "sudo hhtoken doctor")] + _other_pair(seen)
+        return found + [findings.note(ABOUT, says, _as_root(seen))] + _other_pair(seen)
     for name, status in seen.files:
         found += _of_file(seen, name, status)
     if not found:
@@ -104,6 +104,12 @@ def _of_directory(seen):
         says = text("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
         found.append(findings.problem(ABOUT, says, f"chmod 700 {path}"))
     return found
+
+
+def _as_root(seen):
+    if seen.path == config.DEFAULT_STATE_DIRECTORY:
+        return "sudo hhtoken doctor"
+    return f"sudo hhtoken doctor --state-dir {shlex.quote(seen.path)}"
 
 
 def _wanted_owner(seen):
