@@ -31,9 +31,8 @@ def main(argv=None):
         reporting.failure(error)
         return error.exit_code
     except OSError as error:  # of the surroundings: no working directory, no standard output for a help text
-        from hhtoken.os_reasons import reason
-
-        reporting.failure(errors.StorageError(text("cannot go on: {reason}", reason=reason(error)), HINT_SURROUNDINGS))
+        why = errors.reason(error)
+        reporting.failure(errors.StorageError(text("cannot go on: {reason}", reason=why), HINT_SURROUNDINGS))
         return errors.IOERR
     except KeyboardInterrupt:
         reporting.message(text("interrupted"), "error: ")
@@ -120,9 +119,7 @@ def _flush_help(code):
             sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again at its end, and complains
-        from hhtoken.os_reasons import reason
-
-        reporting.message(text("cannot write to standard output: {reason}", reason=reason(error)), "error: ")
+        reporting.message(text("cannot write to standard output: {reason}", reason=errors.reason(error)), "error: ")
         return errors.IOERR
     return code
 

@@ -98,6 +98,14 @@ KINDS = (
 CODES = tuple(kind.exit_code for kind in KINDS)
 
 
+def reason(error):
+    """Given an OSError, return the Text of what the system says of it, in lower case.
+
+    ``tests/catalog.py`` lists the usual ones for the catalog, since they stand in the C library, not here.
+    """
+    return text((error.strerror or type(error).__name__).lower())
+
+
 def with_exit_code(exit_code, message, hint=None):
     """Given one of ``CODES``, return the exception that carries it."""
     return KINDS[CODES.index(exit_code)](message, hint)

@@ -322,9 +322,7 @@ def write_all(descriptor, data, offset=None):
 
 def storage_error(doing, path, error):
     """Given what was being done to a path (a Text) and the OSError, return the StorageError that says so."""
-    from hhtoken.os_reasons import reason
-
-    failure = text("cannot {do} {path}: {reason}", do=doing, path=path, reason=reason(error))
+    failure = text("cannot {do} {path}: {reason}", do=doing, path=path, reason=errors.reason(error))
     return errors.StorageError(failure, _hint(path, error))
 
 

@@ -36,9 +36,8 @@ def result(output):
         while data:
             data = data[os.write(1, data) :]
     except OSError as error:
-        from hhtoken.os_reasons import reason
-
-        raise errors.StorageError(text("cannot write to standard output: {reason}", reason=reason(error))) from None
+        why = errors.reason(error)
+        raise errors.StorageError(text("cannot write to standard output: {reason}", reason=why)) from None
 
 
 def message(sentence, kind=""):
@@ -105,14 +104,20 @@ def is_watched():
 
 
 def _line(sentence, kind=""):
+    try:
+        said = _said(sentence, is_hint=kind == "hint: ")
+    except (OSError, MemoryError):  # it may be told that no file can be opened: no module, no catalog
+        said = sentence
+    return "".join(character if character.isprintable() else "?" for character in f"{NAME}: {kind}{said}")
+
+
+def _said(sentence, is_hint):
     from hhtoken import language
 
     said = language.said(sentence)
-    if _account and kind == "hint: ":
-        said = _addressed(said)
-    elif _account:
-        said = language.said(_named(_addressed(said)))
-    return "".join(character if character.isprintable() else "?" for character in f"{NAME}: {kind}{said}")
+    if not _account:
+        return said
+    return _addressed(said) if is_hint else language.said(_named(_addressed(said)))
 
 
 def _write(characters):
