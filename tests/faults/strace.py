@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -84,11 +86,23 @@ def trace_main(operator, arguments, input, log):
     return _calls(log, MAIN)
 
 
-def trace_worker(operator, arguments, input, log):
+def trace_worker(operator, arguments, input, log, come_back=None):
     """Run the program; return the Calls of its worker thread."""
-    ended = _run_worker(operator, arguments, input, log, ["-y", "-s", "60"])
+    ended = _run_worker(operator, arguments, input, log, ["-y", "-s", "60"], come_back)
     assert ended.code == 0, ended.stderr
     return _calls(log, WORKER)[1:]  # the first is the seam's read()
+
+
+def trace_listener(operator, log, come_back):
+    """Run ``serve-callback``; return the Calls of its main thread from the browser's return on."""
+    ended = _run_listener(operator, log, ["-y", "-s", "60"], come_back)
+    assert ended.code == 0, ended.stderr
+    return _calls(log, MAIN)
+
+
+def kill_listener(operator, log, call, come_back):
+    """Run ``serve-callback`` with a SIGKILL at a Call of its main thread; return an Ended."""
+    return _run_listener(operator, log, _injection(call, "signal=SIGKILL"), come_back)
 
 
 def share(calls, part, parts):
@@ -97,16 +111,16 @@ def share(calls, part, parts):
     return [call for call in calls if call.lot() % parts == part]
 
 
-def run_with(operator, arguments, input, log, call, fault, everafter=False, worker=()):
+def run_with(operator, arguments, input, log, call, fault, everafter=False, worker=(), come_back=None):
     """Run the program with a fault, in strace's words, at a Call (``everafter``: and at all later ones of its name);
     return an Ended.
 
     ``worker``: the Calls of the worker, where they are known. A call that the worker does not make so often is found
     twice as fast, by a filter in the kernel, which strace has for all threads or for none, and not for signals.
     """
-    options = ["-e", f"trace={call.name}", "-e", f"inject={call.name}:{fault}:when={call.nth}{'+' * everafter}"]
+    options = _injection(call, fault, everafter)
     if call.thread == WORKER:
-        return _run_worker(operator, arguments, input, log, options)
+        return _run_worker(operator, arguments, input, log, options, come_back)
     if worker and not fault.startswith("signal") and call.nth > sum(other.name == call.name for other in worker):
         options += ["-f", "--seccomp-bpf"]
     run = subprocess.run(
@@ -116,7 +130,12 @@ def run_with(operator, arguments, input, log, call, fault, everafter=False, work
     return Ended(run.returncode if run.returncode >= 0 else None, run.stderr, _hits(log))
 
 
-def _run_worker(operator, arguments, input, log, options):
+def _injection(call, fault, everafter=False):
+    return ["-e", f"trace={call.name}", "-e", f"inject={call.name}:{fault}:when={call.nth}{'+' * everafter}"]
+
+
+def _run_worker(operator, arguments, input, log, options, come_back=None):
+    """``come_back``: what the browser does once the program listens."""
     ready, say_ready = os.pipe()
     wait, go = os.pipe()
     with contextlib.ExitStack() as cleanup:
@@ -133,18 +152,68 @@ def _run_worker(operator, arguments, input, log, options):
         program.stdin.write(input)
         program.stdin.close()
         program.stdin = None
+        if come_back:
+            wait_until_it_listens(program)
+            cleanup.enter_context(in_background(come_back))
         thread = os.read(ready, 20).decode().strip()
         assert thread, program.communicate(timeout=PATIENCE_SECONDS)[1]
-        tracer = subprocess.Popen(
-            ["strace", *options, "-o", str(log), "-p", thread], stderr=subprocess.PIPE, text=True
-        )
-        cleanup.callback(tracer.kill)
+        with _attached(thread, log, options):
+            os.write(go, b"g")
+            _out, err = program.communicate(timeout=PATIENCE_SECONDS)
+    return Ended(program.returncode if program.returncode >= 0 else None, err, _hits(log))
+
+
+def _run_listener(operator, log, options, come_back):
+    with contextlib.ExitStack() as cleanup:
+        program = subprocess.Popen(
+            [*PROGRAM, "serve-callback"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=operator.environment,
+        )  # fmt: skip
+        cleanup.callback(program.kill)
+        wait_until_it_listens(program)
+        with _attached(str(program.pid), log, options), in_background(come_back):
+            _out, err = program.communicate(timeout=PATIENCE_SECONDS)
+    return Ended(program.returncode if program.returncode >= 0 else None, err, _hits(log))
+
+
+def wait_until_it_listens(program):
+    """Return once a ``serve-callback`` has said so, and rests."""
+    line = program.stderr.readline()
+    assert "waiting for the browser" in line, line + program.communicate(timeout=PATIENCE_SECONDS)[1]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@contextlib.contextmanager
+def in_background(act):
+    """Do something that may fail while the program goes on; wait for its end."""
+
+    def attempt():
+        with contextlib.suppress(OSError):
+            act()
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    yield
+    thread.join()
+
+
+@contextlib.contextmanager
+def _attached(thread, log, options):
+    """Hang strace on a thread, and let go when that has ended."""
+    tracer = subprocess.Popen(
+        ["strace", *options, "-o", str(log), "-p", thread], stderr=subprocess.PIPE, text=True
+    )
+    try:
         line = tracer.stderr.readline()
         assert "attached" in line, line
-        os.write(go, b"g")
-        _out, err = program.communicate(timeout=PATIENCE_SECONDS)
+        yield
         tracer.communicate(timeout=PATIENCE_SECONDS)
-    return Ended(program.returncode if program.returncode >= 0 else None, err, _hits(log))
+    finally:
+        tracer.kill()
 
 
 def _calls(log, thread):

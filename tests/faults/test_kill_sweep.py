@@ -7,13 +7,25 @@ hundred is taken.
 
 import pytest
 
-from faults.episodes import EPISODES, LOST, NOT_ISSUED, SAVED
-from faults.strace import WORKER, require_strace, run_with, share, trace_main, trace_worker
+from faults.episodes import EPISODES, LOST, NOT_ISSUED, SAVED, CallbackEpisode
+from faults.strace import (
+    MAIN,
+    WORKER,
+    kill_listener,
+    require_strace,
+    run_with,
+    share,
+    trace_listener,
+    trace_main,
+    trace_worker,
+)
+from hhtoken.token_store import JOURNAL_FILE
 
 PARTS = 4
 IMPORTS_TAKEN = 100  # one in so many
 KILL = "signal=SIGKILL"
-UNSTEADY = ("futex", "mmap", "munmap", "mremap", "brk", "madvise")  # how many there are differs between runs
+# How many of them there are differs between runs.
+UNSTEADY = ("futex", "mmap", "munmap", "mremap", "brk", "madvise", "epoll_wait")
 WINDOW = ("ioctl", "poll", "recvfrom", "pwrite64")
 
 
@@ -33,6 +45,39 @@ def window(calls):
     return calls[left + 1 : written + 1]
 
 
+def waiting(calls):
+    """Given the Calls of the main thread, return those from the start of the worker until it puts down the head of the
+    answer itself."""
+    start = next(index for index, call in enumerate(calls) if call.name.startswith("clone"))
+    end = next(i for i, call in enumerate(calls) if i > start and call.name == "pwrite64" and call.what == JOURNAL_FILE)
+    return calls[start:end]
+
+
+class Tally:
+    """Judges each kill of an episode, and adds it up in the table."""
+
+    def __init__(self, episode, name, main, worker, note):
+        self._episode, self._name, self._note = episode, name, note
+        self._waiting = [(MAIN, call.name, call.nth) for call in waiting(main)]
+        self._may_lose = [(WORKER, call.name, call.nth) for call in window(worker)]
+        assert {name for _thread, name, _nth in self._may_lose} <= set(WINDOW), self._may_lose
+
+    def add(self, call, ended):
+        is_killed = ended.code is None
+        here = (call.thread, call.name, call.nth)
+        # How far the worker is for which the main thread waits differs: then the journal has to tell.
+        is_waiting = (here in self._waiting or call.name == "futex") and not self._episode.has_answer()
+        result = self._episode.end()
+        is_in_window = here in self._may_lose or is_waiting and result == LOST
+        assert result != LOST or is_in_window, f"lost by a kill before {call}"
+        assert is_killed or call.name in UNSTEADY, f"not killed before {call}: {ended}"
+        where = "in the window" if is_in_window else call.thread + " thread"
+        figures = {"killed": is_killed, "not reached": not is_killed}
+        figures.update({verdict: result == verdict for verdict in (SAVED, NOT_ISSUED, LOST)})
+        title, row = f"Killed before each call: {self._name}", f"{where}: `{call.name}`"
+        self._note(title, row, {column: int(figure) for column, figure in figures.items()})
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", EPISODES)
 def test_a_kill_at_any_call_costs_no_pair_but_in_the_window(name, part, sandbox, tmp_path, note):
@@ -43,20 +88,29 @@ def test_a_kill_at_any_call_costs_no_pair_but_in_the_window(name, part, sandbox,
     main = trace_main(episode.operator, episode.arguments, episode.input, log)
     episode.begin()
     worker = trace_worker(episode.operator, episode.arguments, episode.input, log)
-    may_lose = [(call.name, call.nth) for call in window(worker)]
-    assert {call for call, _nth in may_lose} <= set(WINDOW), may_lose
-
+    tally = Tally(episode, name, main, worker, note)
     for call in share(main_points(main) + worker, part, PARTS):
         episode.begin()
-        ended = run_with(episode.operator, episode.arguments, episode.input, log, call, KILL)
-        is_killed = ended.code is None
-        # The main thread waits for the worker, and how often it wakes meanwhile differs: then the journal has to tell.
-        is_waiting = call.name == "futex" and episode.is_issued() and not episode.has_answer()
-        result = episode.end()
-        is_in_window = call.thread == WORKER and (call.name, call.nth) in may_lose or is_waiting
-        assert result != LOST or is_in_window, f"lost by a kill before {call}"
-        assert is_killed or call.name in UNSTEADY, f"not killed before {call}: {ended}"
-        where = "in the window" if is_in_window else call.thread + " thread"
-        figures = {"killed": is_killed, "not reached": not is_killed}
-        figures.update({verdict: result == verdict for verdict in (SAVED, NOT_ISSUED, LOST)})
-        note(f"Killed before each call: {name}", f"{where}: `{call.name}`", {n: int(f) for n, f in figures.items()})
+        tally.add(call, run_with(episode.operator, episode.arguments, episode.input, log, call, KILL))
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_kill_of_serve_callback_costs_no_pair_but_in_the_window(part, sandbox, tmp_path, note):
+    """From the browser's return on to the exit."""
+    require_strace()
+    episode = CallbackEpisode(sandbox, tmp_path / "state")
+    log = tmp_path / "log"
+    operator, arguments, browser = episode.operator, episode.arguments, episode.come_back
+    episode.begin()
+    main = trace_listener(operator, log, browser)
+    episode.begin()
+    worker = trace_worker(operator, arguments, "", log, browser)
+    assert "accept4" in [call.name for call in main[:2]] and main[-1].name == "exit_group", main
+    tally = Tally(episode, "serve-callback", main, worker, note)
+    for call in share(main + worker, part, PARTS):
+        episode.begin()
+        if call.thread == WORKER:
+            ended = run_with(operator, arguments, "", log, call, KILL, come_back=browser)
+        else:
+            ended = kill_listener(operator, log, call, browser)
+        tally.add(call, ended)
