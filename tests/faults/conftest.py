@@ -1,14 +1,23 @@
-"""The tables that the sweeps measure: printed at the end, and written to docs/fault-tables.md where that is wanted."""
+"""What all sweeps share: a look for leaks after each test, a bound on the disk that it takes, and the tables that it
+measures, which are printed at the end, and written to docs/fault-tables.md where that is wanted."""
 
 import os
+import secrets
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from faults import leaks
+from hhtoken.sandbox.server import start
+
 TABLES_FILE = Path(__file__).parents[2] / "docs" / "fault-tables.md"
 WRITE_TABLES = "HHTOKEN_WRITE_FAULT_TABLES"  # environment variable: set to write TABLES_FILE
 TABLE = "fault table"
+MOST_SCRATCH_BYTES = 32 * 1024 * 1024  # of one test; two run at a time
+SYSLOG = pytest.StashKey()
 
 INTRODUCTION = f"""\
 # What the fault suite measured
@@ -16,6 +25,45 @@ INTRODUCTION = f"""\
 Written by `{WRITE_TABLES}=1 make test-faults`; the suite itself is in `tests/faults/`, what it is about in
 [reliability.md](reliability.md).
 """
+
+
+@pytest.fixture
+def sandbox(redirect_uri):
+    """As everywhere, but with a client secret that occurs nowhere else."""
+    with start(auto="allow", drip_seconds=0.004, redirect_uri=redirect_uri, client_secret=secrets.token_hex(32)) as one:
+        yield one
+
+
+@pytest.fixture(autouse=True)
+def watch(monkeypatch):
+    """Look on, and find no secret where none may be."""
+    with tempfile.TemporaryDirectory() as scratch:
+        watch = leaks.Watch(Path(scratch))
+        with monkeypatch.context() as patch:
+            leaks.watch_processes(patch, watch)
+            leaks.watch_provider(patch, watch)
+            yield watch
+        assert watch.hits() == []
+
+
+@pytest.fixture(autouse=True)
+def scratch_disk(tmp_path):
+    yield
+    taken = sum(file.lstat().st_blocks for file in tmp_path.rglob("*")) * 512
+    shutil.rmtree(tmp_path, ignore_errors=True)  # pytest would keep it
+    assert taken < MOST_SCRATCH_BYTES
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.stash[SYSLOG] = tempfile.TemporaryDirectory()
+        leaks.stand_in_for_syslog(Path(config.stash[SYSLOG].name) / "syslog")
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        leaks.end_of_syslog()
+        config.stash[SYSLOG].cleanup()
 
 
 @pytest.fixture
