@@ -5,11 +5,12 @@ First hours of it inside this process, then the program itself.
 
 import json
 import os
+import subprocess
 import time
 from email.utils import formatdate
 
 import pytest
-from conftest import Operator, obtain_pair, refreshes
+from conftest import Operator, obtain_pair, refreshes, wait_for
 
 from faults.strace import HHTOKEN, PROGRAM, PYTHON
 from hhtoken import errors, grants, outcomes, record, tokens
@@ -190,4 +191,42 @@ def test_a_record_of_the_time_when_the_clock_was_ahead_stops_no_refresh(days, sa
     ahead = time.time() + days * 24 * 3600
     os.utime(operator.state / "last-refresh.json", (ahead, ahead))
     operator.run("refresh", program=PROGRAM)
+    sandbox.provider.check_user_token(operator.stored()["access_token"])
+
+
+# As above, but the clock is set while the program runs: a file says by how many seconds it is off.
+_SET_MEANWHILE = """\
+import runpy, sys, time
+file, right = sys.argv[1], time.time
+def off():
+    with open(file) as opened:
+        return int(opened.read())
+time.time = lambda: right() + off()
+time.time_ns = lambda: int(time.time() * 10**9)
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("was_wrong_first", [False, True])
+def test_a_clock_that_is_set_during_the_request_costs_nothing(wrong, was_wrong_first, sandbox, tmp_path):
+    off = WRONG[wrong] if wrong != "in 1970" else 60 - int(time.time())
+    offs = (off, 0) if was_wrong_first else (0, off)
+    file = tmp_path / "off"
+    file.write_text(str(offs[0]))
+    operator = Operator(tmp_path / "state", sandbox.environment())
+    operator.store(obtain_pair(sandbox))
+    sandbox.provider.expire()
+    sandbox.weather.add("slow")
+    words = [PYTHON, "-IS", "-c", _SET_MEANWHILE, str(file), HHTOKEN, "refresh", "--force"]
+    program = subprocess.Popen(words, env=operator.environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: refreshes(sandbox) == 1, seconds=30)
+    file.write_text(str(offs[1]))
+    _out, err = program.communicate(timeout=60)
+    assert program.returncode == 0, err
+    sandbox.provider.check_user_token(operator.stored()["access_token"])
+    for _ in range(3):
+        operator.run("refresh", program=PROGRAM)
+    assert refreshes(sandbox) <= 2
     sandbox.provider.check_user_token(operator.stored()["access_token"])

@@ -9,7 +9,7 @@ from conftest import Operator, obtain_pair, wait_for
 from hhtoken.sandbox.server import start
 
 STEP_SECONDS = 0.1
-STEPS = 40
+STEPS = 50
 ANSWER_BYTES = 200  # or a few more: an answer takes a little longer than all the steps
 DRIP_SECONDS = STEPS * STEP_SECONDS / ANSWER_BYTES
 
@@ -47,5 +47,5 @@ def test_a_signal_at_any_moment_of_a_slow_request_costs_nothing(half, slow_sandb
     assert [results[number][0] for number in range(len(operators))] == [0] * len(operators), results
     for operator in operators:
         slow_sandbox.provider.check_user_token(operator.stored()["access_token"])
-    title = "SIGTERM at each tenth of a second of a request that takes four"
+    title = "SIGTERM at each tenth of a second of a request that takes five"
     note(title, "refresh", {"signals": len(operators), "saved": len(operators)})
