@@ -28,6 +28,7 @@ help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
+	@echo 'make test-faults-long  the same with 100000 answers, 10000 processes, and power cuts on a FUSE file system'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make test-cluster  three hosts that share a pair through three members of etcd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
@@ -42,8 +43,16 @@ demo: $(VENV)/run-ready
 test: $(VENV)/test-ready
 	$(IN_VENV) -m pytest -n $(WORKERS)
 
+TEST_FAULTS = $(IN_VENV) -m pytest -p no:cacheprovider tests/faults
+
 test-faults: $(VENV)/test-ready
-	$(IN_VENV) -m pytest -n 2 -p no:cacheprovider tests/faults -o addopts='--strict-markers --timeout 600'
+	$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 600'
+
+# Half an hour. The power cuts need /dev/fuse and Debian's libfuse2.
+test-faults-long: $(VENV)/test-ready
+	$(IN_VENV) -m pip install --quiet mfusepy
+	HHTOKEN_FAULTS_LONG=1 HHTOKEN_EXAMPLES=100000 HHTOKEN_EXPIRIES=100 \
+		$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 3600'
 
 test-system:
 	tests/system/run
@@ -78,4 +87,4 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-faults test-system test-cluster bench manual catalog install uninstall clean
+.PHONY: help demo test test-faults test-faults-long test-system test-cluster bench manual catalog install uninstall clean
