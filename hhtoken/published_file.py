@@ -1,7 +1,7 @@
 """The access token alone, in a file for programs that must not have the rest of the pair.
 
 The directory decides who reads: nobody but its owner may write in it, and the file gets its owner and its group. The
-file has the modification time of the ``token.json`` that it was made from, so that one stat tells whether it is current.
+file has the modification time of the ``token.json`` that it was made from: one stat tells whether it is current.
 """
 
 import errno
@@ -76,7 +76,9 @@ def read(path):
 
 def _open_directory(path):
     where = os.path.dirname(path)
-    hint = text("see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where)
+    hint = text(
+        "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where
+    )
     if not os.path.isabs(path) or path.endswith("/"):
         raise errors.StorageError(
             text("HHTOKEN_PUBLISH is not the absolute path of a file"), text("for example /run/hh-token/access_token")

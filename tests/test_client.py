@@ -444,7 +444,9 @@ def test_a_streamed_answer_to_the_second_attempt_can_be_read(stale):
         assert b"".join(answer.iter_content(1)) == b"{}"
 
 
-@pytest.mark.parametrize("form", ["http://{other}", "http://{api}@{other}", "http://{api}%5c@{other}", "http://{api}\\@{other}"])
+@pytest.mark.parametrize(
+    "form", ["http://{other}", "http://{api}@{other}", "http://{api}%5c@{other}", "http://{api}\\@{other}"]
+)
 def test_no_other_place_gets_the_token(make_api, lonely, form):
     lonely.store(PAIR, left=1000, life=1000)
     api, other = make_api(), make_api()

@@ -1,7 +1,6 @@
 """``hhtoken exec``: a command with a living token in its environment, and nothing of hhtoken left around it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys

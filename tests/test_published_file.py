@@ -195,7 +195,7 @@ def test_trouble_is_a_warning_with_a_hint_and_no_failure_and_is_mended_by_the_ne
 ):
     why = trouble(place, published, monkeypatch)
     said = operator.run("refresh").stderr
-    assert f"hhtoken: warning: the access token is not published: " in said and why in said
+    assert "hhtoken: warning: the access token is not published: " in said and why in said
     assert "hhtoken: hint: " in said and "renewed the pair" in said
     assert operator.stored()["refresh_token"] != json.loads(expired)["refresh_token"]
     assert operator.files() == [".lock", "last-refresh.json", "token.json"]
