@@ -147,6 +147,8 @@ def test_our_own_host_is_served(host):
         "127.0.0.1.evil.example",
         "127.1",
         "[::1",
+        "hh.example.org:80a",
+        "hh.example.org:",
         "hh.example.org, evil.example",
         "hh.example.org@evil.example",
         "evil.example/hh.example.org",
