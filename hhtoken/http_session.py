@@ -27,7 +27,7 @@ def load():
 
 def find_libraries():
     """Make installed libraries importable: bin/hhtoken starts without them, for the sake of ``show``."""
-    if "site" not in sys.modules:
+    if "site" not in sys.modules:  # pragma: no cover (without it coverage does not start either)
         import site
 
         site.main()

@@ -1,0 +1,92 @@
+"""One request under one deadline: what counts as not sent, and that nothing counts which comes too late. Real sockets."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+from conftest import wait_for
+from rough_provider import answering, http
+
+from hhtoken import http_transfer
+from hhtoken.http_transfer import NotSent, Transfer
+
+BODY = json.dumps({"access_token": "ACCESS", "refresh_token": "REFRESH"}).encode()
+
+
+def transfer(url, seconds=10, **more):
+    return Transfer("POST", url, {"User-Agent": "a/1 (b)"}, {"grant_type": "x"}, **more).run(seconds)
+
+
+@pytest.mark.parametrize("sent_before", [b"", http(b"", length=len(BODY)), http(BODY[:9], length=len(BODY))],
+                         ids=["nothing", "the head", "a piece"])  # fmt: skip
+def test_what_comes_after_the_deadline_reaches_neither_the_answer_nor_the_disk(sent_before):
+    is_over, kept = threading.Event(), []
+
+    def late(connection):
+        connection.sendall(sent_before)
+        is_over.wait(10)
+        connection.sendall(http(BODY)[len(sent_before) :])
+
+    before = set(threading.enumerate())
+    with answering(late) as provider:
+        answer = transfer(provider.url, seconds=0.5, keep=kept.append)
+        in_time = list(kept)
+        is_over.set()
+        wait_for(lambda: not [thread for thread in set(threading.enumerate()) - before if "_work" in thread.name])
+    assert answer.failure == "no complete answer came in time" and not answer.complete
+    assert kept == in_time == ([BODY[:9]] if sent_before.endswith(BODY[:9]) else [])
+    assert answer.body == b"".join(kept)
+
+
+def test_where_no_thread_can_be_started_nothing_is_sent():
+    with answering(http(BODY)) as provider:
+        previous = threading.stack_size(1 << 47)  # more than there are addresses
+        try:
+            with pytest.raises(NotSent, match="no room for a thread; nothing was sent"):
+                transfer(provider.url)
+        finally:
+            threading.stack_size(previous)
+        assert provider.requests == []
+
+
+def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
+    def speak(listener):
+        connection, _address = listener.accept()
+        with connection:
+            connection.sendall(b"220 mail.example.org ESMTP\r\n")
+            connection.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=speak, args=(listener,), daemon=True).start()
+        with pytest.raises(NotSent, match="no TLS with 127.0.0.1, so nothing was sent"):
+            transfer(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+@contextlib.contextmanager
+def deaf():
+    """A port whose queue is full: whoever connects hears nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as crowd:
+        for _ in range(4):
+            one = crowd.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        time.sleep(0.1)
+        yield listener.getsockname()[1]
+
+
+def test_a_host_that_does_not_take_the_connection_has_been_sent_nothing(monkeypatch):
+    monkeypatch.setattr(http_transfer, "CONNECT_SECONDS", 0.3)
+    with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
+        transfer(f"http://127.0.0.1:{port}/")
+
+
+def test_a_server_that_falls_silent_after_the_request_may_have_spent_it(monkeypatch):
+    monkeypatch.setattr(http_transfer, "READ_SECONDS", 0.3)
+    is_over = threading.Event()
+    with answering(lambda _connection: is_over.wait(10)) as provider:
+        answer = transfer(provider.url)
+        is_over.set()
+    assert (answer.status, answer.failure) == (0, "the connection broke (ReadTimeout)")
