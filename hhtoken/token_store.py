@@ -313,7 +313,8 @@ class TokenStore:
 
 def _runtime_directories():
     found = []
-    for path in {RUNTIME_DIRECTORY, os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or RUNTIME_DIRECTORY}:
+    named = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or RUNTIME_DIRECTORY
+    for path in dict.fromkeys((named, RUNTIME_DIRECTORY)):
         try:
             directory = open_directory(path)
         except errors.StorageError:

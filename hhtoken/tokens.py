@@ -172,9 +172,9 @@ def _whole(value):
     """Return a number, or a text of digits, as an int; None for a bool and for all else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER_DIGITS:
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value) if abs(value) < 10**LONGEST_NUMBER_DIGITS else None
+    return int(value) if abs(value) < 10**LONGEST_NUMBER_DIGITS else None  # also for NaN
 
 
 def _only(pair, names):

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import re
+import tempfile
 
 import pytest
 
@@ -123,6 +124,16 @@ def test_a_directory_that_is_closed_to_us_names_its_owner_as_the_one_to_run_it(t
 
 
 @AS_ROOT
+@pytest.mark.parametrize("owner", [NOBODY - 1, NOBODY + 1])
+def test_a_directory_of_another_ordinary_user_is_refused(owner):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        os.chown(folder, owner, owner)
+        with as_stranger(), pytest.raises(StorageError, match=f"belongs to user {owner}, not to you"):
+            open_directory(folder)
+
+
+@AS_ROOT
 def test_root_may_use_the_directory_of_a_service_account(tmp_path):
     (tmp_path / "state").mkdir(mode=0o700)
     os.chown(tmp_path / "state", 12345, 12346)
@@ -207,6 +218,9 @@ def test_a_file_beyond_the_limit_is_refused_with_the_limit(directory):
     put(directory, b"x" * 2049)
     with pytest.raises(DataError, match=re.escape(f"{path_in(directory)} is larger than 2 KiB")):
         directory.read("file", 2048)
+    put(directory, b"x" * (2**20 + 1))
+    with pytest.raises(DataError, match="larger than 1024 KiB"):
+        directory.read("file", 2**20)
 
 
 def test_the_limit_of_a_file_is_256_kib(directory):
@@ -264,7 +278,7 @@ def test_a_file_of_a_third_party_is_refused_and_one_of_the_owner_or_ours_is_read
     assert f"chown --reference={directory.path}" in raised.value.hint
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o610])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o601])
 def test_a_file_that_others_could_read_is_closed_to_them_with_a_warning(directory, mode, capfd):
     put(directory, mode=mode)
     assert directory.read("file")[0] == b"old"
@@ -280,6 +294,41 @@ def test_a_file_that_cannot_be_closed_to_others_is_an_error(directory, monkeypat
     with pytest.raises(StorageError, match="cannot set the mode of .*file: operation not permitted") as raised:
         directory.read("file")
     assert "lsattr" in raised.value.hint
+
+
+def test_a_file_that_is_replaced_at_the_moment_of_reading_is_read_as_it_was(directory, monkeypatch):
+    put(directory)
+    open_file = os.open
+
+    def open_and_lose(name, *given, **more):
+        descriptor = open_file(name, *given, **more)
+        os.unlink(name, dir_fd=more["dir_fd"])
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    assert directory.read("file")[0] == b"old"
+
+
+@pytest.mark.parametrize("make", [
+    lambda directory: os.close(directory.open("file", os.O_RDWR | os.O_CREAT)),
+    lambda directory: os.close(directory.create("file")),
+    lambda directory: directory.replace("file", b"new"),
+], ids=["open", "create", "replace"])  # fmt: skip
+def test_a_new_file_is_private_from_the_first_moment(directory, monkeypatch, make):
+    modes, open_file = [], os.open
+
+    def open_and_look(*given, **more):
+        descriptor = open_file(*given, **more)
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_look)
+    before = os.umask(0)
+    try:
+        make(directory)
+    finally:
+        os.umask(before)
+    assert modes == [0o600]
 
 
 def test_a_folder_where_a_file_is_to_be_written_is_named(directory):

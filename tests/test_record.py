@@ -10,6 +10,7 @@ from hhtoken import errors, outcomes, record, status_screen, token_status, token
 from hhtoken.answer import Answer
 from hhtoken.record import Record
 from hhtoken.renewers import Renewers
+from hhtoken.wording import text
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -32,6 +33,8 @@ RECORDS = st.builds(
     failures=NUMBERS,
     failing_since=NUMBERS,
     perhaps_spent_at=NUMBERS,
+    provider_ahead=st.integers(-1000, 1000),
+    lives_until=NUMBERS,
 )
 SAMPLES = {bool: True, int: 7}
 FULL = Record(
@@ -48,6 +51,13 @@ FULL = Record(
 @given(RECORDS)
 def test_what_is_written_reads_back_the_same(one):
     assert record.from_text(record.to_text(one)).as_dict() == one.as_dict()
+
+
+def test_a_sentence_that_is_read_back_can_still_be_said_in_another_language():
+    sentence = text("nothing is due until {until}", until="noon")
+    found = record.from_text(record.to_text(Record(outcome=record.NOT_DUE, message=sentence, hint=sentence)))
+    for one in (found.message, found.hint):
+        assert (one, one.template, one.values) == (sentence, sentence.template, sentence.values)
 
 
 def test_the_file_is_one_json_object_with_every_field():

@@ -11,6 +11,7 @@ from hhtoken.recovery import recover
 from hhtoken.token_store import fingerprint, open_store
 
 NOW = 1700000000
+OTHERS = pytest.mark.parametrize("other", ["C", "THIRD"])  # their tokens and fingerprints sort before NEW's, and behind
 REFRESH_OF_OLD = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW - 50}
 EXCHANGE = {"kind": "code", "started_at": NOW - 50}
 
@@ -107,26 +108,28 @@ def unclaimed(state):
     return [json.loads(path.read_text())["refresh_token"] for path in state.glob("token.json.unclaimed-*")]
 
 
-def test_a_renewed_pair_does_not_replace_one_that_was_not_spent_for_it(store, state, capfd):
-    store.save(pair_of("THIRD"), replaces=fingerprint("OLD-R"))
+@OTHERS
+def test_a_renewed_pair_does_not_replace_one_that_was_not_spent_for_it(store, state, capfd, other):
+    store.save(pair_of(other), replaces=fingerprint("OLD-R"))
     leave(store, REFRESH_OF_OLD, answer_with(new_pair()))
     assert recovered(store) is None
-    assert store.load().pair.refresh_token == "THIRD-R"
+    assert store.load().pair.refresh_token == f"{other}-R"
     assert unclaimed(state) == ["NEW-R"]
     assert "the stored pair was replaced while a request was in flight" in capfd.readouterr().err
 
 
+@OTHERS
 @pytest.mark.parametrize(
     "obtained_at, is_replaced", [(NOW - 1000, True), (NOW - 40, True), (NOW - 39, False), (NOW, False)]
 )
-def test_a_new_grant_replaces_what_is_not_newer_and_the_other_is_kept(store, state, obtained_at, is_replaced):
-    store.save(pair_of("THIRD", obtained_at))
+def test_a_new_grant_replaces_what_is_not_newer_and_the_other_is_kept(store, state, obtained_at, is_replaced, other):
+    store.save(pair_of(other, obtained_at))
     leave(store, EXCHANGE, answer_with(new_pair()))
     found = recovered(store)
-    assert store.load().pair.refresh_token == ("NEW-R" if is_replaced else "THIRD-R")
+    assert store.load().pair.refresh_token == ("NEW-R" if is_replaced else f"{other}-R")
     assert (found.outcome if found else None) == (record.AUTHORIZED if is_replaced else None)
     if is_replaced:
-        assert json.loads((state / "token.json.prev").read_text())["refresh_token"] == "THIRD-R"
+        assert json.loads((state / "token.json.prev").read_text())["refresh_token"] == f"{other}-R"
     else:
         assert unclaimed(state) == ["NEW-R"]
 
@@ -154,17 +157,19 @@ def test_a_refresh_whose_answer_was_lost_is_remembered_as_lost_since_it_began(st
     assert "the run was interrupted" in last.message
 
 
-@pytest.mark.parametrize("same_token, failures, since", [(True, 8, NOW - 999), (False, 1, NOW)])
-def test_only_a_series_of_the_same_refresh_token_is_continued(store, same_token, failures, since):
+@pytest.mark.parametrize(
+    "token, failures, since", [("OLD-R", 8, NOW - 999), ("C-R", 1, NOW), ("THIRD-R", 1, NOW), (None, 1, NOW)]
+)
+def test_only_a_series_of_the_same_refresh_token_is_continued(store, token, failures, since):
     store.remember(record.Record(
         outcome=record.OUTCOME_UNKNOWN, failures=7, failing_since=NOW - 999, perhaps_spent_at=NOW - 999,
-        refresh_token_sha256=fingerprint("OLD-R" if same_token else "THIRD-R"),
+        refresh_token_sha256=fingerprint(token),
     ))  # fmt: skip
     leave(store, REFRESH_OF_OLD)
     recovered(store)
     last = store.record()
     assert (last.failures, last.failing_since) == (failures, since)
-    assert last.perhaps_spent_at == (NOW - 999 if same_token else NOW - 50)
+    assert last.perhaps_spent_at == (NOW - 999 if token == "OLD-R" else NOW - 50)
 
 
 @pytest.mark.parametrize("token", ["OLD-ACCESS", "OLD-REFRESH"])
@@ -200,6 +205,13 @@ def test_a_lost_answer_that_cannot_be_remembered_ends_the_run_with_the_journal_i
     with pytest.raises(StorageError):
         recover(store, clock=lambda: NOW)
     assert store.is_unsettled()
+
+
+@pytest.mark.parametrize("answer, is_saved", [(None, False), (answer_with(new_pair()), True)])
+def test_a_journal_whose_intent_is_damaged_is_settled_as_a_new_grant(store, answer, is_saved):
+    leave(store, {}, answer)
+    assert (recovered(store) is not None) == is_saved
+    assert store.load().pair.refresh_token == ("NEW-R" if is_saved else "OLD-R")
 
 
 @pytest.mark.parametrize("first, second", [("journal", "journal.rescued"), ("journal.rescued", "journal")])

@@ -135,7 +135,7 @@ def test_a_record_is_remembered_and_belongs_to_its_pair(store):
     store.remember(record.Record(outcome=record.UNCLEAR, at=NOW, refresh_token_sha256=fingerprint("OLD-R")))
     assert (store.record().outcome, store.record().at) == (record.UNCLEAR, NOW)
     assert store.record_of(OLD).at == NOW
-    assert store.record_of(NEW) is None
+    assert store.record_of(NEW) is store.record_of(pair_of("THIRD")) is None
     first = store.record_version()
     store.remember(record.Record(outcome=record.UNCLEAR, at=NOW))
     assert store.record_version() not in (None, first)
@@ -334,6 +334,15 @@ def test_the_runtime_directory_that_systemd_names_is_tried_too(state, tmp_path, 
     refuses(monkeypatch, "journal.rescued")
     assert store.rescue(INTENT, ANSWER) == str(tmp_path / "named" / rescued_name(state))
     assert is_the_answer(store.leftovers())
+
+
+def test_a_runtime_directory_of_somebody_else_does_not_hide_the_other_one(state, runtime, tmp_path, monkeypatch):
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named").chmod(0o777)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "named"))
+    store = open_store(str(state), create=True)
+    refuses(monkeypatch, "journal.rescued")
+    assert store.rescue(INTENT, ANSWER) == str(runtime / rescued_name(state))
 
 
 def test_the_answers_of_two_stores_do_not_meet_in_one_runtime_directory(state, runtime, tmp_path, monkeypatch):

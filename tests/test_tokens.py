@@ -315,10 +315,10 @@ def test_not_even_a_huge_essential_field_makes_a_file_that_is_refused_when_read(
     assert (stored["access_token"], stored["refresh_token"]) == ("ACCESS", "REFRESH")
 
 
-@pytest.mark.parametrize("name", ["x", "scope"])
-def test_a_nest_too_deep_to_write_costs_only_itself(name):
+@pytest.mark.parametrize("name, kept", [("x", tuple(FULL)), ("scope", ("access_token", "refresh_token"))])
+def test_a_nest_too_deep_to_write_costs_only_itself(name, kept):
     stored = strictly(tokens.to_text(tokens.from_answer({**FULL, name: nest(5000)}, NOW)))
-    assert (stored["access_token"], stored["refresh_token"]) == ("ACCESS", "REFRESH")
+    assert [stored.get(one) for one in kept] == [FULL[one] for one in kept]
 
 
 # -- reading JSON --
@@ -479,3 +479,31 @@ def test_the_repr_of_a_pair_hides_its_tokens():
     pair = tokens.from_answer({**FULL, "other": "canary"}, NOW)
     assert "ACCESS" in tokens.to_text(pair).decode()
     assert not any(word in repr(pair) + str(pair) + f"{pair}" for word in ("ACCESS", "REFRESH", "canary"))
+
+
+FIRST = b'{"access_token": "A", "refresh_token": "R"}'
+
+
+@pytest.mark.parametrize("behind", [b"", b"<!-- proxy -->", b"{", b"\xff"])
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b" \t\r\n"])
+def test_a_pair_with_rubbish_behind_it_is_found(before, behind):
+    assert tokens.parse_first_object(before + FIRST + behind) == {"access_token": "A", "refresh_token": "R"}
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[1] x", b"null x", b'{"access_token": "A"} x', b'{"refresh_token": "R"} x', b"x" + FIRST]
+)
+def test_rubbish_without_a_whole_pair_in_front_is_none(data):
+    assert tokens.parse_first_object(data) is None
+
+
+def test_a_pair_is_of_assumed_life_only_where_that_is_said():
+    assert not tokens.Pair(FULL, 1, 2).life_is_assumed
+    assert tokens.Pair(FULL, 1, 2, life_is_assumed=True).life_is_assumed
+
+
+@pytest.mark.parametrize("other", ["é", "\udcff"])
+def test_each_field_stands_on_a_line_of_its_own_indented_by_two(other):
+    lines = tokens.to_text(tokens.Pair({**FULL, "x": other}, 1, 2)).splitlines()
+    assert lines[0] == b"{" and lines[-1] == b"}"
+    assert all(line.startswith(b'  "') for line in lines[1:-1])
