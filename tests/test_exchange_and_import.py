@@ -2,12 +2,14 @@
 
 import json
 import os
+import pty
+import subprocess
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, obtain_pair, refreshes
+from conftest import AGENT, PROGRAM, obtain_pair, refreshes
 
 
 def come_back(operator):
@@ -183,3 +185,32 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(operator, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "none", tmp_path, tmp_path / "fifo"):
         operator.run("import", path, expect=2)
+
+
+def test_an_exchange_that_cannot_begin_leaves_the_authorization_for_another_try(operator, sandbox):
+    address = come_back(operator)
+    (operator.state / ".lock").unlink()
+    (operator.state / ".lock").mkdir()
+    assert "cannot open" in operator.run("exchange", input=address, expect=74).stderr
+    assert exchanges(sandbox) == 0
+    (operator.state / ".lock").rmdir()
+    operator.run("exchange", input=address)
+
+
+def test_a_code_that_never_reached_the_provider_is_given_up(operator, sandbox):
+    address = come_back(operator)
+    run = operator.run("exchange", input=address, expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token")
+    assert "nothing was sent" in run.stderr and "the code is given up" in run.stderr
+    assert "too old, or was used" in operator.run("exchange", input=address, expect=77).stderr
+
+
+def test_a_person_at_a_terminal_is_told_what_to_paste(operator):
+    ours, theirs = pty.openpty()
+    address = come_back(operator)
+    with subprocess.Popen([*PROGRAM, "exchange"], env=operator.environment, stdin=theirs, stderr=subprocess.PIPE) as run:
+        os.close(theirs)
+        assert b"paste the address that the browser ended up on" in run.stderr.readline()
+        os.write(ours, address.encode() + b"\n")
+        assert b"stored a new pair" in run.stderr.read()
+    os.close(ours)
+    assert run.returncode == 0

@@ -143,8 +143,9 @@ def test_closed_descriptors_do_not_hit_the_files(operator, sandbox, expired):
     operator.run("show", "--field", "access_token")
 
 
-def test_a_closed_standard_input_is_wrong_usage_for_exchange(operator):
-    code, err = with_descriptors(operator, "<&-", "exchange")
+@pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null"])
+def test_a_standard_input_that_cannot_be_read_is_wrong_usage_for_exchange(operator, redirection):
+    code, err = with_descriptors(operator, redirection, "exchange")
     assert code == 2 and "standard input" in err
 
 

@@ -1,10 +1,14 @@
 """``hhtoken refresh`` against a HeadHunter with real sockets: what is sent, when, and what becomes of the pair."""
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 import time
 
 import pytest
-from conftest import obtain_pair, refreshes, wait_for
+from conftest import PROGRAM, obtain_pair, refreshes, wait_for
 from rough_provider import answering, http, reset
 
 from hhtoken.provider_errors import DOCUMENTED
@@ -63,6 +67,38 @@ def test_a_living_pair_costs_no_request_and_no_write(lonely):
     assert lonely.token_file.read_bytes() == before
     assert lonely.files() == ["token.json"]
     assert lonely.state.stat().st_mtime_ns == changed
+
+
+def at_a_terminal(operator, *arguments):
+    """Run hhtoken with a terminal as its standard error; return what a person reads there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*PROGRAM, *arguments], env=operator.environment, stderr=theirs) as process:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # EIO: the terminal's other end is closed
+            while piece := os.read(ours, 4096):
+                said += piece
+        os.close(ours)
+        assert process.wait(30) == 0, said
+    return said.decode()
+
+
+def test_a_person_at_a_terminal_is_told_that_nothing_is_due_and_a_timer_is_not(lonely):
+    lonely.store(OLD, left=1000, life=1000)
+    assert "nothing is due until 20" in at_a_terminal(lonely, "refresh")
+    assert lonely.run("refresh").stderr == ""
+
+
+def test_a_person_at_a_terminal_is_told_of_a_not_yet_and_until_when(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    assert " until 20" in at_a_terminal(operator, "refresh", "--force")
+
+
+def test_a_person_at_a_terminal_is_told_what_is_waited_for(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=3, life=60)
+    sandbox.provider.expire()
+    said = at_a_terminal(operator, "refresh", "--wait", "20")
+    assert said.count("for the access token to expire") == 1 and "renewed the pair" in said
 
 
 def test_force_asks_even_before_expiry_and_not_yet_is_quiet(operator, sandbox):

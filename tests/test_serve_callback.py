@@ -1,6 +1,8 @@
 """``hhtoken serve-callback``: one browser comes back, strangers change nothing, and nothing is sent before the state fits."""
 
+import errno
 import json
+import os
 import re
 import signal
 import socket
@@ -12,7 +14,11 @@ import requests
 from conftest import AGENT, Operator, Reader, free_port, obtain_pair, wait_for
 from rough_provider import answering
 
+from hhtoken import config, signals, token_endpoint
+from hhtoken.arrival import Arrival
+from hhtoken.errors import StorageError
 from hhtoken.sandbox.server import start
+from hhtoken.token_store import open_store
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 
@@ -63,7 +69,7 @@ def listening(operator, sandbox):
     yield listen
     for listener in started:
         if listener.is_alive:
-            listener.process.kill()
+            listener.process.terminate()
             listener.end()
 
 
@@ -292,8 +298,6 @@ def test_a_signal_during_the_exchange_waits_until_the_pair_is_stored(operator, s
 def test_a_signal_while_a_return_waits_for_the_lock_ends_the_listener(operator, listening):
     import threading
 
-    from hhtoken.token_store import open_store
-
     listener = listening()
     fields = authorize(operator)
 
@@ -394,3 +398,70 @@ def test_the_whole_cycle_of_a_newcomer(tmp_path):
         me = requests.get(sandbox.url + "/me", headers={**AGENT, "Authorization": f"Bearer {second}"}, timeout=10)
         assert me.status_code == 200
         assert json.loads(operator.run("status", "--json").stdout)["state"] == "valid"
+
+
+def test_a_return_that_cannot_be_dealt_with_just_now_may_be_reloaded(operator, listening):
+    listener = listening()
+    fields = authorize(operator)
+    pending, lock = operator.state / "pending.json", operator.state / ".lock"
+    entries = pending.read_bytes()
+    pending.write_bytes(b"{damaged")
+    assert listener.get(**fields).status_code == 503
+    pending.write_bytes(entries)
+    lock.unlink()
+    lock.mkdir()
+    assert listener.get(**fields).status_code == 503
+    lock.rmdir()
+    assert listener.get(**fields).status_code == 200
+    assert listener.end() == 0
+    assert "pending.json is damaged" in listener.stderr.text and "cannot open" in listener.stderr.text
+
+
+@pytest.fixture
+def arrival(operator, sandbox):
+    """The end of an authorization inside this process, and the query that the browser brings."""
+    fields = authorize(operator)
+    settings = config.Settings(operator.environment)
+    application = settings.client_id(), settings.client_secret()
+    made = Arrival(open_store(str(operator.state)), application, token_endpoint.from_settings(settings))
+    return made, f"code={fields['code']}&state={fields['state']}"
+
+
+def test_a_list_of_authorizations_that_cannot_be_read_any_more_ends_the_wait(operator, sandbox, arrival, monkeypatch):
+    arrival, query = arrival
+    path, read = operator.state / "pending.json", os.read
+
+    def read_once(descriptor, size):
+        """The list is read for the last time: then its disk breaks."""
+        data = read(descriptor, size)
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(path):
+            path.unlink(missing_ok=True)
+            path.mkdir(exist_ok=True)
+        return data
+
+    monkeypatch.setattr(os, "read", read_once)
+    reply = arrival.by_browser(query)
+    assert (reply.page, reply.is_final) == ("failed", True)
+    assert isinstance(arrival.failure, StorageError)
+    assert token_requests(sandbox) == 0
+
+
+def test_a_signal_while_the_disk_refuses_the_journal_ends_the_wait_for_a_reload(operator, sandbox, arrival, monkeypatch):
+    arrival, query = arrival
+
+    def refuse(*_given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(signals, "_noted", False)
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    reply = arrival.by_browser(query)
+    assert (reply.page, reply.is_final) == ("try_later", True)
+    assert isinstance(arrival.failure, StorageError)
+    monkeypatch.undo()
+    operator.run("exchange", input=query)
+
+
+def test_a_listener_that_other_machines_can_reach_is_warned_of(operator):
+    run = operator.run("serve-callback", "--listen", f"0.0.0.0:{free_port()}", "--timeout", "1", expect=75)
+    assert "warning: 0.0.0.0 can be reached from other machines" in run.stderr

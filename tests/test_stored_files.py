@@ -260,7 +260,18 @@ def test_what_an_interrupted_refusal_echoed_is_not_repeated(operator, sandbox, e
     assert secret not in run.stderr + (operator.state / "last-refresh.json").read_text()
 
 
-@pytest.mark.parametrize("entry", [{}, {"state": 5}, {"state": "s", "created_at": 1e12}, "x", None])
+def test_an_answer_of_no_use_that_cannot_be_kept_is_still_said_to_be_of_no_use(operator, sandbox, expired):
+    (operator.state / "answer.kept").mkdir()
+    sandbox.weather.add("html_200_before")
+    assert "makes no sense" in operator.run("refresh", expect=65).stderr
+    assert operator.token_file.read_bytes() == expired
+    operator.run("refresh")
+
+
+NUMBERS = {"state": 5, "verifier": 6, "redirect_uri": 7, "created_at": 8}
+
+
+@pytest.mark.parametrize("entry", [{}, {"state": 5}, NUMBERS, {"state": "s", "created_at": 1e12}, "x", None])
 def test_a_damaged_list_of_authorizations_is_65_with_the_command(operator, entry):
     operator.state.mkdir(mode=0o700)
     (operator.state / "pending.json").write_text(json.dumps({"authorizations": [entry]}))

@@ -8,7 +8,7 @@ import pytest
 from conftest import obtain_pair, refreshes
 
 from hhtoken import config, grants, token_endpoint
-from hhtoken.errors import StorageError
+from hhtoken.errors import AuthorizationNeededError, StorageError
 from hhtoken.token_store import open_store
 
 
@@ -198,3 +198,73 @@ def test_a_pair_that_was_put_in_place_during_the_request_is_kept_aside(keeper, o
     grants.renew(store, endpoint)
     kept = json.loads((operator.state / "token.json.prev").read_text())
     assert kept["refresh_token"] == theirs["refresh_token"] != operator.stored()["refresh_token"]
+
+
+def holding(monkeypatch, sandbox, most):
+    """Let every place refuse a new pair so many times: the journal, the store, and the places of rescue."""
+    refused = []
+    failing(monkeypatch, "pwrite", lambda _descriptor, _data, offset: offset == 4096)
+    failing(
+        monkeypatch,
+        "rename",
+        lambda _old, new, **_more: sent(sandbox) and len(refused) < most and not refused.append(new),
+    )
+
+
+def test_a_pair_that_no_place_takes_is_held_in_memory_until_one_does(
+    keeper, operator, sandbox, expired, monkeypatch, capfd
+):
+    store, endpoint = keeper
+    holding(monkeypatch, sandbox, most=6)
+    assert grants.renew(store, endpoint).outcome == "renewed"
+    monkeypatch.undo()
+    assert capfd.readouterr().err.count("holding a new pair in memory") == 1, "said once, not with each try"
+    sandbox.provider.check_user_token(operator.stored()["access_token"])
+    assert refreshes(sandbox) == 1
+
+
+def test_a_pair_that_no_place_takes_for_long_is_said_to_be_lost_and_is_by_the_next_run(
+    keeper, operator, sandbox, expired, monkeypatch
+):
+    store, endpoint = keeper
+    monkeypatch.setattr(grants, "RESCUE_SECONDS", 0)
+    holding(monkeypatch, sandbox, most=99)
+    with pytest.raises(StorageError, match="a new pair is lost, no place took it: cannot write .*token.json") as raised:
+        grants.renew(store, endpoint)
+    assert "dmesg" in raised.value.hint
+    monkeypatch.undo()
+    assert operator.token_file.read_bytes() == expired
+    assert "lost" in operator.run("refresh", expect=77).stderr
+
+
+def test_what_a_refresh_came_to_is_remembered_once_the_journal_has_given_its_room_back(
+    keeper, operator, sandbox, expired, monkeypatch
+):
+    store, endpoint = keeper
+    sandbox.weather.add("html_503")
+    journal = operator.state / "journal"
+    hit = failing(
+        monkeypatch, "rename", lambda _old, new, **_more: new == "last-refresh.json" and journal.exists(), errno.ENOSPC
+    )
+    outcome = grants.renew(store, endpoint)
+    assert hit and outcome.outcome == "try_later"
+    assert json.loads((operator.state / "last-refresh.json").read_text())["message"] == outcome.message
+    assert not journal.exists()
+
+
+def test_a_code_that_a_peer_has_used_meanwhile_is_not_sent_again(operator, sandbox):
+    from test_exchange_and_import import code_of, come_back, exchanges
+
+    from hhtoken.pending_state import PendingAuthorizations
+
+    address = come_back(operator)
+    store = open_store(str(operator.state))
+    settings = config.Settings(operator.environment)
+    endpoint = token_endpoint.from_settings(settings)
+    pending = PendingAuthorizations(store.directory)
+    entry = pending.newest()
+    both = [store, pending, entry, code_of(address), (settings.client_id(), settings.client_secret()), endpoint]
+    grants.redeem(*both)
+    with pytest.raises(AuthorizationNeededError, match="used already"):
+        grants.redeem(*both)
+    assert exchanges(sandbox) == 1
