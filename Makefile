@@ -27,6 +27,8 @@ export MANDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR
 help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
+	@echo 'make coverage  the same tests, measured: every branch of the modules that store, refresh and take the callback'
+	@echo 'make mutants  break the store in some hundred small ways, and count what the tests notice (a quarter of an hour)'
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
 	@echo 'make test-faults-long  the same with 100000 answers, 10000 processes, and power cuts on a FUSE file system'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
@@ -42,6 +44,16 @@ demo: $(VENV)/run-ready
 
 test: $(VENV)/test-ready
 	$(IN_VENV) -m pytest -n $(WORKERS)
+
+coverage: $(VENV)/coverage-ready
+	rm -rf .coverage
+	mkdir .coverage
+	$(IN_VENV) -m coverage run -m pytest -n $(WORKERS)
+	$(IN_VENV) -m coverage combine --quiet
+	$(IN_VENV) -m coverage report
+
+mutants: $(VENV)/mutants-ready
+	$(IN_VENV) tests/mutants.py
 
 TEST_FAULTS = $(IN_VENV) -m pytest -p no:cacheprovider tests/faults
 
@@ -79,12 +91,17 @@ $(VENV)/test-ready: $(VENV)/run-ready setup.cfg
 	$(IN_VENV) -m pip install --quiet --editable '.[test]'
 	@touch $@
 
+# Each with the tests' own needs and an extra of its own, so that `make test` fetches no more than it uses.
+$(VENV)/coverage-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
+	$(IN_VENV) -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
 catalog: $(VENV)/test-ready
 	$(IN_VENV) tests/catalog.py
 	$(IN_VENV) man/write_manual.py .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage .mutants
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-faults test-faults-long test-system test-cluster bench manual catalog install uninstall clean
+.PHONY: help demo test coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog install uninstall clean
