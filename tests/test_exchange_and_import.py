@@ -207,7 +207,8 @@ def test_a_code_that_never_reached_the_provider_is_given_up(operator, sandbox):
 def test_a_person_at_a_terminal_is_told_what_to_paste(operator):
     ours, theirs = pty.openpty()
     address = come_back(operator)
-    with subprocess.Popen([*PROGRAM, "exchange"], env=operator.environment, stdin=theirs, stderr=subprocess.PIPE) as run:
+    program = [*PROGRAM, "exchange"]
+    with subprocess.Popen(program, env=operator.environment, stdin=theirs, stderr=subprocess.PIPE) as run:
         os.close(theirs)
         assert b"paste the address that the browser ended up on" in run.stderr.readline()
         os.write(ours, address.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""One request under one deadline: what counts as not sent, and that nothing counts which comes too late. Real sockets."""
+"""One request under one deadline: what counts as not sent, and that nothing counts which comes too late."""
 
 import contextlib
 import json
