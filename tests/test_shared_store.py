@@ -23,7 +23,8 @@ PLACE = b"/prefix/-/pair"
 
 
 def pair(name, generation=None, store="store"):
-    made = tokens.from_answer({"access_token": f"ACCESS-{name}", "refresh_token": f"REFRESH-{name}", "expires_in": 60}, 1000)
+    fields = {"access_token": f"ACCESS-{name}", "refresh_token": f"REFRESH-{name}", "expires_in": 60}
+    made = tokens.from_answer(fields, 1000)
     return marked(made, Mark(store, generation, 2000)) if generation else made
 
 

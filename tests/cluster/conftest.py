@@ -6,6 +6,7 @@ Run by ``make test-cluster``, which sees to the packages; needs root, for the na
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -192,7 +193,9 @@ class Cluster:
         names += [(self.headhunter.address, "server.pem"), ("client.example", "client.pem")]
         for name, file in names:
             authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(self.directory / file)
-        trustme.CA().issue_cert("client.example").private_key_and_cert_chain_pem.write_to_path(
+        stranger = trustme.CA()
+        stranger.cert_pem.write_to_path(self.directory / "strange-ca.pem")
+        stranger.issue_cert("client.example").private_key_and_cert_chain_pem.write_to_path(
             self.directory / "stranger.pem"
         )
         for name, content in (("key", os.urandom(32)), ("other-key", os.urandom(32))):
@@ -227,7 +230,7 @@ def whole_cluster():
 @pytest.fixture
 def cluster(whole_cluster, request):
     """The cluster with three fresh hosts, none of which has a pair."""
-    whole_cluster.fresh_hosts(request.node.name.replace("[", "-").replace("]", ""))
+    whole_cluster.fresh_hosts(re.sub("[^a-z0-9]+", "-", request.node.name))
     (whole_cluster.door / "history").unlink(missing_ok=True)
     yield whole_cluster
     whole_cluster.heal()

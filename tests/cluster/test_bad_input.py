@@ -51,7 +51,7 @@ def test_a_certificate_of_nobody_is_refused(due):
 
 
 def test_members_that_nobody_vouches_for_are_not_trusted(due):
-    refused(due.hosts[0], 78, "no trust", HHTOKEN_STORE_CA_FILE=None)
+    refused(due.hosts[0], 78, "no trust", HHTOKEN_STORE_CA_FILE=due.directory / "strange-ca.pem")
 
 
 def test_a_user_that_may_only_read_sends_nothing(due):
