@@ -113,8 +113,11 @@ class SharedStore(TokenStore):
             super().settle()
 
     def forget(self):
-        """Remove the pair from etcd, and then here. The other hosts keep their copies of what has ended."""
-        self.remove()
+        """Remove the pair from etcd, then here; raise TryLaterError where another host put a newer one there.
+
+        The other hosts keep their copies, and say how things stand there."""
+        if not self._vault.remove(self._vault.read()):
+            raise errors.TryLaterError(text("another host has just put a newer pair into etcd"), text("try again"))
         super().forget()
 
     # -- what stands in etcd, and what stands here --
@@ -159,17 +162,16 @@ class SharedStore(TokenStore):
                 ),
             )
 
-    def forget(self):
-        """Remove the pair from etcd, then here; raise TryLaterError where another host put a newer one there."""
-        if not self._vault.remove(self._vault.read()):
-            raise errors.TryLaterError(text("another host has just put a newer pair into etcd"), text("try again"))
-        super().forget()
-
     def is_in_step(self):
-        """Tell whether this host's copy is etcd's, and nothing is unsettled; without the lock."""
-        relation = reconciliation.compare(self._local_pair(), self._vault.read().pair)
-        is_same = relation in (reconciliation.NOTHING, reconciliation.IN_STEP)
-        return is_same and not super().is_unsettled()
+        """Tell whether this host knows all that etcd does, and nothing is unsettled; without the lock."""
+        contents, local = self._vault.read(), self._local_pair()
+        relation = reconciliation.compare(local, contents.pair)
+        if relation == reconciliation.NOTHING:
+            return True
+        if relation != reconciliation.IN_STEP or super().is_unsettled():
+            return False
+        last = self.record_of(local)
+        return contents.verdict is None or last is not None and last.dead
 
     def _take_over(self, pair):
         local = self._local_pair()
