@@ -37,8 +37,8 @@ LEVELS = {
     "renewers": 3,
     "socket_unit": 4,
     **dict.fromkeys("recovery shared".split(), 5),
-    **dict.fromkeys("doctor grants revocation stores".split(), 6),
-    "arrival": 7,
+    **dict.fromkeys("grants revocation stores".split(), 6),
+    **dict.fromkeys("arrival doctor".split(), 7),
     "living_token": 7,  # for programs in Python, as commands are for a shell
     "headhunter_auth": 8,
     "client": 9,

@@ -55,13 +55,17 @@ def _look(directory):
 
 def _screen(report, settings):
     # Not for --json, which runs each minute.
-    from hhtoken import account_names, language, renewers, status_screen, terminal
+    from hhtoken import account_names, language, renewers, status_screen, stores, terminal
 
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)
+    place = directory
+    if stores.is_shared(settings):
+        shared = settings.optional(stores.SHARED_SETTING)
+        place = text("{directory}; shared with other hosts through {store}", directory=directory, store=shared)
     table = status_screen.rows(
         report,
-        directory,
+        place,
         who,
         os.path.abspath(sys.argv[0]),
         terminal.has_unicode(),

@@ -14,6 +14,7 @@ from hhtoken.doctor import (
     provider_check,
     public_check,
     settings_check,
+    shared_check,
     store_check,
     units_check,
 )
@@ -43,7 +44,10 @@ def examine(settings, broken=None):
     if missing:
         found.append(findings.of_error(provider_check.ABOUT, missing))
     instance = account_names.instance(settings.account())
-    return found + _outside(known.values, lambda: units_check.look(settings.main_directory(), instance), authorities)
+    tasks = {"units": lambda: units_check.look(settings.main_directory(), instance)}
+    if shared_check.is_wanted(settings):
+        tasks["shared"] = lambda: shared_check.look(settings)
+    return found + _outside(known.values, tasks, authorities)
 
 
 def together(tasks, seconds=SECONDS):
@@ -71,16 +75,13 @@ def _call(came, name, task):
         came[name] = SimpleNamespace(value=None, error=error)
 
 
-def _outside(values, look_at_units, authorities):
+def _outside(values, tasks, authorities):
     redirect_uri = values.get("HH_REDIRECT_URI")
     is_public = bool(redirect_uri) and not listener_check.is_local(redirect_uri)
     agent = values.get("HH_USER_AGENT", "hhtoken-doctor")
     providers = provider_check.addresses_of(values)
-    tasks = {
-        name: lambda address=address: provider_check.look(address, agent, authorities)
-        for name, address in providers.items()
-    }
-    tasks["units"] = look_at_units
+    for name, address in providers.items():
+        tasks[name] = lambda address=address: provider_check.look(address, agent, authorities)
     tasks["log"] = log_check.look
     if redirect_uri:
         tasks["listener"] = lambda: listener_check.look(redirect_uri)
@@ -92,6 +93,7 @@ def _outside(values, look_at_units, authorities):
     judges = [(provider_check.ABOUT, name, lambda it, name=name: provider_check.judge(name, it, has_systemd))
               for name in providers]  # fmt: skip
     judges += [
+        (shared_check.ABOUT, "shared", shared_check.judge),
         (listener_check.ABOUT, "listener", listener_check.judge),
         (nginx_check.ABOUT, "nginx", lambda it: nginx_check.judge(it, seen["listener"])),
         (public_check.ABOUT, "public", lambda it: public_check.judge(redirect_uri, it)),

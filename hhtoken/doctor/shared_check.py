@@ -1,0 +1,59 @@
+"""The shared store: does etcd answer, and is this host's copy of the pair in step with it?"""
+
+from types import SimpleNamespace
+
+from hhtoken import errors, stores
+from hhtoken.doctor import findings
+from hhtoken.token_store import open_store
+from hhtoken.wording import text
+
+ABOUT = text("shared store")
+SYNC = "hhtoken sync --once"
+
+
+def look(settings):
+    """Given the Settings, return the facts: ``relation`` of the two copies, where, or the ``error`` that came."""
+    from hhtoken.shared import reconciliation
+    from hhtoken.shared.settings import open_vault
+
+    try:
+        vault = open_vault(settings, settings.account())
+        contents = vault.read()
+        try:
+            local = open_store(settings.state_directory()).load().pair
+        except (errors.AuthorizationNeededError, errors.DataError):
+            local = None
+        relation = reconciliation.compare(local, contents.pair)
+        return SimpleNamespace(relation=relation, place=vault.name, is_dead=bool(contents.verdict), error=None)
+    except errors.Error as error:
+        return SimpleNamespace(error=error)
+
+
+def judge(seen):
+    """Given the facts, return the Findings."""
+    from hhtoken.shared import reconciliation
+
+    if seen.error:
+        return [findings.of_error(ABOUT, seen.error)]
+    place = seen.place
+    if seen.relation == reconciliation.NOTHING:
+        return [findings.note(ABOUT, text("etcd answers; there is no pair at {place} yet", place=place))]
+    if seen.relation == reconciliation.IN_STEP:
+        return [findings.ok(ABOUT, text("etcd answers; this host has the pair that is at {place}", place=place))]
+    if seen.relation in (reconciliation.TAKE_OVER, reconciliation.PROMOTE, reconciliation.CONFLICT):
+        says = text("etcd answers; this host is not in step with {place}", place=place)
+        return [findings.note(ABOUT, says, f"{SYNC}; systemctl enable --now hh-token-sync.service")]
+    if seen.relation == reconciliation.FOREIGN:
+        says = text("this host's pair and the one at {place} have nothing to do with each other", place=place)
+        return [findings.problem(ABOUT, says, advice=text("see docs/scale.md: give each installation its own prefix"))]
+    says = text("this host has a pair, and there is none at {place}", place=place)
+    advice = text("put it there with 'hhtoken import', or, if it was revoked, remove it: hhtoken revoke --local-only")
+    return [findings.problem(ABOUT, says, advice=advice)]
+
+
+def is_wanted(settings):
+    """Tell whether the settings name a shared store; one that is malformed is named where it is read."""
+    try:
+        return stores.is_shared(settings)
+    except errors.ConfigError:
+        return True
