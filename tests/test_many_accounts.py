@@ -67,12 +67,14 @@ def test_no_more_are_at_work_than_jobs(tmp_path):
     def work(item):
         mine = tmp_path / str(item)
         mine.touch()
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline and len(list(tmp_path.iterdir())) <= 3:
+            time.sleep(0.01)  # time for one too many to come
         crowd = len(list(tmp_path.iterdir()))
-        time.sleep(0.01)
         mine.unlink()
         return crowd
 
-    assert max(run_pool(work, 60, 3)) == 3
+    assert max(run_pool(work, 6, 3)) <= 3
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 8])
