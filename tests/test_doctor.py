@@ -488,6 +488,7 @@ INACTIVE = {**ACTIVE, "ActiveState": "inactive", "UnitFileState": "disabled"}
         (listener_facts([]), [("note", None)]),
         (listener_facts([], uri=LOCAL_URI), [("ok", None)]),
         (listener_facts([], None, INACTIVE, LOCAL_URI), [("ok", None)]),
+        (listener_facts([], None, {**INACTIVE, "UnitFileState": "enabled"}, LOCAL_URI), [("problem", ENABLE)]),
         (listener_facts([], uri="http://127.0.0.1/callback"), [("note", None)]),
         (listener_facts([PYTHON], Visit("h", None, 404, {}, "no")), [("problem", "ss -ltnp sport = :8000")]),
         (listener_facts([UNSEEN], Visit("h", "broken")), [("problem", "ss -ltnp sport = :8000")]),

@@ -266,6 +266,16 @@ def test_what_waits_waits_at_the_same_time_and_what_is_late_is_left_behind():
     assert seen["b"] is seen["c"] is examination.LATE
 
 
+def test_a_check_that_never_ends_does_not_hold_up_the_end_of_the_program():
+    program = (
+        "import sys, threading; sys.path.insert(0, sys.argv[1])\n"
+        "from hhtoken.doctor import examination\n"
+        "examination.together({'never': threading.Event().wait}, 0.1)\n"
+    )
+    root = PROGRAM[-1].replace("/bin/hhtoken", "")
+    assert subprocess.run([sys.executable, "-c", program, root], timeout=20).returncode == 0
+
+
 def test_a_defect_in_a_check_is_not_hushed_up():
     with pytest.raises(ZeroDivisionError):
         examination.together({"a": lambda: 1 / 0}, 5)

@@ -120,6 +120,11 @@ def test_no_line_is_wider_than_the_terminal(name, columns):
     assert "".join(screen(name, Renewers(), 80).split()) != ""
 
 
+def test_in_a_narrow_window_the_labels_stand_above_what_they_are_about():
+    assert screen("fresh", columns=45).startswith("state:\n  valid: ")
+    assert screen("fresh", columns=60).startswith("state:        valid: ")
+
+
 @EVERY_REPORT
 def test_colour_changes_nothing_but_the_colour(name):
     coloured = screen(name, columns=80, has_colour=True)
