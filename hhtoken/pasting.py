@@ -40,9 +40,11 @@ class Lines:
         nothing more will."""
         try:
             piece = os.read(0, LONGEST_INPUT_BYTES)
-        except OSError:  # the terminal has gone
-            piece = b""
+        except OSError:
+            raise EOFError from None
         if not piece and not self._data:
+            if os.isatty(0):  # Ctrl-D; a terminal that has gone is none any more
+                return []
             raise EOFError
         *lines, self._data = (self._data + (piece or b"\n")).split(b"\n")
         if len(self._data) > LONGEST_INPUT_BYTES:

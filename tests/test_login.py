@@ -164,7 +164,17 @@ def test_the_end_of_input_does_not_end_the_wait(login):
     running = login(stdin="terminal")
     address = running.address()
     os.write(running.master, b"\x04")
-    running.type("")
+    running.type("a wrong one")
+    wait_for(lambda: "hint: " in running.stderr.text)
+    os.write(running.master, b"\x04")
+    running.type(send_out(address))
+    assert running.end() == 0
+
+
+def test_the_end_of_a_pipe_does_not_end_the_wait(login):
+    running = login(stdin=subprocess.PIPE)
+    address = running.address()
+    running.process.stdin.close()
     assert requests.get(send_out(address), timeout=10).status_code == 200
     assert running.end() == 0
 
