@@ -12,7 +12,7 @@ from hhtoken.answer import pair_in
 from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.recovery import recover
 from hhtoken.http_transfer import NotSent
-from hhtoken.token_store import fingerprint
+from hhtoken.token_store import NEW_GRANT, fingerprint
 from hhtoken.wording import text
 
 SEND_TRIES, SEND_PAUSE_SECONDS = 3, 2  # for a code that certainly did not leave: it lives for minutes only
@@ -69,7 +69,7 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     ``pending``: the PendingAuthorizations; ``entry``: the one that the code belongs to, forgotten before the code is
     sent. ``application``: (client id, client secret). Raise StorageError and TryLaterError while nothing is spent.
     """
-    with store.lock(replacing=True):
+    with store.lock(replacing=NEW_GRANT):
         recover(store, clock)
         if pending.find(entry["state"]) is None:
             raise errors.AuthorizationNeededError(text("this authorization was used already"), errors.HINT_AUTHORIZE)

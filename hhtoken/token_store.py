@@ -19,6 +19,7 @@ REHEARSAL_FILE = ".rehearsal"
 JOURNAL_FILE = "journal"
 RESCUED_FILE = "journal.rescued"
 RESERVE_FILE = ".reserve.tmp"
+NEW_GRANT, FROM_FILE = "a new grant", "a pair from a file"
 RESERVE_BYTES = 128 * 1024  # for the new pair and the record of it, each as large as they can be
 
 RUNTIME_DIRECTORY = "/run/hh-token"
@@ -127,10 +128,10 @@ class TokenStore:
 
     # -- for writers, under the lock --
 
-    def lock(self, replacing=False):
+    def lock(self, replacing=None):
         """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long.
 
-        ``replacing``: a new grant, or a pair from a file, is about to be put in place of whatever is there."""
+        ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of whatever is there."""
         from hhtoken import file_lock
 
         self.directory.close_to_others((TOKEN_FILE, LOCK_FILE))

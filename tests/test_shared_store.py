@@ -49,6 +49,14 @@ def test_which_copy_counts(local, remote, relation):
     assert compare(local, remote) == relation
 
 
+def test_a_copy_of_a_pair_that_was_taken_out_on_purpose_has_ended():
+    assert compare(pair("a", 2), None, Mark("store", 2)) == reconciliation.ENDED
+    assert compare(pair("a", 2), None, Mark("store", 3)) == reconciliation.ENDED
+    assert compare(pair("a", 2), None, Mark("store", 1)) == reconciliation.VANISHED
+    assert compare(pair("a", 2), None, Mark("other", 2)) == reconciliation.VANISHED
+    assert compare(pair("a", 2), pair("b", 3), Mark("store", 2)) == reconciliation.TAKE_OVER
+
+
 def test_of_two_hosts_that_differ_never_both_are_the_newer_one():
     copies = [pair(name, generation) for name, generation in itertools.product("abc", (1, 2, 3))]
     for one, other in itertools.permutations(copies, 2):

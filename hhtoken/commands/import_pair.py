@@ -8,7 +8,7 @@ from hhtoken import bookkeeping, config, durations, errors, outcomes, record, re
 from hhtoken.answer import Answer
 from hhtoken.language import _
 from hhtoken.os_reasons import reason
-from hhtoken.token_store import fingerprint
+from hhtoken.token_store import FROM_FILE, fingerprint
 from hhtoken.wording import text
 
 SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
@@ -24,7 +24,7 @@ def run(arguments):
     settings = config.load(arguments)
     pair, has_expiry = _read(arguments.file)
     store = stores.of_settings(settings, create=True)
-    with store.lock(replacing=True):
+    with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
         if _is_stored(store, pair) and not has_expiry:
             pair = store.load().pair  # its own times are better than those of a copy

@@ -23,7 +23,7 @@ def look(settings):
             local = open_store(settings.state_directory()).load().pair
         except (errors.AuthorizationNeededError, errors.DataError):
             local = None
-        relation = reconciliation.compare(local, contents.pair)
+        relation = reconciliation.compare(local, contents.pair, reconciliation.from_dict(contents.end))
         return SimpleNamespace(relation=relation, place=vault.name, is_dead=bool(contents.verdict), error=None)
     except errors.Error as error:
         return SimpleNamespace(error=error)
@@ -47,8 +47,10 @@ def judge(seen):
         says = text("this host's pair and the one at {place} have nothing to do with each other", place=place)
         return [findings.problem(ABOUT, says, advice=text("see docs/scale.md: give each installation its own prefix"))]
     says = text("this host has a pair, and there is none at {place}", place=place)
-    advice = text("put it there with 'hhtoken import', or, if it was revoked, remove it: hhtoken revoke --local-only")
-    return [findings.problem(ABOUT, says, advice=advice)]
+    if seen.relation == reconciliation.ENDED:
+        says = text("another host has revoked the pair at {place}, or moved it", place=place)
+        return [findings.problem(ABOUT, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
+    return [findings.problem(ABOUT, says, advice=text("put it there: hhtoken import FILE"))]
 
 
 def is_wanted(settings):

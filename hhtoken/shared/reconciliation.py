@@ -11,6 +11,7 @@ PROMOTE = "promote"  # this host has a newer one, which did not get to etcd
 CONFLICT = "conflict"  # both went on from the same pair: etcd's counts, ours is kept aside
 UNSHARED = "unshared"  # this host has a pair, and etcd has none, and never had this one
 VANISHED = "vanished"  # etcd has lost the pair that this is a copy of
+ENDED = "ended"  # another host has revoked the pair that this is a copy of, or moved it out
 FOREIGN = "foreign"  # both have one, and they have nothing to do with each other
 
 MARK_FIELD = "hhtoken_shared"  # in token.json, beside the provider's fields
@@ -33,7 +34,11 @@ class Mark:
 
 def mark_of(pair):
     """Given a Pair, return its Mark, or None where it has none that makes sense."""
-    fields = pair.fields.get(MARK_FIELD)
+    return from_dict(pair.fields.get(MARK_FIELD))
+
+
+def from_dict(fields):
+    """Given what ``as_dict`` returned, return the Mark; None for what makes no sense."""
     if not isinstance(fields, dict):
         return None
     store, generation, expires_at = (fields.get(name) for name in Mark.__slots__)
@@ -53,10 +58,13 @@ def is_same(one, other):
     return (one.access_token, one.refresh_token) == (other.access_token, other.refresh_token)
 
 
-def compare(local, remote):
-    """Given the Pair in the state directory and the one in etcd, each or both None, return one of the words above."""
+def compare(local, remote, end=None):
+    """Given the Pair in the state directory and the one in etcd, each or both None, and the Mark of the last one that
+    was taken out of etcd on purpose (or None), return one of the words above."""
     mark = mark_of(local) if local else None
     if remote is None:
+        if mark and end and mark.store == end.store and mark.generation <= end.generation:
+            return ENDED
         return NOTHING if local is None else VANISHED if mark else UNSHARED
     if local is None:
         return TAKE_OVER

@@ -10,7 +10,7 @@ from hhtoken.shared import reconciliation
 from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
-from hhtoken.token_store import TOKEN_FILE, TokenStore, fingerprint, no_pair
+from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint, no_pair
 from hhtoken.wording import text
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
@@ -40,13 +40,20 @@ class SharedStore(TokenStore):
     # -- under the lock --
 
     @contextlib.contextmanager
-    def lock(self, replacing=False):
+    def lock(self, replacing=None):
         """Hold the lock of this host, with its copy in step with etcd. Raise ConfigError where the two have nothing to
         do with each other, Unreachable: then nothing may be sent.
 
-        ``replacing``: a new grant, or a pair from a file, is about to be put in place of whatever is there."""
+        ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of what is there. One
+        from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one."""
         with super().lock():
-            self._reconcile(self._vault.read(), replacing)
+            contents = self._vault.read()
+            self._reconcile(contents, replacing)
+            if replacing == FROM_FILE and contents.pair:
+                raise errors.UsageError(
+                    text("etcd holds a pair at {place} already", place=self._vault.name),
+                    text("to put another one there, move that one out first: hhtoken export FILE"),
+                )
             yield
 
     def claim(self, clock):
@@ -90,12 +97,10 @@ class SharedStore(TokenStore):
             pair = self._publish(pair, replaces)
             self._is_unpublished = False
         except Unreachable as error:
-            pair = self._successor(pair, self._local_pair())
+            pair = self._successor(pair)
             self._is_unpublished = True
             reason = error.message
-            sentence = text("{reason}; the new pair is safe here, and goes to etcd once it answers", reason=reason)
-            reporting.event(sentence, reporting.WARNING)
-            reporting.warning(sentence)
+            _say(text("{reason}; the new pair is safe here, and goes to etcd once it answers", reason=reason))
         super().save(pair, replaces)
 
     def remember(self, outcome):
@@ -115,20 +120,24 @@ class SharedStore(TokenStore):
     def forget(self):
         """Remove the pair from etcd, then here; raise TryLaterError where another host put a newer one there.
 
-        The other hosts keep their copies, and say how things stand there."""
-        if not self._vault.remove(self._vault.read()):
+        The other hosts learn of it, and put their copies aside."""
+        contents = self._vault.read()
+        mark = mark_of(contents.pair) if contents.pair else None
+        if mark and not self._vault.remove(contents, mark.as_dict()):
             raise errors.TryLaterError(text("another host has just put a newer pair into etcd"), text("try again"))
         super().forget()
 
     # -- what stands in etcd, and what stands here --
 
-    def _reconcile(self, contents, replacing=False):
+    def _reconcile(self, contents, replacing=None):
         """Bring this host's copy and etcd's in step, whichever is newer. Raise ConfigError where that cannot be told.
         """
         local = self._local_pair()
-        relation = reconciliation.compare(local, contents.pair)
+        relation = self._relation(local, contents)
         if relation == reconciliation.TAKE_OVER:
             self._take_over(contents.pair)
+        elif relation == reconciliation.ENDED:
+            self._give_up(local)
         elif relation == reconciliation.IN_STEP:
             if mark_of(local) is None:
                 super().save(contents.pair)
@@ -155,17 +164,13 @@ class SharedStore(TokenStore):
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
                 text("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
-                text(
-                    "to put this one there, type 'hhtoken import {path}'; if another host has revoked or exported it, "
-                    "type 'hhtoken revoke --local-only'",
-                    path=path,
-                ),
+                text("to put this one there, type 'hhtoken import {path}'", path=path),
             )
 
     def is_in_step(self):
         """Tell whether this host knows all that etcd does, and nothing is unsettled; without the lock."""
         contents, local = self._vault.read(), self._local_pair()
-        relation = reconciliation.compare(local, contents.pair)
+        relation = self._relation(local, contents)
         if relation == reconciliation.NOTHING:
             return True
         if relation != reconciliation.IN_STEP or super().is_unsettled():
@@ -180,9 +185,13 @@ class SharedStore(TokenStore):
 
     def _keep_aside(self, pair):
         path = self.keep_pair(pair)
-        sentence = text("another host's pair takes the place of this one's, which is in {path}", path=path)
-        reporting.event(sentence, reporting.ERROR)
-        reporting.warning(sentence)
+        _say(text("another host's pair takes the place of this one's, which is in {path}", path=path), reporting.ERROR)
+
+    def _give_up(self, pair):
+        path = self.keep_pair(pair)
+        _say(text("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
+        self.directory.remove(TOKEN_FILE)
+        self.unpublish()
 
     def _publish(self, pair, replaces):
         """Put the Pair into etcd, and return it with its Mark; or return the one that counts. Raise Unreachable."""
@@ -195,7 +204,7 @@ class SharedStore(TokenStore):
                 if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
                     self._keep_aside(pair)
                     return contents.pair
-                successor = self._successor(pair, contents.pair)
+                successor = self._successor(pair, contents)
                 if self._vault.put_pair(contents, successor):
                     return successor
             except Unreachable:
@@ -203,14 +212,21 @@ class SharedStore(TokenStore):
                     raise
                 time.sleep(1)
 
-    def _successor(self, pair, before):
-        """Return the Pair with the Mark of what comes after the pair before it, or None."""
-        mark = mark_of(before) if before else None
+    def _successor(self, pair, contents=None):
+        """Return the Pair with the Mark of what comes after all that is known: what stands in etcd, or stood there, or
+        here, or what the Pair itself was before it went through a file."""
+        known = [mark_of(one) for one in (contents and contents.pair, self._local_pair(), pair) if one]
+        if contents and contents.end:
+            known.insert(0, reconciliation.from_dict(contents.end))
+        before = next(filter(None, known), None)
         ahead = self._ahead()
-        provider_expires_at = pair.expires_at + ahead if ahead is not None else 0
-        if mark is None:
-            return marked(pair, Mark(os.urandom(16).hex(), 1, provider_expires_at))
-        return marked(pair, Mark(mark.store, mark.generation + 1, provider_expires_at))
+        expires_at = pair.expires_at + ahead if ahead is not None else 0
+        if before is None:
+            return marked(pair, Mark(os.urandom(16).hex(), 1, expires_at))
+        return marked(pair, Mark(before.store, before.generation + 1, expires_at))
+
+    def _relation(self, local, contents):
+        return reconciliation.compare(local, contents.pair, reconciliation.from_dict(contents.end))
 
     def _local_pair(self):
         try:
@@ -278,6 +294,11 @@ def _busy(contents, pair, now):
         hint=text("look at 'hhtoken status' there; should it stay silent, another host tries after a while"),
         refresh_token_sha256=fingerprint(pair.refresh_token),
     )
+
+
+def _say(sentence, priority=reporting.WARNING):
+    reporting.event(sentence, priority)
+    reporting.warning(sentence)
 
 
 def _boot_clock():

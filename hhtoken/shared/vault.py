@@ -4,6 +4,7 @@
   PREFIX/ACCOUNT/intent   which host has set out to spend its refresh token, and when; stays until the next pair
   PREFIX/ACCOUNT/owner    the same host, bound to a lease: gone when that host has been silent for too long
   PREFIX/ACCOUNT/verdict  that HeadHunter has called the pair's refresh token dead
+  PREFIX/ACCOUNT/end      which pair was the last, where it was revoked or moved out; stays until the next pair
 
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
 """
@@ -11,17 +12,17 @@ The values are sealed, and every change compares revisions, so that of two hosts
 from hhtoken import account_names, errors, tokens
 from hhtoken.wording import text
 
-NAMES = ("pair", "intent", "owner", "verdict")
+NAMES = ("pair", "intent", "owner", "verdict", "end")
 
 
 class Contents:
-    """What was read at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict`` (dicts), each or all None;
+    """What was read at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict``, ``end`` (dicts), each or all None;
     ``revisions``: {name: revision, 0 where it is absent}; ``revision``: of the whole store."""
 
     __slots__ = (*NAMES, "revisions", "revision")
 
     def __init__(self, revision):
-        self.pair = self.intent = self.owner = self.verdict = None
+        self.pair = self.intent = self.owner = self.verdict = self.end = None
         self.revisions = dict.fromkeys(NAMES, 0)
         self.revision = revision
 
@@ -62,18 +63,19 @@ class Vault:
     def put_pair(self, contents, pair):
         """Put a Pair in place of the one in the Contents; tell whether that was still the one. Ends all claims."""
         expected = {self._key("pair"): contents.revisions["pair"]}
-        others = [self._key(name) for name in ("intent", "owner", "verdict")]
+        others = [self._key(name) for name in ("intent", "owner", "verdict", "end")]
         return self._etcd.transact(expected, self._sealed(pair=pair.all_fields()), others)
 
     def put_verdict(self, contents, verdict):
         """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile."""
         return self._etcd.transact({self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict))
 
-    def remove(self, contents):
-        """Remove the pair in the Contents, and all that belongs to it; tell whether that was still the one."""
-        return self._etcd.transact(
-            {self._key("pair"): contents.revisions["pair"]}, deletes=[self._key(name) for name in NAMES]
-        )
+    def remove(self, contents, end):
+        """Remove the pair in the Contents, and all that belongs to it, and put down that this was on purpose (``end``:
+        a dict); tell whether that was still the one."""
+        expected = {self._key("pair"): contents.revisions["pair"]}
+        others = [self._key(name) for name in NAMES if name != "end"]
+        return self._etcd.transact(expected, self._sealed(end=end), others)
 
     def wait_for_change(self, revision, seconds):
         """Wait until something is changed after the revision, at most so many seconds."""

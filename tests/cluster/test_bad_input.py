@@ -86,6 +86,7 @@ def test_a_second_installation_on_the_same_prefix_overwrites_nothing(due):
     for command in (("refresh", "--force"), ("import", str(file)), ("sync", "--once")):
         refused(stranger, 78, "nothing to do with each other", command=command)
     assert stranger.stored()["access_token"] == "SECOND-ACCESS"
+    refused(due.hosts[2], 2, "holds a pair", "hhtoken export", command=("import", str(file)))
 
 
 def test_a_value_damaged_in_etcd_is_left_alone(cluster):
@@ -120,10 +121,14 @@ def test_a_pair_moves_into_etcd_and_out_again(cluster):
     first, second, third = cluster.hosts
     cluster.authorize(first)
     exported = cluster.directory / "exported.json"
+    second.run("sync", "--once")
     first.run("export", exported)
     assert exported.stat().st_mode & 0o777 == 0o600
     assert not (first.state / "token.json").exists()
+    _, said = second.run("sync", "--once")
+    assert "another host has revoked the pair, or moved it" in said
     second.run("refresh", expect=77)
+    assert not (second.state / "token.json").exists()
     third.run("import", exported, HHTOKEN_STORE=None)
     expire_file(exported)
     third.run("refresh", HHTOKEN_STORE=None)
