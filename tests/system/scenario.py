@@ -842,7 +842,7 @@ def part_notify_examples():
     tell_again()
     log = journal("-t", "hh-token-notify")
     check("without a program of the operator's, the message goes to syslog", "hhtoken on hhbox: " in log, log)
-    check("... and its address does not", "hhtoken authorize-url" in log and "state=" not in log, log)
+    check("... and its address does not", "hhtoken login" in log and "state=" not in log, log)
     grant(life=3600)
 
 
