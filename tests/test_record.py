@@ -60,9 +60,34 @@ def test_a_sentence_that_is_read_back_can_still_be_said_in_another_language():
         assert (one, one.template, one.values) == (sentence, sentence.template, sentence.values)
 
 
+@pytest.mark.parametrize("message", ["a", "z"])
+def test_a_sentence_that_was_changed_in_the_file_is_taken_as_it_stands(message):
+    stored = json.loads(record.to_text(Record(outcome=record.NOT_DUE, message=text("nothing is due"))))
+    found = record.from_text(json.dumps({**stored, "message": message}))
+    assert found.message == message and not isinstance(found.message, type(text("")))
+
+
+@pytest.mark.parametrize(
+    "name, value, read",
+    [
+        ("at", 0, 0),
+        ("at", -1, 0),
+        ("at", 2**40 - 1, 2**40 - 1),
+        ("at", 2**40, 0),
+        ("provider_ahead", -5, -5),
+        ("provider_ahead", -(2**40), -(2**40)),
+        ("provider_ahead", -(2**40) - 1, 0),
+        ("provider_ahead", 2**40, 0),
+    ],
+)
+def test_a_moment_that_no_clock_can_say_counts_as_absent(name, value, read):
+    found = record.from_text(json.dumps({"outcome": record.NOT_DUE, name: value}))
+    assert getattr(found, name) == read
+
+
 def test_the_file_is_one_json_object_with_every_field():
     data = record.to_text(FULL)
-    assert data.endswith(b"}\n")
+    assert data.endswith(b"}\n") and data.startswith(b'{\n  "outcome"')
     stored = json.loads(data)
     made_of = stored.pop("made_of")
     assert stored == FULL.as_dict()
