@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from hhtoken.errors import DataError, StorageError
-from hhtoken.private_directory import open_directory, storage_error, write_all
+from hhtoken.private_directory import Nested, open_directory, storage_error, write_all
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
@@ -155,6 +155,43 @@ def test_a_refused_directory_leaves_no_descriptor_open(directory):
     with pytest.raises(StorageError):
         open_directory(directory.path)
     assert open_descriptors(directory) == held
+
+
+# -- a directory below another one --
+
+
+def test_a_nested_directory_is_made_with_all_on_the_way_and_found_again(tmp_path):
+    path = Nested(str(tmp_path / "state"), "accounts", "one")
+    assert path == str(tmp_path / "state" / "accounts" / "one")
+    assert open_directory(path) is None
+    assert not (tmp_path / "state").exists()
+    for _ in range(2):
+        directory = open_directory(path, create=True)
+        assert directory.path == path and open_descriptors(directory) == 1
+        directory.close()
+    for folder in (tmp_path / "state" / "accounts", path):
+        assert mode_of(folder) == 0o700
+    assert open_directory(path).path == path
+
+
+def test_no_step_on_the_way_to_a_nested_directory_may_be_a_link_and_none_stays_open(directory, tmp_path):
+    (tmp_path / "elsewhere" / "one").mkdir(parents=True)
+    os.symlink(tmp_path / "elsewhere", path_in(directory, "accounts"))
+    held = open_descriptors(directory)
+    for create in (True, False):
+        with pytest.raises(StorageError, match="accounts is not a directory of its own"):
+            open_directory(Nested(directory.path, "accounts", "one"), create)
+    assert open_descriptors(directory) == held
+
+
+@AS_ROOT
+def test_what_root_makes_on_the_way_belongs_to_the_owner_of_the_base_and_what_was_there_stays(directory):
+    os.chown(directory.path, 12345, 12346)
+    os.mkdir(path_in(directory, "accounts"), 0o700)
+    os.chown(path_in(directory, "accounts"), 12345, 12347)
+    made = open_directory(Nested(directory.path, "accounts", "one"), create=True)
+    assert (made.owner, made.group) == (12345, 12347)
+    assert os.stat(path_in(directory, "accounts")).st_gid == 12347
 
 
 # -- closing the directory to others, before the first write --
@@ -343,7 +380,31 @@ def test_no_descriptor_is_inherited_by_other_programs(directory):
     assert all(fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC for descriptor in descriptors)
 
 
+def test_the_names_are_those_of_all_files(directory, monkeypatch):
+    put(directory, name=".hidden")
+    put(directory)
+    assert sorted(directory.names()) == [".hidden", "file"]
+    broken(monkeypatch, "listdir")
+    with pytest.raises(StorageError, match="cannot read .*state: input/output error"):
+        directory.names()
+
+
 # -- writing --
+
+
+def test_a_file_for_the_group_has_the_directorys_group(directory):
+    directory.replace("file", b"new", mode=0o640)
+    status = os.stat(path_in(directory))
+    assert (status.st_mode & 0o777, status.st_gid) == (0o640, directory.group)
+
+
+@AS_ROOT
+def test_a_file_for_the_group_goes_to_a_foreign_group_and_a_private_one_does_not(directory):
+    os.chown(directory.path, 0, 12346)
+    directory = open_directory(directory.path)
+    for mode, group in ((0o640, 12346), (0o600, 0)):
+        directory.replace("file", b"new", mode=mode)
+        assert os.stat(path_in(directory)).st_gid == group
 
 
 def test_a_file_is_replaced_whole_and_private_whatever_the_umask(directory):

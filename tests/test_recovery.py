@@ -221,3 +221,27 @@ def test_of_two_leftovers_the_pair_is_reported_wherever_it_lay(store, state, fir
     assert recovered(store).outcome == record.RENEWED
     assert store.load().pair.refresh_token == "NEW-R"
     assert not list(state.glob("journal*"))
+
+
+REVOCATION = {**REFRESH_OF_OLD, "kind": "revoke"}
+
+
+@pytest.mark.parametrize("token, is_said", [("OLD-R", True), ("C-R", False), ("THIRD-R", False)])
+def test_an_interrupted_revocation_is_said_of_the_pair_that_it_was_for(store, capfd, token, is_said):
+    leave(store, {**REVOCATION, "refresh_token_sha256": fingerprint(token)})
+    assert recovered(store) is None
+    said = capfd.readouterr().err
+    assert ("warning: a revocation was interrupted" in said) == ("hhtoken revoke" in said) == is_said
+    last = store.record()
+    assert (last is not None) == is_said
+    if is_said:
+        assert (last.outcome, last.exit_code, last.at) == (record.OUTCOME_UNKNOWN, 75, NOW)
+        assert last.refresh_token_sha256 == fingerprint("OLD-R")
+    assert store.load().pair.refresh_token == "OLD-R"
+
+
+def test_an_interrupted_revocation_of_a_pair_that_is_gone_is_settled_in_silence(store, state, capfd):
+    (state / "token.json").unlink()
+    leave(store, REVOCATION)
+    assert recovered(store) is None
+    assert store.record() is None and capfd.readouterr().err == ""

@@ -10,7 +10,7 @@ import pytest
 
 from hhtoken import record, token_store, tokens
 from hhtoken.answer import Answer
-from hhtoken.errors import AuthorizationNeededError, DataError, StorageError
+from hhtoken.errors import AuthorizationNeededError, DataError, StorageError, UnavailableError
 from hhtoken.token_store import fingerprint, open_store
 
 NOW = 1700000000
@@ -376,3 +376,118 @@ def test_the_lock_closes_the_directory_to_others_and_sweeps_what_a_killed_run_le
     with store.lock():
         assert state.stat().st_mode & 0o777 == 0o700
         assert files(state) == [".lock", "token.json"]
+
+
+# -- whether the access token is of use --
+
+
+@pytest.mark.parametrize("left, min_seconds, is_usable", [
+    (60, 0, True), (60, 60, True), (60, 61, False), (1, 0, True), (1, 2, False), (0, 0, False), (-5, 0, False),
+])  # fmt: skip
+def test_an_access_token_is_of_use_while_it_lives_for_as_long_as_asked(store, left, min_seconds, is_usable):
+    why = store.why_unusable(NEW, NOW + 60 - left, min_seconds)
+    assert (why is None) == is_usable
+    if not is_usable:
+        assert isinstance(why, UnavailableError)
+        assert why.message == (
+            f"the access token lives for {left} more seconds only, fewer than the {min_seconds} asked for"
+            if left > 0
+            else "the access token has expired"
+        )
+
+
+@pytest.mark.parametrize("later, is_usable", [(0, False), (1, True)])
+def test_an_expired_access_token_lives_as_long_as_headhunter_has_said_that_it_does(store, later, is_usable):
+    now = NOW + 100
+    store.remember(
+        record.Record(outcome=record.NOT_YET, refresh_token_sha256=fingerprint("NEW-R"), lives_until=now + later)
+    )
+    assert (store.why_unusable(NEW, now) is None) == is_usable
+    assert store.why_unusable(OLD, now) is not None, "that was said of another one"
+
+
+def test_an_expired_pair_that_cannot_be_renewed_asks_for_a_human(store):
+    store.remember(record.Record(outcome=record.UNCLEAR, refresh_token_sha256=fingerprint("NEW-R"), dead=True))
+    for pair in (NEW, tokens.Pair({"access_token": "A"}, NOW, NOW + 60)):
+        assert isinstance(store.why_unusable(pair, NOW + 60), AuthorizationNeededError)
+        assert store.why_unusable(pair, NOW + 59) is None
+    assert isinstance(store.why_unusable(OLD, NOW + 60), UnavailableError)
+
+
+def test_a_pair_on_its_way_into_its_place_is_a_run_to_complete(store):
+    with pytest.raises(AuthorizationNeededError):
+        store.pair_in_place()
+    store.begin(INTENT).close()
+    with pytest.raises(UnavailableError, match="a run was interrupted") as raised:
+        store.pair_in_place()
+    assert "hhtoken refresh" in raised.value.hint
+    store.save(NEW)
+    assert store.pair_in_place().access_token == "NEW-A"
+
+
+# -- the access token alone, published --
+
+
+@pytest.fixture
+def publishing(state, tmp_path):
+    (tmp_path / "public").mkdir(mode=0o700)
+    return open_store(str(state), create=True, published=str(tmp_path / "public" / "token"))
+
+
+def published(store):
+    with open(store.published) as file:
+        return file.read()
+
+
+def test_each_saved_pair_is_published_and_stays_published_until_the_next(publishing, tmp_path):
+    for pair in (OLD, NEW):
+        publishing.save(pair)
+        assert published(publishing) == pair.access_token + "\n"
+    inode = os.stat(publishing.published).st_ino
+    publishing.publish()
+    assert os.stat(publishing.published).st_ino == inode, "nothing new, so nothing is written"
+    os.unlink(publishing.published)
+    publishing.publish()
+    assert published(publishing) == "NEW-A\n"
+
+
+def test_a_store_that_publishes_nothing_or_holds_no_pair_writes_nothing(store, publishing, tmp_path):
+    store.publish()
+    store.unpublish()
+    publishing.publish()
+    assert files(tmp_path / "public") == []
+
+
+def test_what_cannot_be_published_or_withdrawn_is_a_warning_with_a_hint(publishing, tmp_path, capfd):
+    (tmp_path / "public" / "token").mkdir()
+    publishing.save(NEW)
+    publishing.unpublish()
+    said = capfd.readouterr().err
+    assert "warning: the access token is not published" in said and "warning: the access token is still pub" in said
+    assert said.count("hhtoken: hint: ") == 2
+    assert publishing.load().pair.access_token == "NEW-A"
+
+
+def test_a_forgotten_pair_leaves_nothing_behind_that_could_be_one(publishing, state, tmp_path, monkeypatch):
+    publishing.save(OLD)
+    publishing.save(NEW)
+    publishing.remember(record.Record(outcome=record.RENEWED))
+    publishing.keep_answer(BODY)
+    publishing.keep_pair(OLD)
+    put(state / "token.json.damaged-1", b"{")
+    put(state / "pending.json", b"{}")
+    publishing.begin(INTENT).close()
+    order, unlink = [], os.unlink
+    monkeypatch.setattr(os, "unlink", lambda name, **more: order.append(name) or unlink(name, **more))
+    publishing.forget()
+    assert files(state) == ["pending.json"]
+    assert files(tmp_path / "public") == []
+    assert order[-1] == "journal", "the last, so that an interrupted removal can be explained"
+
+
+def test_a_closed_store_holds_no_descriptor(store, state, runtime):
+    store.is_unsettled()
+    store.close()
+    held = [os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if name.isdigit()
+            and os.path.lexists(f"/proc/self/fd/{name}")]  # fmt: skip
+    assert not [path for path in held if path in (str(state), str(runtime))]
