@@ -117,7 +117,7 @@ NO_SENTENCES = re.compile(  # what the source holds for programs
     r"<|:root|read timeout$|%\(prog\)s|# (hhtoken|HELP|TYPE)|line X|text/html|Authorization: Bearer|an error$|\* "
     r"|(When|Whether|The|Attempts|1 for) .*\.$|; the answer named no life|token has already been refreshed$"
     r"|Welcome to nginx$| is not set$|X-Forwarded-Proto https$|module X has no|callback listener: refused$|import "
-    r"|all accounts$"
+    r"|all accounts$|X; systemctl "
     r"|(sudo|hhtoken|systemctl|timedatectl|nginx|ss|getent|chmod|chown|curl) "
 )
 BORROWED = {"_(phrase)", "text((error.strerror or type(error).__name__).lower())"}  # from argparse, from the C library
