@@ -117,7 +117,7 @@ NO_SENTENCES = re.compile(  # what the source holds for programs
     r"<|:root|read timeout$|%\(prog\)s|# (hhtoken|HELP|TYPE)|line X|text/html|Authorization: Bearer|an error$|\* "
     r"|(When|Whether|The|Attempts|1 for) .*\.$|; the answer named no life|token has already been refreshed$"
     r"|Welcome to nginx$| is not set$|X-Forwarded-Proto https$|module X has no|callback listener: refused$|import "
-    r"|all accounts$|X; systemctl "
+    r"|X; systemctl "
     r"|(sudo|hhtoken|systemctl|timedatectl|nginx|ss|getent|chmod|chown|curl) "
 )
 BORROWED = {"_(phrase)", "text((error.strerror or type(error).__name__).lower())"}  # from argparse, from the C library
@@ -141,6 +141,9 @@ def unmarked(source):
             found.append(ast.unparse(node))
         if name in (*MARKS, *ELSEWHERE) or isinstance(node, ast.Expr) and literal(node.value) is not None:
             return  # a docstring, too
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper() and "HINT" not in ast.dump(node):
+            if all(len(said.split()) <= 4 for said in map(literal, ast.walk(node.value)) if said):
+                return  # names for things: a reader meets none of them
         said = literal(node)
         if said is not None:
             if SENTENCE.search(said) and not NO_SENTENCES.match(said):
