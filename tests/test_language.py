@@ -142,7 +142,7 @@ def unmarked(source):
         if name in (*MARKS, *ELSEWHERE) or isinstance(node, ast.Expr) and literal(node.value) is not None:
             return  # a docstring, too
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper() and "HINT" not in ast.dump(node):
-            if all(len(said.split()) <= 4 for said in map(literal, ast.walk(node.value)) if said):
+            if all(len(said.split()) <= 5 for said in map(literal, ast.walk(node.value)) if said):
                 return  # names for things: a reader meets none of them
         said = literal(node)
         if said is not None:
