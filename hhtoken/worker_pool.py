@@ -86,17 +86,20 @@ def _hire(crew, work, items):
     ours, theirs = socket.socketpair()
     # No signal may end the child before it is in its ``try``: it would go up the parent's stack.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
-    pid = os.fork()
-    if pid == 0:
-        _be_worker(crew, ours, theirs, before, work, items)
-    theirs.close()
-    worker = _Worker(pid, ours)
-    crew.register(ours, selectors.EVENT_READ, worker)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _be_worker(crew, ours, theirs, before, work, items)
+        theirs.close()
+        worker = _Worker(pid, ours)
+        crew.register(ours, selectors.EVENT_READ, worker)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return worker
 
 
 def _be_worker(crew, ours, theirs, signal_mask, work, items):
+    """Be the child, to the end: this does not return."""
     code = errors.DEFECT
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
