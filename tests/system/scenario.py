@@ -1149,7 +1149,7 @@ def part_uninstall():
         "/usr/local/lib/*/hh-token* /usr/local/share/man/man1/hh* /usr/local/share/*/*/hhtoken* /etc/fish/*/hhtoken*"
     ).out
     equal("... and leaves no program and no unit", left, "")
-    equal("... and no timer enabled", sh("find /etc/systemd/system -name 'hh-token-*.timer'").out, "")
+    equal("... and no timer enabled", sh("find /etc/systemd/system -path '*.wants/hh-token-*.timer'").out, "")
     equal("... and keeps the pair", stored(), before)
     check("... and the settings", CLIENT_SECRET in run("cat", ENV_FILE).out)
 
