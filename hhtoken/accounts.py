@@ -11,16 +11,21 @@ from hhtoken.wording import text
 
 
 def listed(main):
-    """Given the main state directory, return ``[(name, path of the state directory)]``: the main pair's, if there is
-    one, under the name ``account_names.MAIN``, then those of the accounts by name.
+    """Given the main state directory, return the names of the accounts in their order, after ``account_names.MAIN`` if
+    there is a main pair. Names alone: there may be very many, and each worker touches them.
 
     Raise AuthorizationNeededError where there are none, StorageError where they cannot be listed.
     """
-    found = [(account_names.MAIN, main)] if _has_pair(main) else []
-    found += [(name, Nested(main, account_names.DIRECTORY, name)) for name in _names(main)]
+    found = [account_names.MAIN] if _has_pair(main) else []
+    found += _names(main)
     if not found:
         raise no_pair(main)
     return found
+
+
+def directory_of(main, listed_name):
+    """Given the main state directory and a name as ``listed`` returns it, return the path of its state directory."""
+    return main if listed_name == account_names.MAIN else Nested(main, account_names.DIRECTORY, listed_name)
 
 
 def named(listed_name):

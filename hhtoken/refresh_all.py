@@ -33,28 +33,28 @@ def run(settings, endpoint, force, jobs):
         raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS), hint)
     signals.end_on_signals()
     listed = accounts.listed(settings.main_directory())
-    widths = account_lines.widths([name for name, _path in listed], language.said)
+    widths = account_lines.widths(listed, language.said)
     endpoint.prepare()  # once, before the workers part
     found = worker_pool.results(
-        lambda account: _renew(account, settings, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
+        lambda name: _renew(name, settings, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
     )
     worst = errors.OK
     with contextlib.closing(found):
-        for (name, _path), (exit_code, sentence, hint) in zip(listed, found):
+        for name, (exit_code, sentence, hint) in zip(listed, found):
             sentence, hint = wording.from_data(sentence), wording.from_data(hint)
             reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, widths, language.said))
             worst = account_lines.worst((worst, exit_code))
     return worst
 
 
-def _renew(account, settings, endpoint, force):
+def _renew(name, settings, endpoint, force):
     """In a worker: renew the pair of one account, and return its exit code, a sentence and a hint as data."""
-    name, path = account
-    reporting.speak_for(accounts.named(name))
+    account = accounts.named(name)
+    reporting.speak_for(account)
     try:
-        published = settings.published_file_of(accounts.named(name))
-        plain = open_store(path, published=published)
-        with contextlib.closing(stores.shared(plain, settings, accounts.named(name))) as store:
+        path = accounts.directory_of(settings.main_directory(), name)
+        plain = open_store(path, published=settings.published_file_of(account))
+        with contextlib.closing(stores.shared(plain, settings, account)) as store:
             outcome = grants.renew(store, endpoint, force)
             store.publish()  # what an earlier run could not, or a boot has cleared away
         failure = outcomes.error_of(outcome)
@@ -66,7 +66,7 @@ def _renew(account, settings, endpoint, force):
     return _result(errors.OK, outcomes.sentence_of(outcome), None)
 
 
-def _result_of_the_dead(_account, exit_code):
+def _result_of_the_dead(_name, exit_code):
     if exit_code == errors.DEFECT:
         return _result(errors.DEFECT, text("a defect of hhtoken, described above"), HINT_AGAIN)
     if exit_code < 0:

@@ -13,9 +13,9 @@ SCHEMA = 1  # of the JSON form around the reports
 def lines(main):
     """Given the main state directory, print a line for each account; return the exit code."""
     listed = accounts.listed(main)
-    widths = account_lines.widths([name for name, _path in listed], language.said)
+    widths = account_lines.widths(listed, language.said)
     worst = errors.OK
-    for name, report, _path in _reports(listed):
+    for name, report, _path in _reports(main, listed):
         reporting.result(account_lines.of_report(name, report, widths, language.said))
         worst = account_lines.worst((worst, report.exit_code))
     return worst
@@ -26,7 +26,7 @@ def json(main):
     listed = accounts.listed(main)
     worst, comma = errors.OK, ""
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
-    for name, report, path in _reports(listed):
+    for name, report, path in _reports(main, listed):
         status = token_status.to_fields(report, path, accounts.named(name))
         reporting.result(comma + dumps({"account": name, "status": status}))
         worst, comma = account_lines.worst((worst, report.exit_code)), ","
@@ -39,7 +39,7 @@ def prometheus(main):
     seen = set()
 
     def named_reports():
-        for name, report, _path in _reports(accounts.listed(main)):
+        for name, report, _path in _reports(main, accounts.listed(main)):
             seen.add(report.exit_code)
             yield name, report
 
@@ -47,8 +47,9 @@ def prometheus(main):
     return account_lines.worst(seen)
 
 
-def _reports(listed):
-    for name, path in listed:
+def _reports(main, listed):
+    for name in listed:
+        path = accounts.directory_of(main, name)
         try:
             with contextlib.closing(open_store(path)) as store:
                 report = token_status.look(store, time.time())
