@@ -145,9 +145,9 @@ def main(numbers):
             sandbox.provider.reset()
     print(
         f"\nMemory is that of the whole process tree, shared pages counted once. The sandbox alone answers {rate:.0f} "
-        f"refreshes a second to {ALONE_CLIENTS} bare clients on this machine, and shares its processors with hhtoken here. "
-        f"What else ran meanwhile: the load average was {os.getloadavg()[1]:.0f} on {os.cpu_count()} processors in the end; "
-        "CPU time tells what a quiet machine would take."
+        f"refreshes a second to {ALONE_CLIENTS} bare clients on this machine, and shares its processors with hhtoken. "
+        f"What else ran: the load average was {os.getloadavg()[1]:.0f} on {os.cpu_count()} processors in the end; CPU "
+        "time tells what a quiet machine would take."
     )
 
 

@@ -14,7 +14,7 @@ from hhtoken.private_directory import Nested, open_directory
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 NAMES = ["a", "7", "_", "alice", "my-bot", "ivan.petrov", "a..b", "A_1-b.c", "a" * 64]
-NO_NAMES = ["", ".", "..", "-", "-a", ".a", "a/b", "../a", "/a", "a\n", "é", "٣", "a" * 65, *(f"a{c}b" for c in " :@%\0")]
+NO_NAMES = ["", ".", "..", "-", "-a", ".a", "a/b", "../a", "/a", "é", "٣", "a" * 65, *(f"a{c}b" for c in " :@%\n\0")]
 
 
 @pytest.mark.parametrize("name", NAMES)
