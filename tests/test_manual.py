@@ -157,7 +157,9 @@ INSTALLED = {
 def test_make_install_puts_them_where_man_and_the_shells_look_and_uninstall_removes_them(prefix, tmp_path):
     def make(goal):
         settings = [f"DESTDIR={tmp_path}", f"PREFIX={prefix}", f"PYTHON={sys.executable}"]
-        subprocess.run(["make", "-s", "-C", ROOT, goal, *settings], check=True, timeout=60, stdout=subprocess.DEVNULL)
+        command = ["make", "-s", "-C", ROOT, goal, *settings]
+        clean = {"PATH": os.environ["PATH"]}  # the paths of the `make` that runs this are not to be inherited
+        subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL, env=clean)
 
     def found():
         places = [path.relative_to(tmp_path) for path in tmp_path.rglob("*hhtoken*") if path.is_file()]

@@ -80,7 +80,8 @@ def test_a_directory_is_made_for_its_owner_alone(tmp_path):
 
 
 def test_a_directory_that_is_there_is_opened_as_it_is(tmp_path):
-    (tmp_path / "state").mkdir(mode=0o750)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o750)
     for create in (True, False):
         assert open_directory(str(tmp_path / "state"), create).path == str(tmp_path / "state")
     assert mode_of(tmp_path / "state") == 0o750
