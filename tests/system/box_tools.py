@@ -77,6 +77,17 @@ def sh(script, **options):
     return run("sh", "-c", script, **options)
 
 
+def begin(command, seconds=120):
+    """Start a command in the box, which is ended after so many seconds; return the process, with all that it prints."""
+    return subprocess.Popen(
+        [os.environ["BOX"], "run", "timeout", str(seconds), *command.split()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+
+
 def write(path, text, mode="0644", owner="root:root"):
     sh(f"umask 077; cat > {path}; chown {owner} {path}; chmod {mode} {path}", stdin=text.encode())
 

@@ -22,6 +22,7 @@ from box_tools import (
     BrowserError,
     Expiries,
     Secrets,
+    begin,
     check,
     equal,
     fetch,
@@ -259,9 +260,12 @@ def follow(command):
         run("cp", "-a", CHECKOUT, command.split()[-1])
     elif command.startswith("nano "):
         write(ENV_FILE, run("cat", ENV_FILE).out + SETTINGS, "0640", "root:hh-token")
-    elif command == "hhtoken authorize-url":
-        with Browser() as browser:
-            first_authorization(browser)
+    elif command == "hhtoken login":
+        with Browser() as browser, begin(command) as login:
+            first_authorization(browser, login.stdout.readline().strip())
+            said = login.stdout.read()
+        check("login says who authorized", "\nauthorized by Песочница" in said and login.returncode == 0, said)
+        check("... and what renews it", "renewed by hh-token-due.timer, hh-token-refresh.timer" in said, said)
     else:
         type_command("install.md", command)
 
@@ -274,8 +278,8 @@ def type_command(page, command):
     check(f"docs/{page}: {command}", done.code == 0, done.text)
 
 
-def first_authorization(browser):
-    address = authorization_address()
+def first_authorization(browser, address):
+    secrets.add_from_url(address)
     browser.open(address)
     check("the consent page of HeadHunter", "HeadHunter" in browser.text, browser.text)
     browser.screenshot("1-consent")
