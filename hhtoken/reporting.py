@@ -152,15 +152,15 @@ def event(sentence, priority=INFO):
 
     Not syslog(3), which blocks on a full socket.
     """
-    import socket
-    import time
-
-    stamp = time.strftime("%b %e %H:%M:%S")
-    said = _named(_addressed(sentence)) if _account else sentence
-    line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {said}"
     try:
+        import socket
+        import time
+
+        stamp = time.strftime("%b %e %H:%M:%S")
+        said = _named(_addressed(sentence)) if _account else sentence
+        line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {said}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
             log.connect(SYSLOG_SOCKET)
             log.send(line.encode("utf-8", "backslashreplace"))
-    except OSError:
+    except (OSError, MemoryError):
         pass

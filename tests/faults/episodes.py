@@ -65,7 +65,7 @@ class ExchangeEpisode(RefreshEpisode):
     def begin(self):
         shutil.rmtree(self.operator.state, ignore_errors=True)
         self.sandbox.reset()
-        self.operator.state.mkdir(mode=0o700)
+        self.operator.state.mkdir(mode=0o700, exist_ok=True)
         address = invitation.invite(config.Settings(self.operator.environment), [])
         asked = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10)
         self.input = asked.headers["Location"] + "\n"

@@ -4,6 +4,7 @@ Only an answer that is being written down as the power fails may be lost. That t
 out each kind of sync in turn.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -57,16 +58,26 @@ def put(path, files):
     return path
 
 
+@contextlib.contextmanager
+def opened(path):
+    store = open_store(str(path))
+    try:
+        yield store
+    finally:
+        os.close(store.directory.descriptor)
+
+
 def refresh(path, provider):
-    return grants.renew(open_store(str(path)), provider)
+    with opened(path) as store:
+        return grants.renew(store, provider)
 
 
 def exchange(path, provider):
-    store = open_store(str(path))
-    pending = PendingAuthorizations(store.directory)
-    with store.lock():
-        pending.add("STATE", "VERIFIER", "http://127.0.0.1/callback")
-    return grants.redeem(store, pending, pending.newest(), "CODE", ("ID", "SECRET"), provider)
+    with opened(path) as store:
+        pending = PendingAuthorizations(store.directory)
+        with store.lock():
+            pending.add("STATE", "VERIFIER", "http://127.0.0.1/callback")
+        return grants.redeem(store, pending, pending.newest(), "CODE", ("ID", "SECRET"), provider)
 
 
 def interrupted():
@@ -103,7 +114,11 @@ def after_power_cut(path, was_sent, needs_pair):
 
     ``needs_pair``: there was one before, so a reader must find one in every state.
     """
-    store = open_store(str(path))
+    with opened(path) as store:
+        return _after_power_cut(store, was_sent, needs_pair)
+
+
+def _after_power_cut(store, was_sent, needs_pair):
     try:
         store.load()
     except errors.DataError:
@@ -167,9 +182,9 @@ def test_a_body_that_the_power_cut_lost_while_its_head_was_kept_is_a_lost_answer
     """Both are flushed at once, so the disk may take the head first."""
     whole = interrupted()
     torn = whole[: journal.BODY_AT + kept].ljust(journal.SIZE, b"\0")
-    store = open_store(str(put(tmp_path / "state", {TOKEN_FILE: STORED, JOURNAL_FILE: torn}.items())))
-    assert recovery.recover(store) is None
-    found = store.record()
+    with opened(put(tmp_path / "state", {TOKEN_FILE: STORED, JOURNAL_FILE: torn}.items())) as store:
+        assert recovery.recover(store) is None
+        found = store.record()
     assert (found.outcome, found.exit_code) == (record.OUTCOME_UNKNOWN, errors.TEMPFAIL), found.as_dict()
     assert "lost" in found.message
     assert (tmp_path / "state" / KEPT_ANSWER_FILE).exists() == (kept > 0)

@@ -202,4 +202,5 @@ def judge_limited(operator, sandbox, stored, run):
     sandbox.provider.check_user_token(operator.stored()["access_token"])
     if "Traceback" in run.stderr or run.returncode not in (0, 65, 74, 75, 77, 78):
         assert not is_issued, run.stderr
-        assert "hhtoken/" not in run.stderr and "defect" not in run.stderr, run.stderr
+        is_pythons = "SystemError" in run.stderr  # without memory CPython has defects of its own
+        assert is_pythons or "hhtoken/" not in run.stderr and "defect" not in run.stderr, run.stderr
