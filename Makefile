@@ -60,7 +60,7 @@ TEST_FAULTS = $(IN_VENV) -m pytest -p no:cacheprovider tests/faults
 test-faults: $(VENV)/test-ready
 	$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 600'
 
-# Half an hour. The power cuts need /dev/fuse and Debian's libfuse2.
+# The power cuts need /dev/fuse and Debian's libfuse2.
 test-faults-long: $(VENV)/test-ready
 	$(IN_VENV) -m pip install --quiet mfusepy
 	HHTOKEN_FAULTS_LONG=1 HHTOKEN_EXAMPLES=100000 HHTOKEN_EXPIRIES=100 \
