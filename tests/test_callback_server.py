@@ -144,7 +144,7 @@ def test_without_descriptors_and_clients_the_browser_is_served_as_soon_as_there_
         assert told(client) == 200
 
 
-def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(serving, descriptors):
+def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(serving, monkeypatch):
     is_asked, may_go_on = threading.Event(), threading.Event()
 
     def handle(_query):
@@ -154,13 +154,8 @@ def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(s
         may_go_on.wait(10)
         return Reply(callback_page.REFUSED)
 
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = callback_server.DESCRIPTORS_KEPT_FREE + 2
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))  # the server asks when it is made: two clients
-    try:
-        running = serving(handle)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    monkeypatch.setattr(callback_server, "MOST_CONNECTIONS", 2)
+    running = serving(handle)
     oldest, asking = running.client(), running.client()
     oldest.sendall(b"GET")
     asking.sendall(RETURN)

@@ -90,3 +90,9 @@ def test_a_server_that_falls_silent_after_the_request_may_have_spent_it(monkeypa
         answer = transfer(provider.url)
         is_over.set()
     assert (answer.status, answer.failure) == (0, "the connection broke (ReadTimeout)")
+
+
+def test_an_answer_without_a_length_ends_with_its_connection():
+    with answering(http(b'{"error": "x"}', "400 Bad Request", length=False)) as provider:
+        answer = transfer(provider.url)
+    assert (answer.status, answer.body, answer.complete, answer.failure) == (400, b'{"error": "x"}', True, None)

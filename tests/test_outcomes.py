@@ -505,3 +505,21 @@ def test_an_outage_is_asked_through_at_first_and_then_ever_more_rarely():
         pauses.append(last.not_before - NOW if last.not_before else 0)
     assert pauses == [0] * 10 + [60, 120, 300, 600, 900, 900]
     assert outcomes.judge(refusal("token not expired"), INTENT, last, NOW).failures == 1
+
+
+# -- in one sentence --
+
+
+@pytest.mark.parametrize(
+    "one, sentence",
+    [
+        (Record(outcome=record.TRY_LATER, message="no luck", exit_code=75, not_before=NOW), "no luck"),
+        (Record(outcome=record.NOT_DUE, message="nothing is due", not_before=NOW), "nothing is due until 2023-11-14 "),
+        (Record(outcome=record.NOT_YET, message="not yet"), "not yet"),
+        (Record(outcome=record.RENEWED, message="renewed", lives_until=NOW), "lives until 2023-11-14 "),
+    ],
+)
+def test_what_a_refresh_came_to_is_one_sentence_with_the_time_that_counts(one, sentence):
+    said = outcomes.sentence_of(one)
+    assert sentence in said and said.startswith(one.message)
+    assert ("2023" in said) == ("2023" in sentence)

@@ -338,6 +338,21 @@ def test_a_tls_handshake_that_never_ends_has_sent_nothing(lonely):
     assert lonely.token_file.read_bytes() == before
 
 
+def test_where_an_address_is_gone_the_next_is_asked_and_only_its_answer_stays_in_the_journal(tmp_path):
+    from hhtoken import journal
+    from hhtoken.private_directory import open_directory
+    from hhtoken.token_endpoint import TokenEndpoint
+
+    directory = open_directory(str(tmp_path / "state"), create=True)
+    written = journal.begin(directory, "journal", {})
+    with answering(http("<html>" * 99, "404 Not Found")) as gone, answering(http(json.dumps(PAIR))) as there:
+        answer = TokenEndpoint([gone.url, there.url], "a/1 (b)", 10).post({"grant_type": "refresh_token"}, written)
+        assert len(gone.requests) == len(there.requests) == 1
+    written.close()
+    assert (answer.status, answer.body) == (200, json.dumps(PAIR).encode())
+    assert journal.read(directory, "journal")[1].body == answer.body
+
+
 def test_nothing_is_sent_once_the_deadline_is_over(tmp_path, monkeypatch):
     """A name server that takes its time: the request must not leave after we have said that it did not."""
     import socket
