@@ -9,7 +9,7 @@ import pytest
 from conftest import PROGRAM, Operator, obtain_pair, refreshes
 from test_processes import received, run_with_syslog
 
-from hhtoken import account_names, errors
+from hhtoken import account_names, errors, pending_state
 from hhtoken.private_directory import Nested, open_directory
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -160,3 +160,11 @@ def test_the_script_of_the_timers_names_the_account(operator, tmp_path):
     assert done.returncode == 77
     assert "hhtoken: error: account alice: there is no pair" in done.stderr
     assert "exit code 77 for the account alice" in done.stderr
+
+
+def test_a_directory_without_a_list_of_authorizations_has_none_that_lives(tmp_path):
+    assert not pending_state.may_be_living(tmp_path)
+    (tmp_path / "pending.json").touch()
+    assert pending_state.may_be_living(tmp_path)
+    os.utime(tmp_path / "pending.json", (0, 0))
+    assert not pending_state.may_be_living(tmp_path)

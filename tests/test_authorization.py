@@ -28,6 +28,11 @@ def url(authorize_url=AUTHORIZE, options=()):
 # -- the request --
 
 
+def test_the_state_of_an_address_can_be_told():
+    for authorize_url in (AUTHORIZE, AUTHORIZE + "?x=1"):
+        assert authorization.state_in(url(authorize_url)) == "STATE"
+
+
 def test_the_challenge_is_the_one_of_rfc_7636():
     assert authorization.code_challenge(VERIFIER) == CHALLENGE
 

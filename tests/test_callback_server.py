@@ -1,5 +1,6 @@
 """The listener by itself: real sockets, and a handler that says what a return leads to."""
 
+import errno
 import os
 import resource
 import socket
@@ -18,12 +19,29 @@ RETURN = b"GET /callback?code=C HTTP/1.0\r\n\r\n"
 ELSEWHERE = b"GET /favicon.ico HTTP/1.0\r\n\r\n"
 
 
+class Listener(socket.socket):
+    """A listening socket that tells when it has no descriptor for a client."""
+
+    def __init__(self, **how):
+        super().__init__(**how)
+        self.is_out = threading.Event()
+
+    def accept(self):
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                self.is_out.set()
+            raise
+
+
 class Running:
     """A CallbackServer in a thread; its clients."""
 
     def __init__(self, handle_return):
-        self.listener = callback_server.listen("127.0.0.1", 0)
+        self.listener = Listener(fileno=callback_server.listen("127.0.0.1", 0).detach())
         server = CallbackServer(self.listener, CallbackRules("http://127.0.0.1/callback"), handle_return)
+        server.send_on("/ticket", "https://hh.example.org/oauth/authorize?state=S")
         self.thread = threading.Thread(target=server.serve, args=(20, lambda left: left), daemon=True)
         self.thread.start()
         self._clients = [self.listener]
@@ -102,6 +120,16 @@ def test_what_a_client_says_behind_its_request_is_not_read(serving):
     assert running.thread.is_alive()
 
 
+def test_the_first_visitor_with_the_ticket_is_sent_on_and_for_the_next_it_is_not_there(serving):
+    running = serving()
+    client = running.client()
+    client.sendall(b"GET /ticket HTTP/1.0\r\n\r\n")
+    head = client.recv(65536)
+    assert head.startswith(b"HTTP/1.0 302 Found\r\nLocation: https://hh.example.org/oauth/authorize?state=S\r\n")
+    assert b"Cache-Control: no-store" in head and head.endswith(b"Content-Length: 0\r\n\r\n")
+    assert running.get(b"GET /ticket HTTP/1.0\r\n\r\n") == 404
+
+
 @pytest.fixture
 def descriptors():
     """A function that limits the descriptors of this process to so many more than are open, or to no limit of ours."""
@@ -139,6 +167,7 @@ def test_without_descriptors_and_clients_the_browser_is_served_as_soon_as_there_
     descriptors(more=0)
     client.connect(running.listener.getsockname())
     client.sendall(RETURN)
+    assert running.listener.is_out.wait(10)
     descriptors.lift()
     with client:
         assert told(client) == 200

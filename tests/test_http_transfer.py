@@ -52,6 +52,13 @@ def test_where_no_thread_can_be_started_nothing_is_sent():
         assert provider.requests == []
 
 
+def test_a_host_that_was_held_up_past_its_moment_sends_nothing():
+    with answering(http(BODY)) as provider:
+        with pytest.raises(NotSent, match="held up for too long; nothing was sent"):
+            transfer(provider.url, send_before=time.clock_gettime(time.CLOCK_BOOTTIME) - 1)
+        assert not [head for head, _form in provider.requests if head]
+
+
 def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
     def speak(listener):
         connection, _address = listener.accept()

@@ -60,6 +60,11 @@ def test_an_expired_pair_is_renewed(operator, sandbox, expired):
     assert operator.state.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_state_directory_without_a_pair_asks_for_a_human(lonely):
+    lonely.state.mkdir(mode=0o700)
+    assert "there is no pair" in lonely.run("refresh", expect=77).stderr
+
+
 def test_a_living_pair_costs_no_request_and_no_write(lonely):
     before = lonely.store(OLD, left=1000, life=1000)
     changed = lonely.state.stat().st_mtime_ns
@@ -348,6 +353,8 @@ def test_where_an_address_is_gone_the_next_is_asked_and_only_its_answer_stays_in
     with answering(http("<html>" * 99, "404 Not Found")) as gone, answering(http(json.dumps(PAIR))) as there:
         answer = TokenEndpoint([gone.url, there.url], "a/1 (b)", 10).post({"grant_type": "refresh_token"}, written)
         assert len(gone.requests) == len(there.requests) == 1
+        again = TokenEndpoint([gone.url, there.url], "a/1 (b)", 10).post({"grant_type": "x"}, journal.NoJournal())
+        assert again.body == answer.body
     written.close()
     assert (answer.status, answer.body) == (200, json.dumps(PAIR).encode())
     assert journal.read(directory, "journal")[1].body == answer.body

@@ -199,3 +199,12 @@ def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
         [sys.executable, "-c", program, "refresh"], env=operator.environment, capture_output=True, text=True, timeout=60
     )
     assert "renewed the pair" in finished.stderr and finished.stderr.splitlines()[-1] == "0", finished.stderr
+
+
+def test_a_host_without_a_pair_asks_the_others_and_says_when_none_can_be_reached(lonely, tmp_path):
+    """Not "a human must authorize": the others may have a pair."""
+    key = tmp_path / "key"
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    shared = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t", "HHTOKEN_STORE_KEY_FILE": key, "HHTOKEN_DEADLINE": 2}
+    assert "authorize" not in lonely.run("refresh", expect=75, **shared).stderr

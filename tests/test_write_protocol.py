@@ -7,7 +7,7 @@ import os
 import pytest
 from conftest import obtain_pair, refreshes
 
-from hhtoken import config, grants, token_endpoint
+from hhtoken import config, grants, record, token_endpoint
 from hhtoken.errors import AuthorizationNeededError, StorageError
 from hhtoken.token_store import open_store
 
@@ -209,6 +209,14 @@ def holding(monkeypatch, sandbox, most):
         "rename",
         lambda _old, new, **_more: sent(sandbox) and len(refused) < most and not refused.append(new),
     )
+
+
+def test_what_another_host_has_made_of_the_pair_is_reported_and_nothing_is_sent(keeper, sandbox, expired, monkeypatch):
+    store, endpoint = keeper
+    theirs = record.Record(outcome=record.TRY_LATER, message="another host is at it", exit_code=75)
+    monkeypatch.setattr(store, "claim", lambda _clock: theirs)
+    assert grants.renew(store, endpoint) is theirs
+    assert refreshes(sandbox) == 0
 
 
 def test_a_pair_that_no_place_takes_is_held_in_memory_until_one_does(
