@@ -10,8 +10,8 @@ import time
 from hhtoken import errors, outcomes, progress, record, refresh_policy, reporting, signals
 from hhtoken.answer import pair_in
 from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, remember, report_saved, settle_quietly
-from hhtoken.recovery import recover
 from hhtoken.http_transfer import NotSent
+from hhtoken.recovery import recover
 from hhtoken.token_store import NEW_GRANT, fingerprint
 from hhtoken.wording import text
 
@@ -45,11 +45,11 @@ def renew(store, endpoint, force=False, clock=time.time):
             return standing
         endpoint.prepare()
         time.sleep(refresh_policy.margin_left(store.load().pair, clock()))
-        elsewhere = store.claim(clock)
-        if elsewhere:
-            return elsewhere
-        with signals.deferred():
-            return _refresh(store, endpoint, clock)
+        with store.claim(force, clock) as elsewhere:
+            if elsewhere:
+                return elsewhere
+            with signals.deferred():
+                return _refresh(store, endpoint, clock)
 
 
 def renew_for(user, store, endpoint):
@@ -57,10 +57,22 @@ def renew_for(user, store, endpoint):
 
     Raise what ``renew`` raises, and the Error of a renewal that failed.
     """
-    failure = outcomes.error_of(renew(store, endpoint))
+    try:
+        failure = outcomes.error_of(renew(store, endpoint))
+    except errors.TryLaterError as error:
+        failure = error
+    if isinstance(failure, errors.TryLaterError) and _lives(store):
+        return  # nothing is due; what else there is to do is for a timer
     if failure:
         reporting.event(f"{user}: {failure.message}; {failure.hint or 'no hint'}", reporting.ERROR)
         raise failure
+
+
+def _lives(store):
+    try:
+        return refresh_policy.decide(store.load().pair, None, time.time()).kind == refresh_policy.NOT_DUE
+    except errors.Error:
+        return False
 
 
 def redeem(store, pending, entry, code, application, endpoint, clock=time.time):

@@ -1,6 +1,6 @@
 """The store that the settings name: the state directory alone, or one that hosts share through etcd."""
 
-from hhtoken import account_names
+from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested
 from hhtoken.token_store import open_store
 
@@ -32,11 +32,19 @@ def shared(store, settings, account):
     return SharedStore(store, open_vault(settings, account), _clock_of_provider(settings))
 
 
-def of_account(settings, account):
-    """Given the Settings and the name of any account (or None), return its store, made if need be; raise as above."""
-    main = settings.main_directory()
+def joined(settings, account):
+    """Given the Settings and the name of any account (or None), return its store, which is made where other hosts have
+    a pair of that account; raise as above."""
+    main, published = settings.main_directory(), settings.published_file_of(account)
     path = Nested(main, account_names.DIRECTORY, account) if account else main
-    store = open_store(path, create=True, published=settings.published_file_of(account))
+    try:
+        store = open_store(path, published=published)
+    except errors.AuthorizationNeededError:
+        from hhtoken.shared.settings import open_vault
+
+        if not (is_shared(settings) and open_vault(settings, account).read().pair):
+            raise
+        store = open_store(path, create=True, published=published)
     return shared(store, settings, account)
 
 

@@ -137,10 +137,12 @@ class TokenStore:
         self.directory.close_to_others((TOKEN_FILE, LOCK_FILE))
         return file_lock.held(self.directory, LOCK_FILE)
 
-    def claim(self, _clock):
-        """Claim the right to spend the refresh token; return None with it, else the Record to report. Here the lock is
-        all there is to it; ``hhtoken.shared`` knows of other hosts."""
-        return None
+    def claim(self, _force, _clock):
+        """Return a context in which this host may spend the refresh token; entering gives None, or else the Record to
+        report. Here the lock is all there is to it; ``hhtoken.shared`` knows of other hosts."""
+        import contextlib
+
+        return contextlib.nullcontext()
 
     def begin(self, intent):
         """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal.

@@ -13,8 +13,9 @@ LARGEST_FILE_BYTES = 64 * 1024
 LONGEST_NUMBER_DIGITS = 40  # int() refuses over 4300 digits with a ValueError, which would cost the whole answer
 
 OUR_FIELDS = ("obtained_at", "expires_at")
-ESSENTIAL_FIELDS = ("access_token", "token_type", "expires_in", "refresh_token", "scope")
-TOKEN_FIELDS = ("access_token", "refresh_token")
+ESSENTIAL_FIELDS = ("access_token", "token_type", "expires_in", "refresh_token", "scope", "hhtoken_shared")
+MARK_FIELD = "hhtoken_shared"  # ours, too, where hosts share the pair; see hhtoken.shared.reconciliation
+TOKEN_FIELDS = ("access_token", "refresh_token", MARK_FIELD)
 
 
 class Pair:
@@ -103,7 +104,7 @@ def from_answer(fields, received_at, kept_refresh_token=None):
     ``kept_refresh_token`` stands in where the answer has none (RFC 6749 section 6: the old one then stays valid).
     Raise ValueError, without secrets, where the answer holds no usable token.
     """
-    fields = {name: value for name, value in fields.items() if name not in OUR_FIELDS}
+    fields = {name: value for name, value in fields.items() if name not in (*OUR_FIELDS, MARK_FIELD)}
     if fields.get("refresh_token") in (None, ""):
         fields.pop("refresh_token", None)
         if kept_refresh_token:

@@ -35,6 +35,7 @@ def pair(name, generation=None, store="store"):
         (None, pair("a", 1), reconciliation.TAKE_OVER),
         (pair("a"), None, reconciliation.UNSHARED),
         (pair("a", 1), None, reconciliation.VANISHED),
+        (marked(pair("a"), Mark("store", 1, 2000, is_in_etcd=False)), None, reconciliation.PROMOTE),
         (pair("a", 1), pair("a", 1), reconciliation.IN_STEP),
         (pair("a"), pair("a", 3), reconciliation.IN_STEP),
         (pair("a", 1), pair("b", 2), reconciliation.TAKE_OVER),
@@ -72,13 +73,29 @@ def test_of_two_hosts_that_differ_never_both_are_the_newer_one():
                                   {"store": "s", "generation": "1", "provider_expires_at": 1}])  # fmt: skip
 def test_a_mark_that_makes_no_sense_is_none(mark):
     made = pair("a")
-    made.fields[reconciliation.MARK_FIELD] = mark
+    made.fields[tokens.MARK_FIELD] = mark
     assert mark_of(made) is None
 
 
 def test_a_mark_outlives_the_file():
     stored = tokens.from_stored(json.loads(tokens.to_text(pair("a", 7))), 0)
-    assert mark_of(stored).as_dict() == {"store": "store", "generation": 7, "provider_expires_at": 2000}
+    told = {"store": "store", "generation": 7, "provider_expires_at": 2000, "is_in_etcd": True}
+    assert mark_of(stored).as_dict() == told
+
+
+def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
+    """Without it, every other host would take the next pair for another installation's."""
+    for odd in ("x" * 70_000, json.loads("[" * 900 + "]" * 900)):
+        made = pair("a", 7)
+        made.fields["odd"] = odd
+        data = tokens.to_text(made)
+        assert len(data) <= tokens.LARGEST_FILE_BYTES
+        assert mark_of(tokens.from_stored(json.loads(data), 0)).generation == 7
+
+
+def test_the_provider_cannot_set_a_mark():
+    fields = {"access_token": "A", "refresh_token": "R", tokens.MARK_FIELD: Mark("forged", 99).as_dict()}
+    assert mark_of(tokens.from_answer(fields, 0)) is None
 
 
 def test_what_is_sealed_opens_again_and_shows_nothing():

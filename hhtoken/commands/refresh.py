@@ -51,15 +51,14 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
-    is_shared = stores.is_shared(settings)
-    store = open_store(settings.state_directory(), create=is_shared, published=settings.published_file())
     try:
+        store = open_store(settings.state_directory(), published=settings.published_file())
         if not arguments.force and _is_at_rest(store, arguments.wait):
             return 0
     except errors.AuthorizationNeededError:
-        if not is_shared:  # other hosts may have a pair
+        if not stores.is_shared(settings):  # other hosts may have a pair
             raise
-    return _renew(stores.shared(store, settings, settings.account()), settings, arguments)
+    return _renew(stores.joined(settings, settings.account()), settings, arguments)
 
 
 def _renew_all(settings, arguments):

@@ -9,7 +9,7 @@ from hhtoken.wording import text
 SUMMARY = text("take over new pairs from the shared store as they come, until it is ended")
 
 LOOK_SECONDS = 10  # at a connection to etcd, which may have died silently
-SWEEP_SECONDS = 60  # between two looks at all that is followed, should a change have been missed
+SWEEP_SECONDS = 300  # between two looks at all that is followed, should a change have been missed
 PAUSES_SECONDS = (1, 2, 5, 10, 30)  # while etcd is out of reach
 
 
@@ -38,8 +38,10 @@ def run(arguments):
             bring(settings, name)
         return 0
     signals.end_on_signals()
-    _follow(changes, lambda name: bring(settings, name))
-    return 0
+    try:
+        _follow(changes, lambda name: bring(settings, name))
+    except errors.Interrupted:
+        return 0  # it has no other end
 
 
 def _follow(changes, bring_in_step):
@@ -63,7 +65,7 @@ def _follow(changes, bring_in_step):
 
 
 def _bring_in_step(settings, account):
-    with contextlib.closing(stores.of_account(settings, account)) as store:
+    with contextlib.closing(stores.joined(settings, account)) as store:
         if not store.is_in_step():
             with store.lock():
                 recovery.recover(store)
@@ -71,11 +73,17 @@ def _bring_in_step(settings, account):
 
 def _bring_one_of_many(settings, account):
     """The trouble of one account must not keep the others from being brought in step."""
+    from hhtoken.shared.etcd import Unreachable
+
     reporting.speak_for(account)
     try:
         _bring_in_step(settings, account)
-    except errors.TryLaterError:
+    except Unreachable:
         raise
+    except errors.AuthorizationNeededError:
+        pass  # neither here nor there is a pair
+    except errors.TryLaterError:
+        pass  # a refresh is under way; what it comes to will be seen
     except errors.Error as error:
         reporting.failure(error)
         reporting.event(error.message, reporting.ERROR)

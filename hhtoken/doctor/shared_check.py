@@ -38,6 +38,9 @@ def judge(seen):
     place = seen.place
     if seen.relation == reconciliation.NOTHING:
         return [findings.note(ABOUT, text("etcd answers; there is no pair at {place} yet", place=place))]
+    if seen.relation == reconciliation.IN_STEP and seen.is_dead:
+        says = text("etcd answers; the pair at {place} is dead", place=place)
+        return [findings.problem(ABOUT, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
     if seen.relation == reconciliation.IN_STEP:
         return [findings.ok(ABOUT, text("etcd answers; this host has the pair that is at {place}", place=place))]
     if seen.relation in (reconciliation.TAKE_OVER, reconciliation.PROMOTE, reconciliation.CONFLICT):

@@ -14,6 +14,9 @@ from hhtoken.wording import text
 
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 4  # of a member that has a leader; without one etcd itself gives up later
+LARGEST_ANSWER_BYTES = 64 * 1024 * 1024  # the names of a million accounts, say
+CHUNK_BYTES = 64 * 1024
+AUTHENTICATE = "auth/authenticate"
 
 HINT_REACH = text("look at the network and at 'etcdctl endpoint status'; the next run tries again")
 HINT_USER = text("check HHTOKEN_STORE_USER, its password and its role: it must read and write below the prefix")
@@ -23,6 +26,8 @@ HINT_CERTIFICATES = text(
 
 # Codes of gRPC, which the gateway passes on.
 INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNAUTHENTICATED = 3, 7, 9, 16
+
+SENSELESS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of taking an odd answer apart
 
 
 class Unreachable(errors.TryLaterError):
@@ -53,15 +58,24 @@ class Etcd:
 
     def read(self, prefix):
         """Return ``({key: Value}, revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
-        answer = self._call("kv/range", {"key": _text(prefix), "range_end": _text(_end_of(prefix))})
-        found = {
-            base64.b64decode(pair["key"]): Value(base64.b64decode(pair.get("value", "")), int(pair["mod_revision"]))
-            for pair in answer.get("kvs", ())
-        }
-        return found, int(answer["header"]["revision"])
+        answer = self._call("kv/range", _range(prefix))
+        with _making_sense():
+            found = {
+                _bytes(pair["key"]): Value(_bytes(pair.get("value", "")), int(pair["mod_revision"]))
+                for pair in answer.get("kvs") or ()
+            }
+            return found, int(answer["header"]["revision"])
+
+    def keys(self, prefix):
+        """Return ``({key: revision}, revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
+        answer = self._call("kv/range", {**_range(prefix), "keys_only": True})
+        with _making_sense():
+            found = {_bytes(pair["key"]): int(pair["mod_revision"]) for pair in answer.get("kvs") or ()}
+            return found, int(answer["header"]["revision"])
 
     def transact(self, revisions, puts=None, deletes=(), lease=None):
-        """Where each key still has the revision given (0: it is absent), make all the changes and return True.
+        """Where each key still has the revision given (0: it is absent), make all the changes, and return the revision
+        that they have; 0 where a key has another one.
 
         ``revisions``: {key: revision}; ``puts``: {key: bytes}; ``lease``: {key: lease} of those that end with one.
         """
@@ -74,96 +88,98 @@ class Etcd:
             for key, data in (puts or {}).items()
         ]
         changes += [{"request_delete_range": {"key": _text(key)}} for key in deletes]
-        return bool(self._call("kv/txn", {"compare": compare, "success": changes}).get("succeeded"))
+        answer = self._call("kv/txn", {"compare": compare, "success": changes})
+        with _making_sense():
+            return int(answer["header"]["revision"]) if answer.get("succeeded") else 0
 
     def grant_lease(self, seconds):
         """Return a lease that ends after so many seconds, by etcd's clock, and takes its keys with it."""
-        return int(self._call("lease/grant", {"TTL": str(seconds)})["ID"])
-
-    def keys(self, prefix):
-        """Return ``([key], revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
-        request = {"key": _text(prefix), "range_end": _text(_end_of(prefix)), "keys_only": True}
-        answer = self._call("kv/range", request)
-        return [base64.b64decode(pair["key"]) for pair in answer.get("kvs", ())], int(answer["header"]["revision"])
+        answer = self._call("lease/grant", {"TTL": str(seconds)})
+        with _making_sense():
+            return int(answer["ID"])
 
     def changes(self, prefix, revision, seconds):
-        """Wait until a key with this prefix is changed after the revision; return ``([key], revision)`` of the changes.
-
-        No keys: none was in time, or the members no longer know, since they forget old revisions; a look will tell."""
+        """Wait until a key with this prefix is changed after the revision; return ``([key], revision)`` of the changes,
+        ``([], revision)`` where none was in time, and ``(None, revision)`` where the members no longer know, since they
+        forget old revisions: a look will tell."""
         deadline = time.monotonic() + seconds
-        request = {
-            "create_request": {
-                "key": _text(prefix),
-                "range_end": _text(_end_of(prefix)),
-                "start_revision": str(revision + 1),
-            }
-        }
+        request = {"create_request": {**_range(prefix), "start_revision": str(revision + 1)}}
         with contextlib.closing(self._stream("watch", request, seconds)) as lines:
             try:
                 for line in lines:
-                    result = json.loads(line).get("result", {}) if line else {}
+                    result = json.loads(line)["result"] if line else {}
                     if result.get("events"):
                         changed = [event["kv"] for event in result["events"]]
-                        keys = [base64.b64decode(pair["key"]) for pair in changed]
-                        return keys, max(int(pair["mod_revision"]) for pair in changed)
-                    if result.get("canceled") or time.monotonic() > deadline:
+                        return [_bytes(pair["key"]) for pair in changed], max(
+                            int(pair["mod_revision"]) for pair in changed
+                        )
+                    if result.get("canceled"):
+                        return None, revision
+                    if time.monotonic() > deadline:
                         break
-            except (*http_session.failures(), ValueError):  # nothing came for so long, or the member went away
+            except (*http_session.failures(), *SENSELESS):  # nothing came for so long, or the member went away
                 pass
         return [], revision
 
     # -- calls --
 
     def _call(self, path, body):
-        with contextlib.closing(self._ask(path, body, ANSWER_SECONDS, stream=False)) as response:
-            try:
-                return json.loads(response.content)
-            except ValueError:
-                raise Unreachable(text("etcd gave an answer that is not JSON"), HINT_REACH) from None
+        """Return the answer, a dict."""
+        with contextlib.closing(self._ask(path, body, ANSWER_SECONDS)) as response, _making_sense():
+            answer = json.loads(_content(response))
+            answer.get("header")  # a dict, or it makes no sense
+            return answer
 
     def _stream(self, path, body, seconds):
-        response = self._ask(path, body, seconds, stream=True)
+        response = self._ask(path, body, seconds)
         try:
             yield from response.iter_lines(chunk_size=None)
         finally:
             response.close()
 
-    def _ask(self, path, body, seconds, stream):
+    def _ask(self, path, body, seconds):
         """Return the first good response of a member; raise Unreachable, or ConfigError where etcd refuses us."""
         failure = None
         for member in list(self._members):
             try:
-                response = self._post(member, path, body, seconds, stream)
+                response = self._post(member, path, body, seconds)
                 if response.status_code == 401 and self._user:  # the token that we had has aged
                     self._tokens.pop(member, None)
-                    response = self._post(member, path, body, seconds, stream)
+                    response = self._post(member, path, body, seconds)
+                if response.status_code != 200:
+                    raise _refusal(member, response)
+            except Unreachable as refusal:
+                failure = failure or refusal
             except http_session.failures() as error:
                 failure = failure or _unreachable(member, error)
-                continue
-            if response.status_code == 200:
+            else:
                 self._prefer(member)
                 return response
-            refusal = _refusal(member, response)
-            if not isinstance(refusal, Unreachable):
-                raise refusal
-            failure = failure or refusal
         raise failure
 
-    def _post(self, member, path, body, seconds, stream):
+    def _post(self, member, path, body, seconds):
         headers = {}
-        if self._user and path != "auth/authenticate":
+        if self._user and path != AUTHENTICATE:
             headers["Authorization"] = self._token(member)
         return self._session(member).post(
-            f"{member}/v3/{path}", json=body, headers=headers, stream=stream, timeout=(CONNECT_SECONDS, seconds)
+            f"{member}/v3/{path}",
+            json=body,
+            headers=headers,
+            stream=True,
+            timeout=(CONNECT_SECONDS, seconds),
+            allow_redirects=False,
         )
 
     def _token(self, member):
         if member not in self._tokens:
             body = {"name": self._user, "password": self._password}
-            response = self._post(member, "auth/authenticate", body, ANSWER_SECONDS, False)
-            if response.status_code != 200:
-                raise _refusal(member, response)
-            self._tokens[member] = response.json()["token"]
+            with contextlib.closing(self._post(member, AUTHENTICATE, body, ANSWER_SECONDS)) as response:
+                if response.status_code != 200:
+                    raise _refusal(member, response)
+                with _making_sense():
+                    token = json.loads(_content(response))["token"]
+                    token.encode("latin-1")  # as a header is
+                    self._tokens[member] = token
         return self._tokens[member]
 
     def _session(self, member):
@@ -180,6 +196,25 @@ class Etcd:
             self._members.insert(0, member)
 
 
+@contextlib.contextmanager
+def _making_sense():
+    """Whatever is odd about an answer that is taken apart inside the ``with``, it is as if none had come."""
+    try:
+        yield
+    except (*SENSELESS, *http_session.failures()):
+        raise Unreachable(text("etcd gave an answer that makes no sense"), HINT_REACH) from None
+
+
+def _content(response):
+    """Return the body, read within the time and the room that an answer may take; raise ValueError."""
+    deadline, body = time.monotonic() + ANSWER_SECONDS, b""
+    for chunk in response.iter_content(CHUNK_BYTES):
+        body += chunk
+        if len(body) > LARGEST_ANSWER_BYTES or time.monotonic() > deadline:
+            raise ValueError
+    return body
+
+
 def _unreachable(member, error):
     kind = http_session.kind_of(error)
     if kind in ("certificate", "tls"):
@@ -191,8 +226,8 @@ def _unreachable(member, error):
 def _refusal(member, response):
     """Return the Error that says why a member refused; etcd's own words are not repeated, they may quote values."""
     try:
-        code = response.json().get("code")
-    except (ValueError, AttributeError, *http_session.failures()):
+        code = json.loads(_content(response)).get("code")
+    except (*SENSELESS, *http_session.failures()):
         code = None
     if code in (PERMISSION_DENIED, UNAUTHENTICATED) or response.status_code in (401, 403):
         return errors.ConfigError(text("etcd at {member} refuses this user", member=member), HINT_USER)
@@ -207,9 +242,13 @@ def _refusal(member, response):
     return Unreachable(message, HINT_REACH)
 
 
-def _end_of(prefix):
-    return prefix[:-1] + bytes([prefix[-1] + 1])
+def _range(prefix):
+    return {"key": _text(prefix), "range_end": _text(prefix[:-1] + bytes([prefix[-1] + 1]))}
 
 
 def _text(data):
     return base64.b64encode(data).decode()
+
+
+def _bytes(text_of_it):
+    return base64.b64decode(text_of_it, validate=True)

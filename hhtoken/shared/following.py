@@ -1,6 +1,8 @@
 """Which accounts have changed in etcd, as it happens."""
 
+from hhtoken import account_names
 from hhtoken.account_names import MAIN
+from hhtoken.shared.vault import NAMES
 
 ALL = "all accounts"
 
@@ -21,10 +23,14 @@ class Following:
         return self._names(keys) if self._account == ALL else [self._account]
 
     def changed(self, seconds):
-        """Wait for a change, at most so many seconds; return the names of the accounts that it is about."""
+        """Wait for a change, at most so many seconds; return the names of the accounts that it is about, or None where
+        changes may have been missed."""
         keys, self._revision = self._etcd.changes(self._prefix, self._revision, seconds)
-        return self._names(keys)
+        return None if keys is None else self._names(keys)
 
     def _names(self, keys):
-        found = {key[len(self._root) :].split(b"/")[0].decode("utf-8", "replace") for key in keys}
-        return sorted((None if name == MAIN else name for name in found), key=lambda name: name or "")
+        """Whoever may write below the prefix chooses the keys, so only what is a name of an account counts."""
+        parts = [key[len(self._root) :].decode("utf-8", "replace").split("/") for key in keys]
+        found = {part[0] for part in parts if len(part) == 2 and part[1] in NAMES}
+        names = [name for name in found if name == MAIN or account_names.is_name(name)]
+        return [None if name == MAIN else name for name in sorted(names)]

@@ -4,6 +4,8 @@ Each pair has a generation: the first one has 1, and whoever puts another in its
 mark that says of which store it is a copy, and of which generation.
 """
 
+from hhtoken import tokens
+
 NOTHING = "nothing"  # no pair anywhere
 IN_STEP = "in_step"
 TAKE_OVER = "take_over"  # etcd has a newer one
@@ -14,19 +16,20 @@ VANISHED = "vanished"  # etcd has lost the pair that this is a copy of
 ENDED = "ended"  # another host has revoked the pair that this is a copy of, or moved it out
 FOREIGN = "foreign"  # both have one, and they have nothing to do with each other
 
-MARK_FIELD = "hhtoken_shared"  # in token.json, beside the provider's fields
 
 
 class Mark:
     """``store``: which installation's store (random text). ``generation``: 1 or more. ``provider_expires_at``: when the
-    access token expires by the provider's clock, in Unix seconds, 0 where that is not known; hosts' clocks differ."""
+    access token expires by the provider's clock, in Unix seconds, 0 where that is not known; hosts' clocks differ.
+    ``is_in_etcd``: False while etcd has not got the pair yet."""
 
-    __slots__ = ("store", "generation", "provider_expires_at")
+    __slots__ = ("store", "generation", "provider_expires_at", "is_in_etcd")
 
-    def __init__(self, store, generation, provider_expires_at=0):
+    def __init__(self, store, generation, provider_expires_at=0, is_in_etcd=True):
         self.store = store
         self.generation = generation
         self.provider_expires_at = provider_expires_at
+        self.is_in_etcd = is_in_etcd
 
     def as_dict(self):
         return {name: getattr(self, name) for name in self.__slots__}
@@ -34,22 +37,22 @@ class Mark:
 
 def mark_of(pair):
     """Given a Pair, return its Mark, or None where it has none that makes sense."""
-    return from_dict(pair.fields.get(MARK_FIELD))
+    return from_dict(pair.fields.get(tokens.MARK_FIELD))
 
 
 def from_dict(fields):
     """Given what ``as_dict`` returned, return the Mark; None for what makes no sense."""
     if not isinstance(fields, dict):
         return None
-    store, generation, expires_at = (fields.get(name) for name in Mark.__slots__)
+    store, generation, expires_at, is_in_etcd = (fields.get(name) for name in Mark.__slots__)
     if not isinstance(store, str) or type(generation) is not int or type(expires_at) is not int:
         return None
-    return Mark(store, generation, expires_at)
+    return Mark(store, generation, expires_at, is_in_etcd is not False)
 
 
 def marked(pair, mark):
     """Given a Pair and a Mark, put the Mark on it, and return it."""
-    pair.fields[MARK_FIELD] = mark.as_dict()
+    pair.fields[tokens.MARK_FIELD] = mark.as_dict()
     return pair
 
 
@@ -63,6 +66,8 @@ def compare(local, remote, end=None):
     was taken out of etcd on purpose (or None), return one of the words above."""
     mark = mark_of(local) if local else None
     if remote is None:
+        if mark and not mark.is_in_etcd:
+            return PROMOTE
         if mark and end and mark.store == end.store and mark.generation <= end.generation:
             return ENDED
         return NOTHING if local is None else VANISHED if mark else UNSHARED

@@ -14,7 +14,16 @@ DEFAULT_PREFIX = "/hh-token"
 KEY_CREDENTIAL, PASSWORD_CREDENTIAL = "hh_store_key", "hh_store_password"
 
 DEFAULT_SILENCE_SECONDS = 600
-SHORTEST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS = 5, 24 * 3600
+LONGEST_SILENCE_SECONDS = 24 * 3600
+
+OF_THE_CONNECTION = (
+    "HHTOKEN_STORE_CA_FILE",
+    "HHTOKEN_STORE_CERT_FILE",
+    "HHTOKEN_STORE_CERT_KEY_FILE",
+    "HHTOKEN_STORE_USER",
+    "HHTOKEN_STORE_PASSWORD_FILE",
+)
+_opened = {}  # one client for a process: each has connections, and a token of etcd's, which costs it a slow hash
 
 HINT_FORM = text("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
 
@@ -28,24 +37,28 @@ def open_vault(settings, account):
 def open_etcd(settings):
     """Given the Settings, return the Etcd and the prefix that they name; raise ConfigError. Nothing is sent."""
     hosts, prefix = _parts(settings.optional("HHTOKEN_STORE"))
+    known_as = os.getpid(), *hosts, *map(settings.optional, OF_THE_CONNECTION)
+    if known_as in _opened:
+        return _opened[known_as], prefix
     tls = _tls(settings)
     is_local = all(addresses.is_loopback(urlsplit(f"//{host}").hostname) for host in hosts)
     scheme = "http" if is_local and not tls else "https"
     user, password = _login(settings)
-    return Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls), prefix
+    _opened[known_as] = Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls)
+    return _opened[known_as], prefix
 
 
 def silence_seconds(settings):
-    """Return for how long a host that has set out to renew may be silent before another one tries."""
-    value = settings.optional("HHTOKEN_STORE_SILENCE")
-    if value is None:
-        return DEFAULT_SILENCE_SECONDS
+    """Return for how long a host that has set out to renew may be silent before another one tries: longer than sending
+    and an answer may take, or the other one would try beside it."""
+    value = settings.optional("HHTOKEN_STORE_SILENCE") or str(DEFAULT_SILENCE_SECONDS)
+    least = settings.deadline_seconds() * 3 // 2 + 1
     is_number = value.isascii() and value.isdigit() and len(value) < 8
-    if not (is_number and SHORTEST_SILENCE_SECONDS <= int(value) <= LONGEST_SILENCE_SECONDS):
+    if not (is_number and least <= int(value) <= LONGEST_SILENCE_SECONDS):
         raise errors.ConfigError(
             text(
                 "HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}",
-                least=SHORTEST_SILENCE_SECONDS,
+                least=least,
                 most=LONGEST_SILENCE_SECONDS,
             ),
             text("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),
@@ -70,7 +83,7 @@ def _host(listed):
         port = parts.port or DEFAULT_PORT
     except ValueError:
         return None
-    if not parts.hostname or parts.username is not None or parts.path or parts.query or parts.fragment:
+    if not parts.hostname or parts.username is not None or addresses.problem(f"https://{listed}/"):
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port}"

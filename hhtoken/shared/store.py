@@ -1,6 +1,7 @@
 """The TokenStore of a host that shares its pair with others. ``docs/scale.md`` has the protocol and its reasons."""
 
 import contextlib
+import json
 import os
 import time
 
@@ -16,6 +17,7 @@ from hhtoken.wording import text
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
+FURTHEST_CLOCK_SECONDS = 2 * 3600
 PUBLISH_PATIENCE_SECONDS = 5  # this host's readers wait for the new pair meanwhile
 
 HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
@@ -30,7 +32,9 @@ class SharedStore(TokenStore):
         self._vault = vault
         self._provider_clock = provider_clock
         self._provider_ahead = None
-        self._send_before = None
+        self._seen = self._replacing = None
+        self._claimed = self._send_before = None
+        self._may_be_spent = False
         self._is_unpublished = False
 
     def is_unsettled(self):
@@ -47,20 +51,33 @@ class SharedStore(TokenStore):
         ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of what is there. One
         from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one."""
         with super().lock():
-            contents = self._vault.read()
-            self._reconcile(contents, replacing)
-            if replacing == FROM_FILE and contents.pair:
-                raise errors.UsageError(
-                    text("etcd holds a pair at {place} already", place=self._vault.name),
-                    text("to put another one there, move that one out first: hhtoken export FILE"),
-                )
+            self._seen, self._replacing = self._vault.read(), replacing
+            self._reconcile(self._seen, replacing)
+            self._require_empty_place(self._seen)
             yield
 
-    def claim(self, clock):
-        """Claim the right to spend the refresh token among all hosts. Return None with it, else the Record to report.
-        """
+    def _require_empty_place(self, contents):
+        if self._replacing == FROM_FILE and contents.pair:
+            raise errors.UsageError(
+                text("etcd holds a pair at {place} already", place=self._vault.name),
+                text("to put another one there, move that one out first: hhtoken export FILE"),
+            )
+
+    @contextlib.contextmanager
+    def claim(self, force, clock):
+        """Inside the ``with``, this host alone may spend the refresh token; entering gives None, or else the Record to
+        report. What nothing was spent under is given back at its end, so that another host need not wait."""
+        self._claimed = None
+        try:
+            yield self._claim(force, clock)
+        finally:
+            if self._claimed and not self._may_be_spent:
+                with contextlib.suppress(errors.Error):
+                    self._vault.release(*self._claimed)
+
+    def _claim(self, force, clock):
         pair = self.load().pair
-        early = self._too_early(pair, clock())
+        early = None if force else self._too_early(pair, clock())
         if early:
             return early
         host = host_identity(self.directory)
@@ -71,15 +88,16 @@ class SharedStore(TokenStore):
                 return self._renewed_elsewhere(contents)
             if contents.verdict:
                 self._adopt(contents.verdict)
-                return self.record_of(pair)
+                return self.record_of(pair) or _busy(contents, pair, clock())
             if contents.owner is None or contents.owner.get("id") == host["id"]:
-                claimed_at = _boot_clock()
-                intent = {**host, "at": int(clock())}
-                if self._vault.claim(contents, host, intent):
+                claimed_at, last = _boot_clock(), self.record_of(pair)
+                self._may_be_spent = bool(last and last.perhaps_spent_at)
+                revision = self._vault.claim(contents, host, {**host, "at": int(clock())})
+                if revision:
+                    self._claimed = revision, contents.intent
                     self._take_up(contents.intent, host, pair)
                     self._send_before = claimed_at + self._vault.silence_seconds * SEND_WITHIN
                     return None
-                continue
             left = deadline - time.monotonic()
             if left <= 0:
                 return _busy(contents, pair, clock())
@@ -88,28 +106,37 @@ class SharedStore(TokenStore):
     def begin(self, intent):
         journal = super().begin(intent)
         journal.send_before = self._send_before
+        self._may_be_spent = True
         return journal
 
     def save(self, pair, replaces=None):
-        """Put the Pair into etcd and in place of this host's; where etcd is out of reach, it is put there as soon as it
-        answers. Raise StorageError."""
+        """Put the Pair into etcd and in place of this host's; where etcd does not take it, it is put there as soon as
+        it does. Raise StorageError, and UsageError where a pair from a file has come too late."""
         try:
             pair = self._publish(pair, replaces)
             self._is_unpublished = False
-        except Unreachable as error:
-            pair = self._successor(pair)
+        except (errors.StorageError, errors.UsageError):
+            raise
+        except errors.Error as error:
+            pair = self._successor(pair, self._seen, is_in_etcd=False)
             self._is_unpublished = True
             reason = error.message
-            _say(text("{reason}; the new pair is safe here, and goes to etcd once it answers", reason=reason))
+            _say(text("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
+            if error.hint:
+                reporting.message(error.hint, "hint: ")
         super().save(pair, replaces)
 
     def remember(self, outcome):
         super().remember(outcome)
+        # "Not yet", and what HeadHunter says of the application, has spent nothing; nor has what was not sent.
+        self._may_be_spent = bool(outcome.perhaps_spent_at) or outcome.dead or outcome.outcome == record.RENEWED
         if outcome.dead:
             with contextlib.suppress(errors.Error):
-                contents = self._vault.read()
-                if contents.pair and fingerprint(contents.pair.refresh_token) == outcome.refresh_token_sha256:
-                    self._vault.put_verdict(contents, outcome.as_dict())
+                self._put_verdict(self._vault.read(), outcome)
+
+    def _put_verdict(self, contents, outcome):
+        if contents.pair and fingerprint(contents.pair.refresh_token) == outcome.refresh_token_sha256:
+            self._vault.put_verdict(contents, outcome.as_dict())
 
     def settle(self):
         """Remove the journals, but for a pair that etcd has not got yet: what is unsettled is looked at every minute.
@@ -118,13 +145,18 @@ class SharedStore(TokenStore):
             super().settle()
 
     def forget(self):
-        """Remove the pair from etcd, then here; raise TryLaterError where another host put a newer one there.
+        """Remove the pair from etcd, then here; raise TryLaterError where another host has set out to renew it, or has
+        put a newer one there.
 
         The other hosts learn of it, and put their copies aside."""
+        mine = self._local_pair()
         contents = self._vault.read()
-        mark = mark_of(contents.pair) if contents.pair else None
-        if mark and not self._vault.remove(contents, mark.as_dict()):
-            raise errors.TryLaterError(text("another host has just put a newer pair into etcd"), text("try again"))
+        if contents.pair:
+            if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
+                raise errors.TryLaterError(text("another host is renewing the pair"), text("try again in a moment"))
+            is_newer = mine is None or not reconciliation.is_same(mine, contents.pair)
+            if is_newer or not self._vault.remove(contents, mark_of(contents.pair).as_dict()):
+                raise errors.TryLaterError(text("another host has put a newer pair into etcd"), text("try again"))
         super().forget()
 
     # -- what stands in etcd, and what stands here --
@@ -139,12 +171,18 @@ class SharedStore(TokenStore):
         elif relation == reconciliation.ENDED:
             self._give_up(local)
         elif relation == reconciliation.IN_STEP:
-            if mark_of(local) is None:
+            mark, last = mark_of(local), self.record_of(local)
+            if mark is None or not mark.is_in_etcd:
                 super().save(contents.pair)
             if contents.verdict:
                 self._adopt(contents.verdict)
+            elif last and last.dead:  # etcd was out of reach when HeadHunter said so
+                self._put_verdict(contents, last)
         elif relation == reconciliation.PROMOTE:
-            if self._vault.put_pair(contents, local):
+            mark = mark_of(local)
+            mark.is_in_etcd = True
+            if self._vault.put_pair(contents, marked(local, mark)):
+                super().save(local)
                 reporting.event("etcd has the new pair now", reporting.NOTICE)
             else:
                 self._reconcile(self._vault.read(), replacing)
@@ -175,8 +213,8 @@ class SharedStore(TokenStore):
             return True
         if relation != reconciliation.IN_STEP or super().is_unsettled():
             return False
-        last = self.record_of(local)
-        return contents.verdict is None or last is not None and last.dead
+        last, mark = self.record_of(local), mark_of(local)
+        return bool(contents.verdict) == bool(last and last.dead) and bool(mark and mark.is_in_etcd)
 
     def _take_over(self, pair):
         local = self._local_pair()
@@ -200,10 +238,11 @@ class SharedStore(TokenStore):
             try:
                 contents = self._vault.read()
                 if contents.pair and reconciliation.is_same(contents.pair, pair):
-                    return contents.pair  # by an earlier try, whose answer was lost
+                    return contents.pair  # put there by an earlier try, whose answer was lost
                 if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
                     self._keep_aside(pair)
                     return contents.pair
+                self._require_empty_place(contents)
                 successor = self._successor(pair, contents)
                 if self._vault.put_pair(contents, successor):
                     return successor
@@ -212,7 +251,7 @@ class SharedStore(TokenStore):
                     raise
                 time.sleep(1)
 
-    def _successor(self, pair, contents=None):
+    def _successor(self, pair, contents, is_in_etcd=True):
         """Return the Pair with the Mark of what comes after all that is known: what stands in etcd, or stood there, or
         here, or what the Pair itself was before it went through a file."""
         known = [mark_of(one) for one in (contents and contents.pair, self._local_pair(), pair) if one]
@@ -221,9 +260,8 @@ class SharedStore(TokenStore):
         before = next(filter(None, known), None)
         ahead = self._ahead()
         expires_at = pair.expires_at + ahead if ahead is not None else 0
-        if before is None:
-            return marked(pair, Mark(os.urandom(16).hex(), 1, expires_at))
-        return marked(pair, Mark(before.store, before.generation + 1, expires_at))
+        store, generation = (before.store, before.generation) if before else (os.urandom(16).hex(), 0)
+        return marked(pair, Mark(store, generation + 1, expires_at, is_in_etcd))
 
     def _relation(self, local, contents):
         return reconciliation.compare(local, contents.pair, reconciliation.from_dict(contents.end))
@@ -244,16 +282,20 @@ class SharedStore(TokenStore):
         if ahead is None or not mark or not mark.provider_expires_at:
             return None
         left = mark.provider_expires_at - (now + ahead)
-        if left <= 0:
+        if not 0 < left <= FURTHEST_CLOCK_SECONDS:
             return None
         message = text("the access token still lives by HeadHunter's clock; this host's is ahead")
         return Record(outcome=record.NOT_YET, message=message, not_before=int(now + left) + 1)
 
     def _ahead(self):
-        """Return by how many seconds the provider's clock is ahead of this host's, or None; asked once."""
+        """Return by how many seconds the provider's clock is ahead of this host's, or None; asked once.
+
+        One that is further off than clocks are by mistakes with their hour is not believed: one odd Date must not keep
+        a pair from being renewed."""
         if self._provider_ahead is None:
             moment = self._provider_clock()
-            self._provider_ahead = int(moment - time.time()) if moment else None
+            ahead = int(moment - time.time()) if moment else None
+            self._provider_ahead = ahead if ahead is not None and abs(ahead) <= FURTHEST_CLOCK_SECONDS else None
         return self._provider_ahead
 
     def _take_up(self, intent, host, pair):
@@ -279,9 +321,10 @@ class SharedStore(TokenStore):
 
     def _adopt(self, verdict):
         """Take over what HeadHunter has told another host about this very pair."""
-        known = self.record()
-        if not (known and known.dead and known.refresh_token_sha256 == verdict.get("refresh_token_sha256")):
-            super().remember(Record(**{name: value for name, value in verdict.items() if name in record.DEFAULTS}))
+        known, told = self.record(), record.from_text(json.dumps(verdict).encode())
+        is_known = known and known.dead and known.refresh_token_sha256 == verdict.get("refresh_token_sha256")
+        if told and told.dead and not is_known:
+            super().remember(told)
 
 
 def _busy(contents, pair, now):

@@ -52,13 +52,22 @@ class Vault:
         return contents
 
     def claim(self, contents, owner, intent):
-        """Claim the right to spend the pair's refresh token, as things stood in the Contents; tell whether we have it.
+        """Claim the right to spend the pair's refresh token, as things stood in the Contents; return the revision of
+        the claim, or 0 where we do not have it.
 
         ``owner``: names the host; ``intent``: what the others should know; both dicts."""
         lease = self._etcd.grant_lease(self.silence_seconds)
         expected = {self._key(name): contents.revisions[name] for name in ("pair", "intent", "owner")}
         puts = self._sealed(owner=owner, intent=intent)
         return self._etcd.transact(expected, puts, lease={self._key("owner"): lease})
+
+    def release(self, revision, intent):
+        """Give back a claim of this revision that nothing was spent under; ``intent``: of an earlier host that fell
+        silent, which then stands again, or None."""
+        expected = {self._key("owner"): revision}
+        if intent:
+            return self._etcd.transact(expected, self._sealed(intent=intent), [self._key("owner")])
+        return self._etcd.transact(expected, deletes=[self._key("owner"), self._key("intent")])
 
     def put_pair(self, contents, pair):
         """Put a Pair in place of the one in the Contents; tell whether that was still the one. Ends all claims."""

@@ -31,11 +31,12 @@ LIFE_SECONDS = 6  # long enough for the slowest host to meet one expiry, not two
 
 
 class Host:
-    """One host with the program: ``machine``, ``state`` (its state directory), ``prefix`` (in etcd)."""
+    """One host with the program: ``machine``, ``state`` (its state directory), ``prefix`` (in etcd), ``settings`` (its
+    environment)."""
 
     def __init__(self, machine, state, prefix, environment, authority):
         self.machine, self.state, self.prefix = machine, state, prefix
-        self._environment = {"PATH": os.environ["PATH"], "HHTOKEN_STATE_DIR": str(state), **environment}
+        self.settings = {"PATH": os.environ["PATH"], "HHTOKEN_STATE_DIR": str(state), **environment}
         self._authority = authority
         self._started = []
 
@@ -45,7 +46,7 @@ class Host:
     def start(self, *words, **environment):
         """Start the program; return the process."""
         script = f'mount --bind {self._authority} {TRUSTED} && exec "$@"'
-        merged = {**self._environment, **environment}
+        merged = {**self.settings, **environment}
         process = subprocess.Popen(
             self.machine.command("sh", "-c", script, "sh", PROGRAM, *words),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -59,20 +60,21 @@ class Host:
         return self.finish(self.start(*words, **environment), expect, input)
 
     def finish(self, process, expect=0, input=""):
-        stdout, stderr = process.communicate(input, timeout=120)
+        stdout, stderr = process.communicate(input if process.stdin else None, timeout=120)
         expected = expect if isinstance(expect, tuple) else (expect,)
         assert process.returncode in expected and "Traceback" not in stderr, (self, process.returncode, stdout, stderr)
         return stdout.strip(), stderr
 
-    def token(self):
-        """Return the access token that ``show`` gives, alive or not."""
-        return self.run("show", "--field", "access_token", "--allow-expired")[0]
+    def token(self, account=None):
+        """Return the access token that ``show`` gives, alive or not; "" where there is none."""
+        words = ("show", "--field", "access_token", "--allow-expired")
+        return self.run(*words, expect=(0, 77), HHTOKEN_ACCOUNT=account)[0]
 
     def stored(self):
         return json.loads((self.state / "token.json").read_text())
 
     def environment(self, **changes):
-        self._environment.update({name: str(value) for name, value in changes.items()})
+        self.settings.update({name: str(value) for name, value in changes.items()})
 
     def end_all(self):
         for process in self._started:
@@ -113,16 +115,20 @@ class Cluster:
             self.hosts.append(Host(machine, state, f"/{prefix}", self._settings(prefix), self.directory / "ca.pem"))
         return self.hosts
 
-    def authorize(self, host):
+    def authorize(self, host, account=None):
         """Authorize on a host, as an operator without a browser on it does."""
-        address, _ = host.run("authorize-url")
+        host.run("exchange", input=self.browser_return(host, account) + "\n", HHTOKEN_ACCOUNT=account)
+
+    def browser_return(self, host, account=None):
+        """Begin an authorization on a host, and return the address that the browser ends up on."""
+        address, _ = host.run("authorize-url", HHTOKEN_ACCOUNT=account)
         seen = subprocess.run(
             host.machine.command(
                 "curl", "-s", "-o", "/dev/null", "-w", "%{redirect_url}", "--cacert", self.directory / "ca.pem", address
             ),
             capture_output=True, text=True, check=True, timeout=20,
         )  # fmt: skip
-        host.run("exchange", input=seen.stdout + "\n")
+        return seen.stdout
 
     def lever(self, name, **parameters):
         """Pull a lever of the sandbox."""
@@ -148,6 +154,10 @@ class Cluster:
     def asked(self):
         """Return the refresh requests so far, as ``(host's address, part of the token's hash)``."""
         return [(one["host"], one["spent"]) for one in self.history() if one["event"] == "asked" and one["spent"]]
+
+    def issued(self):
+        """Return parts of the hashes of the refresh tokens that were issued, the newest last."""
+        return [one["issued"] for one in self.history() if one["event"] == "answered" and one["issued"]]
 
     def heal(self):
         """Take back whatever a test has done to the machines."""

@@ -1,6 +1,8 @@
 """Wrong settings: one clear line, the exit code of the contract, nothing overwritten."""
 
+import base64
 import json
+import re
 import time
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from tests.cluster.checks import every_pair_follows_from_the_one_before, no_token_was_sent_by_two_hosts
 from tests.cluster.conftest import secret_file
 from tests.cluster.etcd_members import READER_PASSWORD
-from tests.cluster.test_failures import all_have_the_same, expire
+from tests.cluster.test_failures import all_have_the_newest, expire
 
 
 @pytest.fixture
@@ -109,12 +111,16 @@ def test_a_value_damaged_in_etcd_is_left_alone(cluster):
     host.run("refresh")
 
 
-def test_nothing_in_etcd_and_on_the_wire_to_it_is_a_token(cluster):
+def test_no_token_can_be_read_in_etcd(cluster):
     cluster.authorize(cluster.hosts[0])
     stored = cluster.hosts[0].stored()
     everything = cluster.etcd.control(cluster.etcd.machines[0], "get", "--prefix", "/")
     assert f"{cluster.hosts[0].prefix}/-/pair" in everything
-    assert stored["access_token"] not in everything and stored["refresh_token"] not in everything
+    plain = everything
+    for value in re.findall(r'"data": "([^"]+)"', everything):
+        plain += base64.b64decode(value).decode("latin-1")
+    assert '"data"' in everything
+    assert stored["access_token"] not in plain and stored["refresh_token"] not in plain
 
 
 def test_a_pair_moves_into_etcd_and_out_again(cluster):
@@ -133,7 +139,7 @@ def test_a_pair_moves_into_etcd_and_out_again(cluster):
     expire_file(exported)
     third.run("refresh", HHTOKEN_STORE=None)
     third.run("import", third.state / "token.json")
-    all_have_the_same(cluster)
+    all_have_the_newest(cluster)
     no_token_was_sent_by_two_hosts(cluster)
     every_pair_follows_from_the_one_before(cluster)
 
