@@ -5,7 +5,7 @@ import json
 import os
 import time
 
-from hhtoken import errors, record, reporting
+from hhtoken import errors, record, reporting, signals
 from hhtoken.record import Record
 from hhtoken.shared import reconciliation
 from hhtoken.shared.etcd import Unreachable
@@ -72,7 +72,7 @@ class SharedStore(TokenStore):
             yield self._claim(force, clock)
         finally:
             if self._claimed and not self._may_be_spent:
-                with contextlib.suppress(errors.Error):
+                with contextlib.suppress(errors.Error), signals.deferred():
                     self._vault.release(*self._claimed)
 
     def _claim(self, force, clock):

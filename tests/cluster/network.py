@@ -61,7 +61,8 @@ class Machine:
         run("ip", "-n", self.namespace, "link", "set", "eth0", "up")
 
     def block(self, *others):
-        """Drop what goes to these machines; connections stay open and silent, as they do when a cable is cut."""
+        """Drop what goes to these machines. A new connection fails at once; one that comes from there gets no answer,
+        and waits."""
         for other in others:
             run("ip", "-n", self.namespace, "route", "add", "blackhole", other.address, check=False)
 

@@ -41,7 +41,8 @@ def test_clocks_an_hour_apart_change_nothing(cluster):
     cluster.authorize(cluster.hosts[0])
     for host, offset in zip(cluster.hosts[1:], ("+3600", "-3600")):
         host.environment(LD_PRELOAD="/usr/$LIB/faketime/libfaketime.so.1", FAKETIME=offset)
-        clock = subprocess.run(["date", "+%s"], env=host.settings, capture_output=True, text=True, check=True).stdout
+        environment = {name: str(value) for name, value in host.settings.items()}
+        clock = subprocess.run(["date", "+%s"], env=environment, capture_output=True, text=True, check=True).stdout
         assert abs(int(clock) - time.time() - int(offset)) < 60
     for host in cluster.hosts:
         host.start("sync")

@@ -117,7 +117,7 @@ def test_a_host_cut_off_from_etcd_during_the_request_keeps_the_pair_and_hands_it
     cut.machine.block(*shared.etcd.machines)
     shared.release_answers()
     _, said = cut.finish(process)
-    assert "goes to etcd once it answers" in said
+    assert "goes to etcd once that takes it" in said
     new = cut.token()
     other.run("refresh", expect=75)
     assert other.token() != new
@@ -169,7 +169,7 @@ def test_a_host_that_falls_silent_is_replaced_after_a_while(cluster):
     cluster.authorize(first)
     other.run("sync", "--once")
     expire(cluster)
-    first.machine.block(cluster.headhunter)
+    cluster.headhunter.block(first.machine)  # its request waits for a connection
     process = first.start("refresh")
     until(lambda: intent(cluster))
     process.kill()
@@ -185,13 +185,13 @@ def test_a_host_frozen_past_its_lease_sends_nothing_when_it_wakes(shared):
     frozen, other, _ = shared.hosts
     soon_missed(shared)
     expire(shared)
-    frozen.machine.block(shared.headhunter)  # so that its request waits for a connection
+    shared.headhunter.block(frozen.machine)  # its request waits for a connection
     process = frozen.start("refresh")
     until(lambda: intent(shared))
     process.send_signal(signal.SIGSTOP)
     other.run("refresh", expect=75)
     until(lambda: "renewed the pair" in refreshed(other), SHORT_SILENCE_SECONDS + 30)
-    frozen.machine.unblock(shared.headhunter)
+    shared.headhunter.unblock(frozen.machine)
     process.send_signal(signal.SIGCONT)
     frozen.finish(process, (0, 75))
     all_have_the_newest(shared)
@@ -213,7 +213,7 @@ def test_a_host_that_cannot_reach_headhunter_lets_the_others_renew(shared):
 def test_an_interrupted_host_gives_its_claim_back(shared):
     stopped, other, _ = shared.hosts
     expire(shared)
-    stopped.machine.block(shared.headhunter)
+    shared.headhunter.block(stopped.machine)
     process = stopped.start("refresh")
     until(lambda: intent(shared))
     process.terminate()  # it waits for the connection, as a pair could be in flight
