@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import time
 
@@ -18,6 +19,7 @@ CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long a
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
 FURTHEST_CLOCK_SECONDS = 2 * 3600
+SHORT_WAIT_SECONDS = 3
 PUBLISH_PATIENCE_SECONDS = 5  # this host's readers wait for the new pair meanwhile
 
 HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
@@ -259,7 +261,7 @@ class SharedStore(TokenStore):
             known.insert(0, reconciliation.from_dict(contents.end))
         before = next(filter(None, known), None)
         ahead = self._ahead()
-        expires_at = pair.expires_at + ahead if ahead is not None else 0
+        expires_at = pair.expires_at + ahead + 1 if ahead is not None else 0
         store, generation = (before.store, before.generation) if before else (os.urandom(16).hex(), 0)
         return marked(pair, Mark(store, generation + 1, expires_at, is_in_etcd))
 
@@ -282,19 +284,22 @@ class SharedStore(TokenStore):
         if ahead is None or not mark or not mark.provider_expires_at:
             return None
         left = mark.provider_expires_at - (now + ahead)
-        if not 0 < left <= FURTHEST_CLOCK_SECONDS:
+        if 0 < left <= SHORT_WAIT_SECONDS:  # within what a Date leaves open
+            time.sleep(left)
+        if not SHORT_WAIT_SECONDS < left <= FURTHEST_CLOCK_SECONDS:
             return None
         message = text("the access token still lives by HeadHunter's clock; this host's is ahead")
         return Record(outcome=record.NOT_YET, message=message, not_before=int(now + left) + 1)
 
     def _ahead(self):
-        """Return by how many seconds the provider's clock is ahead of this host's, or None; asked once.
+        """Return by how many seconds the provider's clock is ahead of this host's, at least (a Date has whole seconds,
+        so it may be one more), or None; asked once.
 
         One that is further off than clocks are by mistakes with their hour is not believed: one odd Date must not keep
         a pair from being renewed."""
         if self._provider_ahead is None:
             moment = self._provider_clock()
-            ahead = int(moment - time.time()) if moment else None
+            ahead = math.floor(moment - time.time()) if moment else None
             self._provider_ahead = ahead if ahead is not None and abs(ahead) <= FURTHEST_CLOCK_SECONDS else None
         return self._provider_ahead
 
