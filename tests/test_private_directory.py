@@ -405,7 +405,7 @@ def test_a_file_for_the_group_goes_to_a_foreign_group_and_a_private_one_does_not
     directory = open_directory(directory.path)
     for mode, group in ((0o640, 12346), (0o600, 0)):
         directory.replace("file", b"new", mode=mode)
-        assert os.stat(path_in(directory)).st_gid == group
+        assert (os.stat(path_in(directory)).st_uid, os.stat(path_in(directory)).st_gid) == (0, group)
 
 
 def test_a_file_is_replaced_whole_and_private_whatever_the_umask(directory):

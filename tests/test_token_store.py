@@ -403,6 +403,7 @@ def test_an_expired_access_token_lives_as_long_as_headhunter_has_said_that_it_do
         record.Record(outcome=record.NOT_YET, refresh_token_sha256=fingerprint("NEW-R"), lives_until=now + later)
     )
     assert (store.why_unusable(NEW, now) is None) == is_usable
+    assert store.why_unusable(NEW, now, min_seconds=2) is not None
     assert store.why_unusable(OLD, now) is not None, "that was said of another one"
 
 
