@@ -49,6 +49,7 @@ coverage: $(VENV)/coverage-ready
 	rm -rf .coverage
 	mkdir .coverage
 	$(IN_VENV) -m coverage run -m pytest -n $(WORKERS)
+	find .coverage -empty -delete  # of children that were killed at their end
 	$(IN_VENV) -m coverage combine --quiet
 	$(IN_VENV) -m coverage report
 

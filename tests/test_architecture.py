@@ -1,6 +1,7 @@
 """The house's rules over the imports, the README and the package: nothing else watches them."""
 
 import ast
+import configparser
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,10 @@ def test_every_public_function_says_what_it_does():
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and len(node.body) > 2:
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_every_module_whose_branches_are_measured_exists():
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg")
+    listed = setup["coverage:report"]["include"].split()
+    assert listed and [name for name in listed if not (PACKAGE.parent / name).is_file()] == []
