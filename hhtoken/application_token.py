@@ -46,13 +46,15 @@ def obtain(store, application, endpoint, is_renewal, clock=time.time):
         if fields:
             _require_pause(fields["obtained_at"], clock())
         endpoint.prepare()
-        _rehearse(store.directory)
+        _rehearse(store)
         form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        answer = endpoint.post(form, NoJournal())
+        try:
+            answer = endpoint.post(form, NoJournal())
+        finally:
+            store.release()
         fields = _token_in(answer, client_secret)
-        kept = {**fields, "obtained_at": int(clock()), "client_id": client_id}
-        store.directory.replace(FILE, (json.dumps(kept, indent=2) + "\n").encode())
-    reporting.event("obtained an application token", reporting.NOTICE)
+        reporting.event("obtained an application token", reporting.NOTICE)
+        _keep(store.directory, {**fields, "obtained_at": int(clock()), "client_id": client_id})
     return fields["access_token"]
 
 
@@ -65,14 +67,28 @@ def _require_pause(obtained_at, now):
         )
 
 
-def _rehearse(directory):
+def _rehearse(store):
     """Show that the new token can be saved, on the path that it will take, before the earlier one is revoked."""
+    directory = store.directory
     found = directory.read(FILE)
     if found:
         directory.replace(FILE, *found)
     else:
         directory.replace(REHEARSAL_FILE, b"")
         directory.remove(REHEARSAL_FILE)
+    store.reserve()
+
+
+def _keep(directory, fields):
+    """Store a token that has come; where that fails, warn, since it is the result, and the only copy of it."""
+    try:
+        directory.replace(FILE, (json.dumps(fields, indent=2) + "\n").encode())
+    except errors.StorageError as error:
+        directory.discard(FILE)  # the earlier one, which is revoked
+        sentence = text("the application token is not stored, so keep it yourself: {reason}", reason=error.message)
+        reporting.warning(sentence)
+        reporting.message(error.hint, "hint: ")
+        reporting.event(f"{sentence}; {error.hint}", reporting.WARNING)
 
 
 def _token_in(answer, client_secret):

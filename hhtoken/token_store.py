@@ -161,7 +161,7 @@ class TokenStore:
         else:
             self.directory.replace(REHEARSAL_FILE, b"")
             self.directory.remove(REHEARSAL_FILE)
-        self._reserve()
+        self.reserve()
         return journal.begin(self.directory, JOURNAL_FILE, intent)
 
     def save(self, pair, replaces=None):
@@ -227,8 +227,8 @@ class TokenStore:
         self.directory.remove(RECORD_FILE)
         self.settle()
 
-    def _reserve(self):
-        """Hold room on the disk until ``save`` needs it."""
+    def reserve(self):
+        """Hold room on the disk until ``save``, or ``release``; raise StorageError."""
         try:
             self.directory.discard(RESERVE_FILE)
             descriptor = self.directory.create(RESERVE_FILE)
@@ -239,6 +239,10 @@ class TokenStore:
         except OSError as error:
             self.directory.discard(RESERVE_FILE)
             raise storage_error(text("reserve room in"), self.directory.path, error) from None
+
+    def release(self):
+        """Give the room back that ``reserve`` holds, if it does."""
+        self.directory.discard(RESERVE_FILE)
 
     def _keep_previous(self, stored):
         try:

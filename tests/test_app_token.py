@@ -7,6 +7,9 @@ import pytest
 from conftest import PROGRAM, obtain_pair
 from rough_provider import answering, http
 
+# No file may be larger than this many bytes: a disk on which empty files still find a place, and no token does.
+WITHOUT_ROOM = ["prlimit", "--fsize=64", "--"]
+
 
 def asked(sandbox):
     return sandbox.requests.summary()["token_requests"].get("client_credentials", 0)
@@ -109,6 +112,22 @@ def test_nothing_is_asked_where_it_could_not_be_saved(operator, sandbox):
     (operator.state / "app-token.json").mkdir()
     operator.run("app-token", expect=74)
     assert asked(sandbox) == 0 and "app-token.json" in operator.files()
+
+
+def test_nothing_is_asked_where_there_is_no_room_for_it(operator, sandbox):
+    operator.run("app-token", expect=74, program=[*WITHOUT_ROOM, *PROGRAM])
+    assert asked(sandbox) == 0 and operator.files() == [".lock"]
+
+
+def test_a_token_that_cannot_be_stored_after_all_is_printed_with_a_warning(operator):
+    def occupy(connection):
+        (operator.state / "app-token.json").mkdir()
+        connection.sendall(http('{"access_token": "APPL-NEW"}'))
+
+    with answering(occupy) as provider:
+        run = operator.run("app-token", HH_TOKEN_URL=provider.url)
+    assert run.stdout == "APPL-NEW\n" and "warning: the application token is not stored" in run.stderr
+    assert "hint: " in run.stderr and "APPL" not in run.stderr
 
 
 def test_a_failure_leaves_nothing_behind(operator, sandbox):
