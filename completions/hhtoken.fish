@@ -107,7 +107,7 @@ complete -c hhtoken -n '_shtab_hhtoken_using show' -s h -l help -d 'show this he
 complete -c hhtoken -n '_shtab_hhtoken_using show' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
 complete -c hhtoken -n '_shtab_hhtoken_using show' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n '_shtab_hhtoken_using show' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
-complete -c hhtoken -n '_shtab_hhtoken_using show' -l field -xka "access_token token_type expires_in refresh_token scope obtained_at expires_at seconds_left" -d 'any field of token.json, or seconds_left'
+complete -c hhtoken -n '_shtab_hhtoken_using show' -l field -xka "access_token token_type expires_in refresh_token scope hhtoken_shared obtained_at expires_at seconds_left" -d 'any field of token.json, or seconds_left'
 complete -c hhtoken -n '_shtab_hhtoken_using show' -l header -d 'the Authorization header'
 complete -c hhtoken -n '_shtab_hhtoken_using show' -l json -d 'the summary as JSON'
 complete -c hhtoken -n '_shtab_hhtoken_using show' -l min-seconds -x -d 'only a token that lives for at least N more seconds'
