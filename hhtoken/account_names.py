@@ -1,4 +1,5 @@
-"""The names of accounts. Each account has a state directory of its own inside the main one. Pure."""
+"""The names of accounts. Each account has a state directory of its own inside the main one. Pure, but for the flags of
+this command line, which the commands in hints have, too."""
 
 from hhtoken.wording import text
 
@@ -8,6 +9,8 @@ LONGEST_CHARACTERS = 64
 HINT = text("a name has up to 64 letters, digits, '-', '_' and '.', and begins with none of '-' and '.'")
 
 COMMAND = "'hhtoken "  # as it stands in hints
+
+_flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
 
 def is_name(name):
@@ -38,7 +41,18 @@ def instance(name):
     return f"@{name}" if name else ""
 
 
+def repeat(flags):
+    """Given flags and their values as they were typed, or None, let every command to type have those that were."""
+    _flags.clear()
+    _flags.update((flag, value) for flag, value in flags.items() if value)
+
+
 def addressed(sentence, name):
     """Given a sentence with commands to type in it, and the account that it is about (or None), return it with
-    commands for that account."""
-    return sentence.replace(COMMAND, f"{COMMAND}--account {name} ") if name and sentence else sentence
+    commands for that account, and with the flags of this command line."""
+    if not sentence or COMMAND not in sentence or not (name or _flags):
+        return sentence
+    from shlex import quote  # not for `show`, which has nothing to say
+
+    flags = {"--account": name, **_flags} if name else _flags
+    return sentence.replace(COMMAND, COMMAND + "".join(f"{flag} {quote(value)} " for flag, value in flags.items()))

@@ -255,11 +255,13 @@ class Settings:
 def load(arguments, environment=None):
     """Given the parsed arguments of a command, return the Settings; all that is reported from now on is about their
     account."""
+    env_file, state_directory = getattr(arguments, "env_file", None), getattr(arguments, "state_dir", None)
+    if env_file or state_directory:
+        from hhtoken import account_names
+
+        account_names.repeat({"--state-dir": state_directory, "--env-file": env_file})
     settings = Settings(
-        os.environ if environment is None else environment,
-        getattr(arguments, "env_file", None),
-        getattr(arguments, "state_dir", None),
-        getattr(arguments, "account", None),
+        os.environ if environment is None else environment, env_file, state_directory, getattr(arguments, "account", None)
     )
     reporting.speak_for(settings.account())
     return settings

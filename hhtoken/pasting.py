@@ -7,7 +7,7 @@ from hhtoken import authorization, errors, os_reasons, reporting
 from hhtoken.wording import text
 
 LONGEST_INPUT_BYTES = 16 * 1024
-HINT_PASTE = text("type: hhtoken exchange, then paste the address")
+HINT_PASTE = text("type 'hhtoken exchange', then paste the address")
 
 
 def read():

@@ -114,10 +114,8 @@ def _line(sentence, kind=""):
 def _said(sentence, is_hint):
     from hhtoken import language
 
-    said = language.said(sentence)
-    if not _account:
-        return said
-    return _addressed(said) if is_hint else language.said(_named(_addressed(said)))
+    said = _addressed(language.said(sentence))
+    return language.said(_named(said)) if _account and not is_hint else said
 
 
 def _write(characters):
@@ -157,7 +155,7 @@ def event(sentence, priority=INFO):
         import time
 
         stamp = time.strftime("%b %e %H:%M:%S")
-        said = _named(_addressed(sentence)) if _account else sentence
+        said = _named(_addressed(sentence)) if _account else _addressed(sentence)
         line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {said}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
             log.connect(SYSLOG_SOCKET)

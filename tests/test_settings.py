@@ -209,3 +209,13 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
         assert kept.body == answer.body and kept.status == answer.status
     configured = config.Settings({"HH_TOKEN_URL": "https://hh.ru/oauth/token"}).token_urls()
     assert configured == ["https://hh.ru/oauth/token"], "a configured address is never second-guessed"
+
+
+def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_path):
+    file, state = env_file(tmp_path, lines()), f"{tmp_path}/a state"
+    typed = f"'hhtoken --state-dir '{state}' --env-file {file} login'"
+    for flags in (("status",), ("--account", "alice", "status", "--json"), ("show",), ("doctor",)):
+        finished = lonely.run("--state-dir", state, "--env-file", file, *flags, expect=(77, 78))
+        wanted = typed.replace("hhtoken ", "hhtoken --account alice ") if "alice" in flags else typed
+        assert wanted in finished.stdout + finished.stderr, flags
+    assert "'hhtoken login'" in lonely.run("show", expect=77, HHTOKEN_STATE_DIR=state).stderr
