@@ -1,7 +1,7 @@
 """Many accounts at a glance: one line for each, and one exit code for all. Pure."""
 
 from hhtoken import account_names, durations, errors, status_screen
-from hhtoken.wording import text
+from hhtoken.wording import printable, text
 
 # From best to worst, by who has to act, and for how many accounts.
 SEVERITY = (
@@ -49,4 +49,4 @@ def of_outcome(name, exit_code, sentence, hint, widths, say):
 def _with_step(sentence, step, name, say):
     line = say(text("{sentence}; to do: {step}", sentence=sentence, step=step)) if step else say(sentence)
     line = account_names.addressed(line, None if name == account_names.MAIN else name)
-    return "".join(character if character.isprintable() else "?" for character in line)
+    return printable(line)

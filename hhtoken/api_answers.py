@@ -6,7 +6,7 @@ told, and what to do about it is the operator's.
 
 from hhtoken import errors, provider_errors
 from hhtoken.answer import object_in, wait_seconds
-from hhtoken.wording import counted, joined, text
+from hhtoken.wording import counted, joined, printable, text
 
 # Kinds of verdict.
 ACCEPTED = "accepted"
@@ -209,4 +209,4 @@ def _printable(value, secrets):
         return None
     for secret in filter(None, secrets):
         value = value.replace(secret, "[hidden]")
-    return "".join(one if one.isprintable() else "?" for one in value.strip()[:LONGEST_NAME_CHARACTERS])
+    return printable(value.strip()[:LONGEST_NAME_CHARACTERS])

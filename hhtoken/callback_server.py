@@ -54,8 +54,9 @@ class _Connection:
         return now - self.touched > READ_SECONDS or now - self.started > CONNECTION_SECONDS
 
 
-def listen(host, port):
-    """Return a socket that listens there; raise ConfigError where it cannot."""
+def listen(host, port, is_for_browser=False):
+    """Return a socket that listens there; raise ConfigError where it cannot. ``is_for_browser``: the browser comes to
+    this very port, without nginx between."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -65,11 +66,11 @@ def listen(host, port):
         hint = text("choose another address with --listen HOST:PORT")
         if error.errno == errno.EADDRINUSE:
             hint = text(
-                "if it is hh-token-callback.socket (systemctl status tells), the browser is waited for already; else "
-                "see who listens with 'ss -ltnp sport = :{port}', or {choose}",
+                "if it is hh-token-callback.socket or another hhtoken (login, serve-callback), the browser is waited "
+                "for already; see who listens with 'ss -ltnp sport = :{port}'",
                 port=port,
-                choose=hint,
             )
+            hint += "" if is_for_browser else text("; or choose another address with --listen, and point nginx there")
         failure = text("cannot listen on {host} port {port}: {reason}", host=host, port=port, reason=why)
         raise errors.ConfigError(failure, hint) from None
 

@@ -8,6 +8,7 @@ from hhtoken import PROJECT_URL, __version__, errors, private_directory, reporti
 from hhtoken.wording import text
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
+OWN_ENV_FILE = "~/.config/hh-token.env"  # as the README proposes
 DEFAULT_STATE_DIRECTORY = "/var/lib/hh-token"
 DIRECTORY_NAME = "hh-token"
 CREDENTIAL_NAME = "hh_client_secret"
@@ -249,7 +250,14 @@ class Settings:
         return os.path.join(base, DIRECTORY_NAME)
 
     def _hint(self):
-        return text("put it into {path} as a line NAME=VALUE, or into the environment", path=self._env_file_path)
+        path = self._env_file_path
+        if not self._env_file and os.geteuid() != 0 and not os.access(path, os.R_OK):  # root's, or the service's
+            return text(
+                "put it into a file of your own, e.g. {path}, as a line NAME=VALUE, and name that file by --env-file "
+                "or HHTOKEN_ENV_FILE; or put it into the environment",
+                path=OWN_ENV_FILE,
+            )
+        return text("put it into {path} as a line NAME=VALUE, or into the environment", path=path)
 
 
 def load(arguments, environment=None):
@@ -260,9 +268,8 @@ def load(arguments, environment=None):
         from hhtoken import account_names
 
         account_names.repeat({"--state-dir": state_directory, "--env-file": env_file})
-    settings = Settings(
-        os.environ if environment is None else environment, env_file, state_directory, getattr(arguments, "account", None)
-    )
+    environment = os.environ if environment is None else environment
+    settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
     reporting.speak_for(settings.account())
     return settings
 

@@ -35,13 +35,14 @@ def said_in(sentence, tongue):
 def reader():
     """Return which of ``TONGUES`` the environment asks for; without gettext, for which ``show`` has no time.
 
-    As gettext has it, LANGUAGE is a list that goes before the locale, but not before the C locale. Unlike there, a
+    As gettext has it, LANGUAGE is a list that goes before the locale, but not before the C locale, which is also the
+    locale of who has set none. Unlike there, a
     language further down the list never stands in for English. A terminal in another encoding than UTF-8 is spoken to
     in English, which every terminal can show.
     """
     locale = next(filter(None, map(os.environ.get, LOCALES)), "")
     name, _dot, encoding = locale.partition("@")[0].partition(".")
-    if name in ("C", "POSIX") or encoding.lower().replace("-", "") not in ("", "utf8"):
+    if name in ("", "C", "POSIX") or encoding.lower().replace("-", "") not in ("", "utf8"):
         return ENGLISH
     wanted = (one.partition(".")[0].partition("_")[0] for one in (os.environ.get("LANGUAGE") or locale).split(":"))
     return next((tongue for tongue in wanted if tongue in TONGUES), ENGLISH)
@@ -50,7 +51,7 @@ def reader():
 def table(rows):
     """Given rows of a name and a value (Texts or strs), return them as aligned lines in the language of the
     environment."""
-    rows = [(f"{said(name)}:", said(value)) for name, value in rows]
+    rows = [(f"{said(name)}:", wording.printable(said(value))) for name, value in rows]
     width = max(len(name) for name, _value in rows) + 2
     return "\n".join(f"{name:{width}}{value}" for name, value in rows)
 

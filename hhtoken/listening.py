@@ -31,7 +31,8 @@ def add_arguments(parser):
 
 def open_listener(chosen, redirect_uri):
     """Given the value of ``--listen``, or None, return a listening socket; raise UsageError or ConfigError."""
-    return callback_server.listen(*addresses.parse_listen(chosen or default(redirect_uri)))
+    host, port = addresses.parse_listen(chosen or default(redirect_uri))
+    return callback_server.listen(host, port, addresses.is_loopback(urlsplit(redirect_uri).hostname))
 
 
 def announce(listener, path, timeout_seconds):

@@ -8,7 +8,7 @@ import os
 import sys
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import printable, text
 
 NAME = "hhtoken"
 SYSLOG_SOCKET = "/dev/log"  # where logger(1) writes
@@ -108,7 +108,7 @@ def _line(sentence, kind=""):
         said = _said(sentence, is_hint=kind == "hint: ")
     except (OSError, MemoryError):  # it may be told that no file can be opened: no module, no catalog
         said = sentence
-    return "".join(character if character.isprintable() else "?" for character in f"{NAME}: {kind}{said}")
+    return printable(f"{NAME}: {kind}{said}")
 
 
 def _said(sentence, is_hint):

@@ -3,7 +3,7 @@
 import textwrap
 
 from hhtoken import durations, errors, token_status
-from hhtoken.wording import counted, joined, text
+from hhtoken.wording import counted, joined, printable, text
 
 BAR_CELLS = 16
 FULL_CELLS = {True: "█░", False: "#-"}  # by whether the reader's terminal shows more than ASCII
@@ -71,7 +71,7 @@ def laid_out(table, say, columns=None, has_colour=False):
     screen = []
     for row in table:
         label = say(row.label) + ":"
-        lines = _wrapped([say(line) for line in row.lines], columns, indent)
+        lines = _wrapped([printable(say(line)) for line in row.lines], columns, indent)
         if has_colour and row.tone:
             lines = [COLOURS[row.tone] + line + COLOUR_END for line in lines]
         if is_narrow:

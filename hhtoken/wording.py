@@ -58,6 +58,11 @@ def said(sentence, catalog):
     return template.format(**{name: said(value, catalog) for name, value in sentence.values.items()})
 
 
+def printable(line):
+    """Given a line, perhaps with a path or an answer in it, return one that moves no cursor and breaks nowhere."""
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
 def to_data(sentence):
     """Given a Text or another value, return what JSON can hold of it; ``from_data`` makes it again."""
     if not isinstance(sentence, Text):

@@ -208,6 +208,7 @@ CHOICES = [
     ({"LANG": "ru_RU.UTF-8", "LANGUAGE": "en"}, False),
     ({"LANG": "ru_RU.UTF-8", "LANGUAGE": "en:ru"}, False),
     ({"LANG": "ru_RU.UTF-8", "LANGUAGE": "de:ru:en"}, True),
+    ({"LANGUAGE": "ru"}, False),  # no locale is the C locale
     ({"LANG": "ru_RU.KOI8-R"}, False),  # what we write is UTF-8
     ({"LC_ALL": "ru_RU.CP1251", "LANGUAGE": "ru"}, False),
 ]

@@ -219,3 +219,37 @@ def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_pa
         wanted = typed.replace("hhtoken ", "hhtoken --account alice ") if "alice" in flags else typed
         assert wanted in finished.stdout + finished.stderr, flags
     assert "'hhtoken login'" in lonely.run("show", expect=77, HHTOKEN_STATE_DIR=state).stderr
+
+
+def test_who_is_not_root_is_told_to_write_a_file_of_their_own(monkeypatch, tmp_path):
+    from hhtoken import config, errors
+
+    monkeypatch.setattr(config, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
+    for user, wanted in ((1000, "~/.config/hh-token.env"), (0, str(tmp_path))):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        with pytest.raises(errors.ConfigError) as caught:
+            config.Settings({}).client_id()
+        assert wanted in caught.value.hint
+        assert ("--env-file" in caught.value.hint) is (user != 0)
+
+
+@pytest.mark.parametrize(
+    "redirect_uri, is_for_nginx", [("http://127.0.0.1:{port}/callback", False), ("https://hh.example.org/c", True)]
+)
+def test_where_the_port_is_taken_another_is_proposed_only_behind_nginx(lonely, tmp_path, redirect_uri, is_for_nginx):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        file = env_file(tmp_path, lines(HH_REDIRECT_URI=redirect_uri.format(port=port)))
+        typed = ("--listen", f"127.0.0.1:{port}") if is_for_nginx else ()
+        hint = lonely.run("serve-callback", "--env-file", file, *typed, expect=78).stderr
+    assert "another hhtoken (login, serve-callback)" in hint and f"ss -ltnp sport = :{port}" in hint
+    assert ("--listen" in hint) is ("nginx" in hint) is is_for_nginx
+
+
+@pytest.mark.parametrize("command", [("status",), ("status", "--all"), ("doctor",), ("notice",)])
+def test_results_for_people_print_no_control_characters_of_a_path(lonely, tmp_path, command):
+    finished = lonely.run("--state-dir", f"{tmp_path}/a\nb\x1b[31m", *command, expect=(0, 69, 77, 78))
+    assert "\x1b" not in finished.stdout and "\nb" not in finished.stdout
+    assert command[-1] in ("--all", "notice") or "a?b?[31m" in finished.stdout

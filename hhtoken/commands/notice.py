@@ -11,7 +11,7 @@ from hhtoken.language import _, said
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
 from hhtoken.token_store import open_store
-from hhtoken.wording import joined, text
+from hhtoken.wording import joined, printable, text
 
 SUMMARY = text("print what an operator must be told, or nothing where there is nothing new")
 
@@ -45,7 +45,8 @@ def run(arguments):
     address = _invite(settings, trouble) if trouble.needs_authorization else None
     account = settings.account()
     sentences = notices.sentences(trouble, os.uname().nodename, account, address, LIFE_SECONDS // 60)
-    reporting.result("\n".join(account_names.addressed(said(sentence), account) for sentence in sentences))
+    lines = (printable(account_names.addressed(said(sentence), account)) for sentence in sentences)
+    reporting.result("\n".join(lines))
     _write(memory, {"key": trouble.key, "at": int(now)})
     return 0
 

@@ -3,7 +3,7 @@
 import json
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import printable, text
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"  # the same in every language, as "error:" and "hint:" are
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
@@ -75,12 +75,12 @@ def to_lines(found, say, has_colour=False):
         kind = f"{finding.kind:8}"
         if has_colour:
             kind = COLOURS[finding.kind] + kind + COLOUR_END
-        lines.append(f"{kind} {say(finding.about)}: {say(finding.says)}")
+        lines.append(kind + printable(f" {say(finding.about)}: {say(finding.says)}"))
         if finding.command:
-            lines.append(INDENT + say(text("type: {command}", command=finding.command)))
+            lines.append(INDENT + printable(say(text("type: {command}", command=finding.command))))
         if finding.advice:
-            lines.append(INDENT + say(text("do: {advice}", advice=finding.advice)))
-    return "\n".join([*map(_one_line, lines), "", say(summary(found))])
+            lines.append(INDENT + printable(say(text("do: {advice}", advice=finding.advice))))
+    return "\n".join([*lines, "", say(summary(found))])
 
 
 def to_json(found):
@@ -97,7 +97,3 @@ def to_json(found):
         for finding in found
     ]
     return json.dumps({"schema": SCHEMA, "exit_code": exit_code(found), "findings": listed}, indent=2)
-
-
-def _one_line(line):
-    return "".join(character if character.isprintable() or character == "\033" else "?" for character in line)
