@@ -80,13 +80,22 @@ class Settings:
         return os.path.abspath(path)
 
     def published_file(self):
-        """Return the path where the access token is to be published, or None."""
+        """Return the path where the access token is to be published, or None; raise ConfigError where that would
+        destroy what is there."""
         return self.published_file_of(self.account())
 
     def published_file_of(self, account):
         """Given the name of an account, or None, return the same: each has a file of its own."""
         path = self._get("HHTOKEN_PUBLISH")
-        return f"{path}-{account}" if path and account else path
+        if not path:
+            return None
+        path = f"{path}-{account}" if account else path
+        if _is_within(os.path.dirname(path), self.main_directory()) or _is_same(path, self._env_file_path):
+            raise errors.ConfigError(
+                text("{setting} is among hhtoken's own files", setting=self._found("HHTOKEN_PUBLISH")),
+                text("name a file in a directory of its own, for example /run/hh-token/access_token"),
+            )
+        return path
 
     def env_file_path(self):
         return self._env_file_path
@@ -272,6 +281,23 @@ def load(arguments, environment=None):
     settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
     reporting.speak_for(settings.account())
     return settings
+
+
+def _is_within(place, directory):
+    """Tell whether a directory is another one, or lies below it, under whatever name; either may be still to be made."""
+    place, directory = os.path.realpath(place), os.path.realpath(directory)
+    while not _is_same(place, directory):
+        place, below = os.path.dirname(place), place
+        if place == below:
+            return False
+    return True
+
+
+def _is_same(path, other):
+    try:
+        return path == other or os.path.samefile(path, other)
+    except OSError:
+        return False
 
 
 def _read_file(path, optional=False):

@@ -338,3 +338,70 @@ def test_a_plain_show_knows_nothing_of_it(lonely, published):
     lonely.store(PAIR, left=1000, life=1000)
     lonely.run("show", "--field", "access_token")
     assert not published.exists()
+
+
+def at_token_json(state, tmp_path):
+    return state / "token.json"
+
+
+def at_a_new_name(state, tmp_path):
+    return state / "published"
+
+
+def of_an_account(state, tmp_path):
+    return state / "accounts" / "alice" / "token.json"
+
+
+def through_dots(state, tmp_path):
+    return f"{tmp_path}/nowhere/../{state.name}/../{state.name}/token.json"
+
+
+def through_a_link_above(state, tmp_path):
+    (tmp_path / "link").symlink_to(state.parent)
+    return tmp_path / "link" / state.name / "token.json"
+
+
+def through_a_link(state, tmp_path):
+    (tmp_path / "link").symlink_to(state)
+    return tmp_path / "link" / "token.json"
+
+
+INSIDE = [at_token_json, at_a_new_name, of_an_account, through_dots, through_a_link_above, through_a_link]
+
+
+@pytest.mark.parametrize("place", INSIDE, ids=lambda place: place.__name__)
+def test_a_file_in_the_state_directory_is_refused_before_anything_is_spent(operator, sandbox, expired, tmp_path, place):
+    inside = str(place(operator.state, tmp_path))
+    before = operator.token_file.read_bytes()
+    for command in (["refresh"], ["show", "--refresh"], ["exec", "true"], ["--account", "alice", "refresh"]):
+        said = operator.run(*command, expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stderr
+        assert "HHTOKEN_PUBLISH" in said and "hhtoken: hint: " in said
+    said = operator.run("refresh", "--all", expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stdout
+    assert "HHTOKEN_PUBLISH" in said
+    assert operator.token_file.read_bytes() == before and refreshes(sandbox) == 0
+
+
+def test_a_file_in_a_state_directory_that_is_still_to_be_made_is_refused_before_the_code_is_spent(operator):
+    back, inside = come_back(operator), operator.state / "new" / "token.json"
+    new = ("--state-dir", inside.parent)
+    said = operator.run(*new, "exchange", input=back, expect=errors.CONFIG, HHTOKEN_PUBLISH=str(inside)).stderr
+    assert "HHTOKEN_PUBLISH" in said and not inside.parent.exists()
+    operator.run("exchange", input=back)
+
+
+@AS_ROOT
+def test_a_state_directory_is_known_under_another_mount(operator, sandbox, expired, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    subprocess.run(["mount", "--bind", str(operator.state), str(elsewhere)], check=True)
+    try:
+        operator.run("refresh", expect=errors.CONFIG, HHTOKEN_PUBLISH=str(elsewhere / "token.json"))
+        operator.run("refresh", expect=errors.CONFIG, HHTOKEN_PUBLISH=str(elsewhere / "accounts" / "a"))
+    finally:
+        subprocess.run(["umount", str(elsewhere)], check=True)
+
+
+def test_the_settings_file_is_never_replaced_by_the_token(operator, sandbox, expired, tmp_path):
+    settings = tmp_path / "settings.env"
+    settings.write_text(f"HHTOKEN_PUBLISH={settings}\n")
+    assert "HHTOKEN_PUBLISH" in operator.run("--env-file", settings, "refresh", expect=errors.CONFIG).stderr
