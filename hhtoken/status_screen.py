@@ -1,5 +1,6 @@
 """The report as one screen for a person: is the token alive, until when, who renews it, what is to do. Pure."""
 
+import shlex
 import textwrap
 
 from hhtoken import durations, errors, token_status
@@ -28,25 +29,27 @@ WORDS = {
 
 ENABLE = "systemctl enable --now hh-token-refresh{instance}.timer hh-token-due{instance}.timer"
 REFRESH_TIMER = "hh-token-refresh{instance}.timer"
-CRON_LINE = "* * * * * {program} --state-dir {directory} refresh"  # cron knows neither our PATH nor our settings
+EACH_MINUTE = "* * * * * "
 
 
 class Row:
-    """``label`` and ``lines``: Texts. ``tone``: GOOD, POOR, BAD or None."""
+    """``label`` and ``lines``: Texts. ``tone``: GOOD, POOR, BAD or None. ``command``: what to type, as it stands, after
+    them, or None."""
 
-    __slots__ = ("label", "lines", "tone")
+    __slots__ = ("label", "lines", "tone", "command")
 
-    def __init__(self, label, *lines, tone=None):
+    def __init__(self, label, *lines, tone=None, command=None):
         self.label = label
         self.lines = lines
         self.tone = tone
+        self.command = command
 
 
-def rows(report, directory, renewers, program="hhtoken", has_unicode=True, instance="", others=None):
-    """Given the Report, the state directory, the Renewers, the path of this program, whether the reader's terminal
-    shows more than ASCII, what stands behind the names of an account's units, and where the service keeps its pair if
-    that is elsewhere (or None), return the Rows."""
-    tone, cron_line = _tone(report), CRON_LINE.format(program=program, directory=directory)
+def rows(report, directory, renewers, refresh=("hhtoken", "refresh"), has_unicode=True, instance="", others=None):
+    """Given the Report, the state directory, the Renewers, the words of the command that renews this pair from
+    anywhere, whether the reader's terminal shows more than ASCII, what stands behind the names of an account's units,
+    and where the service keeps its pair if that is elsewhere (or None), return the Rows."""
+    tone = _tone(report)
     state = text("{state}: {reason}", state=WORDS[report.state], reason=report.reason)
     found = [Row(text("state"), state, tone=tone)]
     if report.pair:
@@ -56,7 +59,8 @@ def rows(report, directory, renewers, program="hhtoken", has_unicode=True, insta
     if report.last:
         found.append(Row(text("last attempt"), _attempt(report.last)))
     found.append(Row(text("stored in"), directory))
-    found.append(Row(text("to do"), _to_do(report, renewers, cron_line, instance)))
+    needed, command = _to_do(report, renewers, refresh, instance)
+    found.append(Row(text("to do"), needed, command=command))
     if others and not report.pair:  # sudo was forgotten, perhaps
         found.append(Row(text("but"), text("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
     return found
@@ -78,7 +82,16 @@ def laid_out(table, say, columns=None, has_colour=False):
             screen.append(label)
             label = ""
         screen += [f"{label:{indent}}{lines[0]}", *(" " * indent + line for line in lines[1:])]
+        if row.command and columns is None:
+            screen[-1] += f" {row.command}"
+        elif row.command:  # a line of its own, from the edge, however long: wrapped, its copy would be two commands
+            screen.append(row.command)
     return "\n".join(screen)
+
+
+def cron_line(words):
+    """Given the words of a command, return the line of a crontab that runs it each minute."""
+    return EACH_MINUTE + shlex.join(words).replace("%", "\\%")  # to cron a bare % is the end of the line
 
 
 def bar(left, life, has_unicode):
@@ -146,23 +159,22 @@ def _attempt(last):
     return said
 
 
-def _to_do(report, renewers, cron_line, instance):
+def _to_do(report, renewers, refresh, instance):
+    """Return what to do, a Text, and the command at its end, or None."""
     needed = report.next_step
     if token_status.next_refresh_at(report) is None and not needed:
-        needed = text("nothing yet; after that, {hint}", hint=errors.HINT_AUTHORIZE)
-    elif report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
-        help_wanted = _help(renewers, cron_line, instance)
-        needed = text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted
-    elif list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
-        enable = ENABLE.format(instance=instance)
-        needed = text("for a renewal at expiry, not hours later, type '{command}'", command=enable)
-    return needed or text("nothing")
+        return text("nothing yet; after that, {hint}", hint=errors.HINT_AUTHORIZE), None
+    if report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
+        help_wanted, command = _help(renewers, refresh, instance)
+        return text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted, command
+    if list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
+        return text("for a renewal at expiry, not hours later, type:"), ENABLE.format(instance=instance)
+    return needed or text("nothing"), None
 
 
-def _help(renewers, cron_line, instance):
+def _help(renewers, refresh, instance):
     if renewers.can_be_enabled:
-        return text("to have it renewed, type '{command}'", command=ENABLE.format(instance=instance))
+        return text("to have it renewed, type:"), ENABLE.format(instance=instance)
     return text(
-        "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line '{line}'",
-        line=cron_line,
-    )
+        "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line:"
+    ), cron_line(refresh)

@@ -20,6 +20,7 @@ from hhtoken.renewers import Renewers
 
 EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
 BOTH = Renewers({"hh-token-due.timer": NOW + 60, "hh-token-refresh.timer": NOW + 3600})
+REFRESH = ["/bin/hhtoken", "--state-dir", "/state", "refresh"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def moscow(monkeypatch):
 
 
 def screen(name, seen=BOTH, columns=None, has_colour=False, has_unicode=False, say=str):
-    table = status_screen.rows(REPORTS[name][0], "/state", seen, "/bin/hhtoken", has_unicode)
+    table = status_screen.rows(REPORTS[name][0], "/state", seen, REFRESH, has_unicode)
     return status_screen.laid_out(table, say, columns, has_colour)
 
 
@@ -85,9 +86,9 @@ def test_the_screen_tells_when_and_who_and_what(name, label, said):
 def test_a_pair_that_nobody_is_seen_to_renew_is_something_to_do():
     unseen = answers("fresh", Renewers())
     assert unseen["renewed by"] == "nobody that this command can see"
-    assert "'* * * * * /bin/hhtoken --state-dir /state refresh'" in unseen["to do"]
+    assert unseen["to do"].endswith(" add the line: * * * * * /bin/hhtoken --state-dir /state refresh")
     idle = answers("fresh", Renewers(can_be_enabled=True))
-    assert idle["to do"] == f"to have it renewed, type '{status_screen.ENABLE.format(instance='')}'"
+    assert idle["to do"] == f"to have it renewed, type: {status_screen.ENABLE.format(instance='')}"
     assert answers("expired", Renewers())["to do"].startswith(token_status.HINT_REFRESH + "; and unless you know")
     assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["renewed by"] == "cron (/etc/cron.d/hh-token)"
     assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["to do"] == "nothing"
@@ -115,7 +116,8 @@ def test_a_clock_that_was_set_back_makes_no_life_longer_than_it_is():
 @pytest.mark.parametrize("columns", [30, 60, 80, 100])
 def test_no_line_is_wider_than_the_terminal(name, columns):
     lines = screen(name, Renewers(), columns).split("\n")
-    assert all(len(line) <= columns or " " not in line.strip() for line in lines)
+    commands = {status_screen.cron_line(REFRESH)}
+    assert all(len(line) <= columns or " " not in line.strip() or line in commands for line in lines)
     assert all(line == line.rstrip() for line in lines)
     assert "".join(screen(name, Renewers(), 80).split()) != ""
 
@@ -123,6 +125,19 @@ def test_no_line_is_wider_than_the_terminal(name, columns):
 def test_in_a_narrow_window_the_labels_stand_above_what_they_are_about():
     assert screen("fresh", columns=45).startswith("state:\n  valid: ")
     assert screen("fresh", columns=60).startswith("state:        valid: ")
+
+
+@pytest.mark.parametrize("columns", [30, 80, 100])
+def test_a_command_to_type_stands_on_a_line_of_its_own_unwrapped(columns):
+    assert screen("fresh", Renewers(), columns).endswith(f":\n{status_screen.cron_line(REFRESH)}")
+    enable = status_screen.ENABLE.format(instance="")
+    for idle in (Renewers(can_be_enabled=True), Renewers({"hh-token-refresh.timer": None})):
+        assert screen("fresh", idle, columns).endswith(f" type:\n{enable}")
+
+
+def test_a_command_for_cron_is_quoted_for_the_shell_and_for_cron():
+    line = status_screen.cron_line(["/a b/hhtoken", "--state-dir", "/100%/it's", "refresh"])
+    assert line == """* * * * * '/a b/hhtoken' --state-dir '/100\\%/it'"'"'s' refresh"""
 
 
 @EVERY_REPORT
@@ -147,7 +162,7 @@ def test_every_sentence_goes_through_the_readers_language():
         return "x" * len(str(sentence))
 
     shown = screen("unclear for days", Renewers(), say=foreign)
-    assert set(shown) == set("x:, \n")
+    assert set(shown.replace(status_screen.cron_line(REFRESH), "")) == set("x:, \n")
 
 
 def test_whoever_forgot_sudo_is_told_of_the_services_pair_where_there_is_no_other():
@@ -326,3 +341,24 @@ def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
     command = [sys.executable, "-IS", "-c", program, str(Path(__file__).parent.parent), "status", "--json"]
     done = subprocess.run(command, env=lonely.environment, capture_output=True, text=True, timeout=20)
     assert not set(done.stderr.split()) & {"subprocess", "hhtoken.renewers", "hhtoken.status_screen", "textwrap"}
+
+
+def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely, tmp_path):
+    settings = tmp_path / "my settings"
+    settings.write_text("HHTOKEN_DEADLINE=9\n")
+    place = lonely.state / "accounts" / "alice"
+    place.mkdir(parents=True, mode=0o700)
+    lonely.store(FRESH, left=1000, life=1000)
+    (place / "token.json").write_bytes(lonely.token_file.read_bytes())
+    (place / "token.json").chmod(0o600)
+    tail = f" --state-dir {lonely.state}"
+    if renewers.cron_table():
+        pytest.skip("cron renews a pair on this machine")
+    assert lonely.run("status").stdout.rstrip().endswith(f"{tail} refresh")
+    shown = lonely.run("--account", "alice", "--env-file", os.path.relpath(settings), "status").stdout.rstrip()
+    assert shown.endswith(f"{tail} --account alice --env-file '{settings}' refresh")
+    line = shown.partition("* * * * * ")[2]
+    assert subprocess.run(["sh", "-c", line], env=lonely.environment, timeout=20).returncode == 0
+    assert renewers.has_cron_line(f"* * * * * {line}")
+    by_environment = lonely.run("status", HHTOKEN_ENV_FILE=str(settings), HHTOKEN_ACCOUNT="alice").stdout.rstrip()
+    assert by_environment.endswith(line)

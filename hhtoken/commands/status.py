@@ -67,7 +67,7 @@ def _screen(report, settings):
         report,
         place,
         who,
-        os.path.abspath(sys.argv[0]),
+        _refresh_command(settings),
         terminal.has_unicode(),
         account_names.instance(account),
         _service_directory(directory),
@@ -78,6 +78,16 @@ def _screen(report, settings):
         terminal.columns(),
         terminal.has_colour(),
     )
+
+
+def _refresh_command(settings):
+    """Return the words of the command that renews this pair: cron knows neither our PATH nor our settings."""
+    words = [os.path.abspath(sys.argv[0]), "--state-dir", settings.main_directory()]
+    if settings.account():
+        words += ["--account", settings.account()]
+    if settings.env_file_path() != config.DEFAULT_ENV_FILE:
+        words += ["--env-file", os.path.abspath(settings.env_file_path())]
+    return [*words, "refresh"]
 
 
 def _service_directory(directory):
