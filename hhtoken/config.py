@@ -284,7 +284,7 @@ def load(arguments, environment=None):
 
 
 def _is_within(place, directory):
-    """Tell whether a directory is another one, or lies below it, under whatever name; either may be still to be made."""
+    """Tell whether a directory is another one, or lies below it, under whatever name; both may be still to be made."""
     place, directory = os.path.realpath(place), os.path.realpath(directory)
     while not _is_same(place, directory):
         place, below = os.path.dirname(place), place
