@@ -1,5 +1,6 @@
 """``hhtoken show``: a token that lives, or nothing and an exit code that says why."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, refreshes
+from conftest import PROGRAM, Operator, refreshes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -219,3 +220,24 @@ def test_the_plain_forms_take_the_short_way_in(words):
     from hhtoken.commands import show
 
     assert doorway.plain_arguments(words, show.PLAIN, show.FORMS)
+
+
+def test_a_token_that_lives_is_shown_although_a_lock_keeps_an_old_journal_from_being_settled(lonely, tmp_path):
+    """What is due is renewed first; nothing is due. Where the token does not live, or there is none, the lock counts."""
+    states = {"living": 1000, "expired": -5, "none": None}
+    locks, runs = [], {}
+    for name, left in states.items():
+        one = Operator(tmp_path / name, {**lonely.environment, "HHTOKEN_STATE_DIR": str(tmp_path / name)})
+        one.state.mkdir(mode=0o700)
+        if left is not None:
+            one.store(PAIR, left=left, life=1000)
+        (one.state / "journal").write_text("{}\n")
+        locks.append(open(one.state / ".lock", "w"))
+        fcntl.flock(locks[-1], fcntl.LOCK_EX)
+        runs[name] = one.start("show", "--refresh", "--field", "access_token")
+    said = {name: (*run.communicate(timeout=60), run.returncode) for name, run in runs.items()}
+    for lock in locks:
+        lock.close()
+    assert (said["living"][0], said["living"][2]) == (PAIR["access_token"] + "\n", 0)
+    for name in ("expired", "none"):
+        assert said[name][0] == "" and said[name][2] == 75 and "has held the lock" in said[name][1]
