@@ -74,7 +74,7 @@ def http(status="200 OK", body="", **headers):
 
 
 def test_an_answer_is_brought_back_with_its_date_and_page():
-    date = (NOW + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    date = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     with peer(http("418 Tea", "the page", Date=date)) as port:
         seen = visiting.visit(f"http://127.0.0.1:{port}/x?y=z", {"User-Agent": "a"})
     assert (seen.failure, seen.status, seen.body) == (None, 418, "the page")
