@@ -24,6 +24,15 @@ def is_current(path, modified_ns):
     return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == modified_ns
 
 
+def check(path):
+    """Raise the StorageError with which publishing would fail there, as far as that can be told; change nothing."""
+    directory = _open_directory(path)
+    try:
+        _require_group(directory)
+    finally:
+        directory.close()
+
+
 def publish(path, access_token, modified_ns):
     """Put an access token into the published file, whole or not at all; raise StorageError."""
     directory = _open_directory(path)

@@ -373,3 +373,24 @@ def test_without_requests_doctor_still_runs_and_names_the_package(operator, sand
     )
     done = operator.run("doctor", program=[sys.executable, "-c", program], expect=78)
     assert "apt install python3-requests" in done.stdout and "ok       provider" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "place, mode, code, says, advice",
+    [
+        ("run/access_token", 0o710, 0, "ok       published file: the access token can be put into ", ""),
+        ("run/access_token", 0o777, 74, "others may write in ", "install -d -m 2710 -o OWNER -g GROUP "),
+        ("run/none/access_token", 0o710, 74, "there is no directory ", "install -d -m 2710 -o OWNER -g GROUP "),
+        ("", 0o710, 74, "is not the absolute path of a file", "for example /run/hh-token/access_token"),
+        ("state/token.json", 0o710, 78, "is among hhtoken's own files", "name a file in a directory of its own"),
+    ],
+)
+def test_a_published_file_that_cannot_be_is_found(operator, sandbox, tmp_path, place, mode, code, says, advice):
+    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(mode)
+    path = str(tmp_path / place) if place else "access_token"
+    shown = operator.run("doctor", expect=code, HHTOKEN_PUBLISH=path).stdout
+    assert says in shown and advice in shown and "published file: " in shown
+    assert os.listdir(tmp_path / "run") == [], "nothing was changed"
+    assert "published file" not in operator.run("doctor").stdout

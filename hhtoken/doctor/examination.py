@@ -13,6 +13,7 @@ from hhtoken.doctor import (
     pair_check,
     provider_check,
     public_check,
+    published_check,
     settings_check,
     shared_check,
     store_check,
@@ -40,6 +41,7 @@ def examine(settings, broken=None):
     found = [findings.of_error(settings_check.ABOUT, broken)] if broken else settings_check.judge(known, is_usable)
     found += store_check.judge(store)
     found += pair_check.judge(pair)
+    found += published_check.findings_of(settings)
     authorities, missing = _authorities()
     if missing:
         found.append(findings.of_error(provider_check.ABOUT, missing))

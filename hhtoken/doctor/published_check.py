@@ -1,0 +1,19 @@
+"""The published file: whether an access token could be put there, for the readers that it is meant for."""
+
+from hhtoken import errors, published_file
+from hhtoken.doctor import findings
+from hhtoken.wording import text
+
+ABOUT = text("published file")
+
+
+def findings_of(settings):
+    """Given the Settings, return the Findings: none where they name no such file."""
+    try:
+        path = settings.published_file()
+        if path is None:
+            return []
+        published_file.check(path)
+    except errors.Error as error:
+        return [findings.of_error(ABOUT, error)]
+    return [findings.ok(ABOUT, text("the access token can be put into {path}", path=path))]
