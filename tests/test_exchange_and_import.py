@@ -127,7 +127,7 @@ def test_the_predecessors_file_is_taken_over_in_its_own_place(operator, sandbox)
     pair = obtain_pair(sandbox)
     operator.state.mkdir(mode=0o700)
     then = write_file(operator.token_file, json.dumps({**pair, "expires_in": 1000}), age=2000)
-    operator.run("import", operator.token_file)
+    assert "remove" not in operator.run("import", operator.token_file).stderr
     assert operator.stored()["expires_at"] == then + 1000
     assert "token.json.prev" not in operator.files()
     sandbox.provider.expire()
@@ -170,6 +170,22 @@ def test_an_expiry_in_milliseconds_is_not_believed(operator, tmp_path):
     write_file(tmp_path / "other.json", json.dumps(fields))
     operator.run("import", tmp_path / "other.json")
     assert operator.stored()["expires_at"] <= now + 61
+
+
+def test_an_import_says_to_remove_the_file_and_leaves_that_to_the_owner(operator, sandbox, tmp_path):
+    write_file(tmp_path / "new.json", json.dumps(obtain_pair(sandbox)))
+    said = operator.run("import", tmp_path / "new.json").stderr
+    hint = f"a pair in two places is lost at the first refresh: remove {tmp_path / 'new.json'}"
+    assert said.endswith(f"hhtoken: hint: {hint}\n")
+    assert (tmp_path / "new.json").exists()
+
+
+@pytest.mark.parametrize("command", ["import", "export"])
+def test_a_dash_is_no_file(operator, sandbox, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    before = operator.store(obtain_pair(sandbox))
+    assert "name a " in operator.run(command, "-", expect=2, input=before.decode()).stderr
+    assert operator.token_file.read_bytes() == before and not os.path.exists("-")
 
 
 def test_an_import_does_not_bring_a_dead_pair_back_to_life(operator, sandbox, expired, tmp_path):

@@ -16,6 +16,10 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    if arguments.file == "-":
+        raise errors.UsageError(
+            text("the pair does not go to standard output"), text("name a new file; one called '-' is './-'")
+        )
     store = stores.of_settings(config.load(arguments))
     with store.lock():
         recovery.recover(store)

@@ -8,7 +8,7 @@ from hhtoken import bookkeeping, config, durations, errors, outcomes, record, re
 from hhtoken.answer import Answer
 from hhtoken.language import _
 from hhtoken.os_reasons import reason
-from hhtoken.token_store import FROM_FILE, fingerprint
+from hhtoken.token_store import FROM_FILE, TOKEN_FILE, fingerprint
 from hhtoken.wording import text
 
 SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
@@ -21,6 +21,11 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    if arguments.file == "-":
+        raise errors.UsageError(
+            text("the pair does not come from standard input"),  # a file's time may be all that tells its age
+            text("name a file; one called '-' is './-'"),
+        )
     settings = config.load(arguments)
     pair, has_expiry = _read(arguments.file)
     store = stores.of_settings(settings, create=True)
@@ -39,7 +44,17 @@ def run(arguments):
     lives = text("imported: the access token lives until {moment}", moment=moment)
     expired = text("imported: the access token has expired; type 'hhtoken refresh'")
     reporting.message(lives if left else expired)
+    if _is_another(arguments.file, store.directory.path_of(TOKEN_FILE)):
+        hint = text("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
+        reporting.message(hint, "hint: ")
     return 0
+
+
+def _is_another(path, own):
+    try:
+        return not os.path.samefile(path, own)
+    except OSError:  # gone already
+        return False
 
 
 def _is_stored(store, pair):
@@ -66,7 +81,7 @@ def _read(path):
     finally:
         os.close(descriptor)
     if status.st_mode & 0o077:
-        reporting.warning(text("others may be able to read {path}; remove it once the pair is taken over", path=path))
+        reporting.warning(text("others may be able to read {path}", path=path))
     try:
         if len(data) > tokens.LARGEST_FILE_BYTES:
             raise ValueError(text("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024))
