@@ -52,6 +52,7 @@ OAUTH = {
         errors.HINT_AUTHORIZE,
     ),
 }
+FOR_GOOD = (REVOKED, APPLICATION_GONE)  # no access token of this grant is accepted any more
 USER_AGENT = {
     "unset": text("HeadHunter saw no User-Agent"),
     "blacklisted": text("HeadHunter has this User-Agent on its black list"),

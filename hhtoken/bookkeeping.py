@@ -3,7 +3,9 @@
 import time
 
 from hhtoken import errors, outcomes, reporting
+from hhtoken.record import NOT_DUE, Record
 from hhtoken.token_store import fingerprint
+from hhtoken.wording import text
 
 REFRESH, CODE, REVOKE = "refresh", "code", "revoke"  # the kinds of intent
 
@@ -25,6 +27,27 @@ def remember(store, outcome):
         reporting.event(f"{error.message}; what this refresh came to is not remembered", reporting.WARNING)
         return False
     return True
+
+
+def remember_refusal(store, pair, refused, now):
+    """Write down how HeadHunter has refused the access token of this Pair for good (``api_answers.FOR_GOOD``), or with
+    None that it has not. A memory aid, too: trouble is logged alone."""
+    if refused == getattr(store.record_of(pair), "refused", None):
+        return
+    try:
+        with store.lock():
+            if store.load().pair.access_token != pair.access_token:  # renewed meanwhile
+                return
+            known = store.record_of(pair) or Record(
+                outcome=NOT_DUE,
+                at=int(now),
+                message=text("nothing is due"),
+                refresh_token_sha256=fingerprint(pair.refresh_token),
+            )
+            known.refused = refused
+            store.remember(known)
+    except errors.Error as error:
+        reporting.event(f"{error.message}; what HeadHunter said of the access token is not remembered", reporting.WARNING)
 
 
 def keep_evidence(store, answer):

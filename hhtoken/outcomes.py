@@ -197,6 +197,7 @@ def _continue(last, now, outcome, exit_code, message, hint):
         failing_since=last.failing_since if again else int(now),
         perhaps_spent_at=last.perhaps_spent_at if last else 0,
         provider_ahead=last.provider_ahead if last else 0,
+        refused=last.refused if last else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import __version__, account_names, errors, provider_errors, record, refresh_policy
+from hhtoken import __version__, account_names, api_answers, errors, provider_errors, record, refresh_policy
 from hhtoken.wording import text
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
@@ -70,6 +70,10 @@ class Report:
     def seconds_left(self):
         return max(0, int(self.expires_at - self.now))
 
+    @property
+    def is_usable(self):
+        return self.seconds_left > 0 and not (self.last and self.last.refused)
+
 
 def look(store, now):
     """Given a TokenStore and the time, return the Report; raise StorageError where the store cannot be read."""
@@ -97,6 +101,10 @@ def of_pair(pair, last, now, is_unsettled=False):
         hint = text("type 'hhtoken refresh'; it waits, or clears up")
         exit_code = errors.OK if left else errors.UNAVAILABLE
         return Report(IN_FLIGHT, reason, hint, exit_code, pair, last, now)
+    if left and last and last.refused in api_answers.FOR_GOOD:  # after expiry the refresh has the word
+        exit_code, reason, hint = api_answers.OAUTH[last.refused]
+        state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
+        return Report(state, reason, hint, exit_code, pair, last, now)
     if left:
         return Report(VALID, text("the access token lives"), None, errors.OK, pair, last, now)
     if not pair.refresh_token:
@@ -130,7 +138,7 @@ def to_fields(report, directory, account=None):
         "schema": SCHEMA,
         "state": report.state,
         "reason": report.reason,
-        "usable": report.seconds_left > 0,
+        "usable": report.is_usable,
         "seconds_left": report.seconds_left,
         "obtained_at": pair.obtained_at if pair else None,
         "expires_at": report.expires_at if pair else None,
@@ -168,7 +176,7 @@ def _metrics(report):
     last = report.last
     pair = report.pair
     return [
-        ("token_usable", "Whether there is an access token that lives.", [({}, int(report.seconds_left > 0))]),
+        ("token_usable", "Whether there is an access token that lives.", [({}, int(report.is_usable))]),
         ("authorization_needed", "Whether a human must authorize.", [({}, int(report.exit_code == errors.NOPERM))]),
         (
             "token_expiry_timestamp_seconds",

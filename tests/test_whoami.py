@@ -10,6 +10,10 @@ from rough_provider import answering, http
 NAME = "Песочница"
 
 
+def base(provider):
+    return provider.url.replace("/oauth/token", "")
+
+
 @pytest.fixture
 def living(operator, sandbox):
     return operator.store(obtain_pair(sandbox), left=60, life=60)
@@ -39,7 +43,7 @@ def test_programs_get_json_for_yes_and_no(operator, sandbox, living):
 
 def test_an_expired_token_is_asked_about_all_the_same_and_never_renewed(operator, sandbox, expired):
     run = operator.run("whoami", expect=69)
-    assert "has expired" in run.stderr and "hhtoken refresh" in run.stderr and run.stdout == ""
+    assert "has expired" in run.stderr and "type 'hhtoken refresh'\n" in run.stderr and run.stdout == ""
     assert operator.token_file.read_bytes() == expired and refreshes(sandbox) == 0
 
 
@@ -50,7 +54,8 @@ def test_a_wrong_clock_is_noticed_in_both_directions(operator, sandbox):
     assert NAME in run.stdout and "warning: by the clock" in run.stderr
     operator.store(pair, left=3600, life=7200)
     sandbox.provider.expire()
-    assert "warning: by the clock" in operator.run("whoami", expect=69).stderr
+    run = operator.run("whoami", expect=69)
+    assert "warning: by the clock" in run.stderr and "hhtoken refresh --force" in run.stderr
 
 
 def _remove(sandbox):
@@ -72,6 +77,71 @@ def test_what_befell_the_token_is_told_apart(operator, sandbox, living, befall, 
     run = operator.run("whoami", expect=code)
     assert said in run.stderr and "hhtoken: hint: " in run.stderr and run.stdout == ""
     assert operator.token_file.read_bytes() == living
+
+
+@pytest.mark.parametrize(
+    "befall, code, state",
+    [(lambda sandbox: sandbox.provider.revoke(), 77, "authorization_needed"), (_remove, 78, "misconfigured")],
+)
+def test_status_doctor_and_notice_remember_a_refusal_for_good(operator, sandbox, living, befall, code, state):
+    assert operator.run("status").code == 0
+    befall(sandbox)
+    reason = json.loads(operator.run("whoami", "--json", expect=code).stdout)["reason"].partition(" (")[0]
+    known = json.loads(operator.run("status", "--json", expect=code).stdout)
+    assert known["state"] == state and known["reason"] == reason and known["next_step"] and not known["usable"]
+    assert not known["last_refresh"]["dead"] and known["next_refresh_at"]  # that is for the refresh to find out
+    assert reason in operator.run("doctor", expect=code).stdout and reason in operator.run("notice").stdout
+    assert operator.run("show", "--field", "access_token").stdout  # it may be of use to find out more
+    operator.run("refresh")
+
+
+def test_a_token_that_is_accepted_again_is_valid_again(operator, living):
+    refusal = http(json.dumps({"errors": [{"type": "oauth", "value": "token_revoked"}]}), "403 Forbidden")
+    with answering(refusal) as provider:
+        operator.run("whoami", expect=77, HH_API_URL=base(provider))
+    operator.run("status", expect=77)
+    operator.run("whoami")
+    operator.run("status")
+
+
+@pytest.mark.parametrize("befall", [lambda sandbox: sandbox.provider.reset(), lambda sandbox: sandbox.close()])
+def test_status_does_not_take_over_what_may_pass(operator, sandbox, living, befall):
+    befall(sandbox)
+    operator.run("whoami", expect=(75, 77))
+    operator.run("status")
+
+
+def test_a_refusal_is_forgotten_with_the_pair_that_it_was_about(operator, sandbox, living):
+    sandbox.provider.revoke()
+    operator.run("whoami", expect=77)
+    operator.store(obtain_pair(sandbox), left=60, life=60)
+    operator.run("status")
+
+
+def test_after_expiry_the_refresh_has_the_word(operator, sandbox, living):
+    sandbox.provider.revoke()
+    operator.run("whoami", expect=77)
+    operator.store(operator.stored())  # the same pair, expired
+    operator.run("status", expect=69)
+    operator.run("refresh", expect=77)
+    operator.run("status", expect=77)
+
+
+def test_a_refusal_that_cannot_be_remembered_is_told_all_the_same(operator, sandbox, living):
+    sandbox.provider.revoke()
+    (operator.state / ".lock").mkdir()
+    assert "revoked" in operator.run("whoami", expect=77).stderr
+
+
+def test_an_expired_token_that_cannot_be_renewed_needs_a_login_as_status_says(operator, sandbox, expired):
+    sandbox.provider.revoke()
+    operator.run("refresh", expect=77)
+    status = json.loads(operator.run("status", "--json", expect=77).stdout)
+    expired_it_is = http(json.dumps({"errors": [{"type": "oauth", "value": "token_expired"}]}), "403 Forbidden")
+    with answering(expired_it_is) as provider:
+        run = operator.run("whoami", "--json", expect=77, HH_API_URL=base(provider))
+    said = json.loads(run.stdout)
+    assert (said["reason"], said["next_step"], said["exit_code"]) == (status["reason"], status["next_step"], 77)
 
 
 def test_a_user_agent_on_the_black_list_is_told(operator, living):

@@ -1,9 +1,10 @@
-"""``hhtoken whoami``: ask HeadHunter whether it accepts the access token now, and as whom. Changes nothing."""
+"""``hhtoken whoami``: ask HeadHunter whether it accepts the access token now, and as whom. Spends nothing; what it
+heard is remembered for ``status``."""
 
 import json
 import time
 
-from hhtoken import api_answers, api_endpoint, config, language, reporting
+from hhtoken import api_answers, api_endpoint, bookkeeping, config, errors, language, reporting, token_status
 from hhtoken.http_transfer import NotSent
 from hhtoken.language import _
 from hhtoken.token_store import open_store
@@ -31,11 +32,16 @@ def run(arguments):
         if renewed.access_token != pair.access_token:  # a refresh was under way
             pair = renewed
             verdict, person = _ask(endpoint, pair)
+    now = time.time()
+    left = pair.seconds_left(now)
+    if person or verdict.kind in api_answers.FOR_GOOD:
+        bookkeeping.remember_refusal(store, pair, None if person else verdict.kind, now)
+    if verdict.kind == api_answers.EXPIRED and not left:
+        verdict = _expired(token_status.look(store, now), verdict)
     if arguments.json:
         reporting.result(_as_json(pair, verdict, person, arguments.email))
     elif person:
         reporting.result(language.said(text("accepted: {who}", who=person.introduction(arguments.email))))
-    left = pair.seconds_left(time.time())
     if person and not left:
         reporting.warning(text("by the clock of this machine the access token has expired; see 'date'"))
     if verdict.kind == api_answers.EXPIRED and left:
@@ -52,6 +58,14 @@ def _ask(endpoint, pair):
     except NotSent as error:
         return api_answers.unreachable(error), None
     return api_answers.identify(answer, (pair.access_token, pair.refresh_token))
+
+
+def _expired(report, verdict):
+    """Given the Report of ``status`` and HeadHunter's Verdict, which agree about the expiry, return the Verdict with
+    what is to do: renew it, or where that cannot be done, what ``status`` says."""
+    if report.exit_code == errors.NOPERM:
+        return api_answers.Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
+    return api_answers.Verdict(verdict.kind, verdict.exit_code, verdict.meaning, text("type 'hhtoken refresh'"))
 
 
 def _as_json(pair, verdict, person, with_email):
