@@ -45,10 +45,20 @@ class Row:
         self.command = command
 
 
-def rows(report, directory, renewers, refresh=("hhtoken", "refresh"), has_unicode=True, instance="", others=None):
+def rows(
+    report,
+    directory,
+    renewers,
+    refresh=("hhtoken", "refresh"),
+    has_unicode=True,
+    instance="",
+    others=None,
+    published=None,
+):
     """Given the Report, the state directory, the Renewers, the words of the command that renews this pair from
     anywhere, whether the reader's terminal shows more than ASCII, what stands behind the names of an account's units,
-    and where the service keeps its pair if that is elsewhere (or None), return the Rows."""
+    where the service keeps its pair if that is elsewhere (or None), and where the access token is published, or the
+    Error for which it cannot be (or None), return the Rows."""
     tone = _tone(report)
     state = text("{state}: {reason}", state=WORDS[report.state], reason=report.reason)
     found = [Row(text("state"), state, tone=tone)]
@@ -59,6 +69,8 @@ def rows(report, directory, renewers, refresh=("hhtoken", "refresh"), has_unicod
     if report.last:
         found.append(Row(text("last attempt"), _attempt(report.last)))
     found.append(Row(text("stored in"), directory))
+    if published:
+        found.append(_published(published))
     needed, command = _to_do(report, renewers, refresh, instance)
     found.append(Row(text("to do"), needed, command=command))
     if others and not report.pair:  # sudo was forgotten, perhaps
@@ -149,6 +161,13 @@ def _timer(name, at):
     if at is None:
         return text("{name}", name=name)
     return text("{name} (next look {moment})", name=name, moment=durations.local(at))
+
+
+def _published(where):
+    if isinstance(where, errors.Error):
+        nowhere = text("nowhere: {reason}; type 'hhtoken doctor'", reason=where.message)
+        return Row(text("published in"), nowhere, tone=POOR)
+    return Row(text("published in"), where)
 
 
 def _attempt(last):

@@ -362,3 +362,15 @@ def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely
     assert renewers.has_cron_line(f"* * * * * {line}")
     by_environment = lonely.run("status", HHTOKEN_ENV_FILE=str(settings), HHTOKEN_ACCOUNT="alice").stdout.rstrip()
     assert by_environment.endswith(line)
+
+
+def test_where_the_token_is_published_is_told_and_why_it_cannot_be(lonely, tmp_path):
+    lonely.store(FRESH, left=1000, life=1000)
+    (tmp_path / "run").mkdir(mode=0o710)
+    path = tmp_path / "run" / "access_token"
+    assert f"published in: {path}\n" in lonely.run("status", HHTOKEN_PUBLISH=str(path)).stdout
+    (tmp_path / "run").rmdir()
+    told = f"published in: nowhere: there is no directory {path.parent}; type 'hhtoken doctor'\n"
+    assert told in lonely.run("status", HHTOKEN_PUBLISH=str(path)).stdout
+    assert "nowhere: " in lonely.run("status", HHTOKEN_PUBLISH=str(lonely.token_file)).stdout
+    assert "published" not in lonely.run("status").stdout

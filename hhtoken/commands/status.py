@@ -71,6 +71,7 @@ def _screen(report, settings):
         terminal.has_unicode(),
         account_names.instance(account),
         _service_directory(directory),
+        _published(settings),
     )
     return status_screen.laid_out(
         table,
@@ -88,6 +89,18 @@ def _refresh_command(settings):
     if settings.env_file_path() != config.DEFAULT_ENV_FILE:
         words += ["--env-file", os.path.abspath(settings.env_file_path())]
     return [*words, "refresh"]
+
+
+def _published(settings):
+    from hhtoken import published_file
+
+    try:
+        path = settings.published_file()
+        if path:
+            published_file.check(path)
+        return path
+    except errors.Error as error:
+        return error
 
 
 def _service_directory(directory):
