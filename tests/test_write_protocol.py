@@ -1,5 +1,6 @@
 """The order of effects, and what happens when one of them fails: the operating system is watched, or made to fail."""
 
+import contextlib
 import errno
 import json
 import os
@@ -214,7 +215,7 @@ def holding(monkeypatch, sandbox, most):
 def test_what_another_host_has_made_of_the_pair_is_reported_and_nothing_is_sent(keeper, sandbox, expired, monkeypatch):
     store, endpoint = keeper
     theirs = record.Record(outcome=record.TRY_LATER, message="another host is at it", exit_code=75)
-    monkeypatch.setattr(store, "claim", lambda _clock: theirs)
+    monkeypatch.setattr(store, "claim", lambda _force, _clock: contextlib.nullcontext(theirs))
     assert grants.renew(store, endpoint) is theirs
     assert refreshes(sandbox) == 0
 
