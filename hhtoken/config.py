@@ -177,6 +177,8 @@ class Settings:
                 text("{setting} still holds a placeholder", setting=setting),
                 text("put in the value from the application's page on dev.hh.ru"),
             )
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise errors.ConfigError(text("{setting} is not UTF-8 text", setting=setting), self._hint())
         if any(character < " " or character == "\x7f" for character in value):
             raise errors.ConfigError(text("{setting} has control characters in it", setting=setting), self._hint())
         return value

@@ -253,3 +253,18 @@ def test_results_for_people_print_no_control_characters_of_a_path(lonely, tmp_pa
     finished = lonely.run("--state-dir", f"{tmp_path}/a\nb\x1b[31m", *command, expect=(0, 69, 77, 78))
     assert "\x1b" not in finished.stdout and "\nb" not in finished.stdout
     assert command[-1] in ("--all", "notice") or "a?b?[31m" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    "name, command",
+    [
+        ("HH_CLIENT_ID", "authorize-url"),
+        ("HH_CLIENT_ID", "login"),
+        ("HH_CLIENT_SECRET", "app-token"),
+        ("HH_REDIRECT_URI", "authorize-url"),
+        ("HH_CLIENT_ID", "doctor"),
+    ],
+)
+def test_bytes_that_are_no_text_are_78_with_the_setting(operator, name, command):
+    run = operator.run(command, expect=78, **{name: os.fsdecode(b"a\xff")})
+    assert f"{name} (environment) is not UTF-8 text" in run.stdout + run.stderr
