@@ -112,6 +112,10 @@ def _add_common_arguments(parser):
 class _Parser(argparse.ArgumentParser):
     """An ArgumentParser with errors in the house's style, which never repeat what was typed."""
 
+    def _print_message(self, message, file=None):
+        """Print a help text, or the version: a result like any other, and nothing for standard error."""
+        reporting.result(message.rstrip("\n"))
+
     def error(self, message):
         head, argument, rest = message.partition("argument ")
         if argument and not head:  # Python 3.9 and 3.10 say this in English, whatever the language of the rest

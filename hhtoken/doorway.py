@@ -26,7 +26,7 @@ def main(argv=None):
     try:
         return _run(argv, umask)
     except SystemExit as end:  # argparse, after a help text
-        return _flush_help(end.code)
+        return end.code
     except (errors.Error, errors.Interrupted) as error:
         reporting.failure(error)
         return error.exit_code
@@ -111,17 +111,6 @@ def plain_arguments(words, defaults, forms):
 
 def _attribute(flag):
     return flag[2:].replace("-", "_")
-
-
-def _flush_help(code):
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again at its end, and complains
-        reporting.message(text("cannot write to standard output: {reason}", reason=errors.reason(error)), "error: ")
-        return errors.IOERR
-    return code
 
 
 def _occupy_standard_descriptors():
