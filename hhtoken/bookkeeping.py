@@ -47,7 +47,7 @@ def remember_refusal(store, pair, refused, now):
             known.refused = refused
             store.remember(known)
     except errors.Error as error:
-        reporting.event(f"{error.message}; what HeadHunter said of the access token is not remembered", reporting.WARNING)
+        reporting.event(f"{error.message}; the verdict on the access token is not remembered", reporting.WARNING)
 
 
 def keep_evidence(store, answer):

@@ -115,10 +115,21 @@ def test_nothing_is_sent_where_nothing_could_be_removed(operator, sandbox, pair)
         subprocess.run(["chattr", "-a", operator.state], check=False, capture_output=True)
 
 
-def test_an_expired_pair_cannot_be_ended_and_goes_with_a_warning(operator, sandbox, expired):
-    run = operator.run("revoke", "--yes")
-    assert "warning: " in run.stderr and "stays good at HeadHunter" in run.stderr
-    assert operator.files() == LEFT and sandbox.provider.pairs() == {"expired": 1}
+def test_an_expired_pair_cannot_be_ended_and_stays_until_it_can(operator, sandbox, expired):
+    run = operator.run("revoke", "--yes", expect=69)
+    assert "stays good at HeadHunter" in run.stderr and "'hhtoken refresh'" in run.stderr
+    assert "--local-only" in run.stderr and operator.token_file.read_bytes() == expired
+    operator.run("refresh")
+    operator.run("revoke", "--yes")
+    assert operator.files() == LEFT and "living" not in sandbox.provider.pairs()
+
+
+def test_an_expired_pair_that_is_known_to_be_dead_goes(operator, sandbox, expired):
+    sandbox.provider.revoke()
+    operator.run("refresh", expect=77)
+    with answering(refused("token_expired")) as provider:
+        run = operator.run("revoke", "--yes", HH_API_URL=base(provider))
+    assert "removed the pair" in run.stderr and operator.files() == LEFT
 
 
 def test_local_only_sends_nothing_and_takes_a_damaged_pair(operator, sandbox, pair):

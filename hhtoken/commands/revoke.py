@@ -1,6 +1,7 @@
 """``hhtoken revoke``: end the pair at HeadHunter, then remove it here."""
 
 import contextlib
+import time
 
 from hhtoken import (
     api_answers,
@@ -68,6 +69,7 @@ def _revoke(store, endpoint, is_confirmed):
         )
     elif verdict.kind == api_answers.EXPIRED:
         _give_up_expired(store, pair, verdict, is_confirmed)
+        reporting.message(text("removed the pair from {path}", path=path))
     else:
         hint = text(
             "nothing was removed; {hint}; or type 'hhtoken revoke --local-only' to remove it here alone",
@@ -78,18 +80,24 @@ def _revoke(store, endpoint, is_confirmed):
 
 def _give_up_expired(store, pair, verdict, is_confirmed):
     """HeadHunter ends a pair only while its access token lives; the refresh token then lives on there."""
-    reporting.warning(
-        text(
-            "{meaning}, so it cannot be ended; the refresh token stays good at HeadHunter until the user changes the "
-            "password, or removes the application in the settings of hh.ru",
-            meaning=verdict.meaning,
-        )
+    if isinstance(store.why_unusable(pair, time.time()), errors.AuthorizationNeededError):
+        revocation.remove(store, pair)  # nobody can renew it, so there is nothing to end
+        return
+    reason = text(
+        "{meaning}, so it cannot be ended; the refresh token stays good at HeadHunter until the user changes the "
+        "password, or removes the application in the settings of hh.ru",
+        meaning=verdict.meaning,
     )
-    if not is_confirmed:
-        reporting.message(text("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
-        confirmation.require(text("remove the pair from {path} all the same?", path=store.directory.path))
+    if is_confirmed:
+        hint = text(
+            "nothing was removed; type 'hhtoken refresh', then 'hhtoken revoke' again; or type "
+            "'hhtoken revoke --local-only' to remove it here alone"
+        )
+        raise errors.UnavailableError(reason, hint)
+    reporting.warning(reason)
+    reporting.message(text("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
+    confirmation.require(text("remove the pair from {path} all the same?", path=store.directory.path))
     revocation.remove(store, pair)
-    reporting.message(text("removed the pair from {path}", path=store.directory.path))
 
 
 def _say_what_goes_on(settings):
