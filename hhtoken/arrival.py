@@ -60,7 +60,7 @@ class Arrival:
         return Reply(callback_page.FAILED if self.failure else callback_page.AUTHORIZED, is_final=True)
 
     def by_paste(self, pasted):
-        """Given a pasted code, or the whole address that the browser ended up on, use it.
+        """Given what was pasted, a code or the whole address that the browser ended up on, use it.
 
         Raise Error where no authorization is used up by it, so that another paste may do.
         """
@@ -76,7 +76,7 @@ class Arrival:
             self.failure = error
 
     def _read(self, pasted):
-        if not any(mark in pasted for mark in ADDRESS_MARKS):
+        if not is_address(pasted):
             entry = self.pending.newest()  # a bare code has no state; verifier and redirect URI still have to fit
             return _require(entry), authorization.BrowserReturn(None, pasted, None)
         try:
@@ -130,6 +130,11 @@ class Arrival:
         reporting.failure(error)
         reporting.event(f"callback: {error.message}", reporting.ERROR)
         return Reply(callback_page.TRY_LATER)
+
+
+def is_address(pasted):
+    """Tell an address from a bare code, and from any other word."""
+    return any(mark in pasted for mark in ADDRESS_MARKS)
 
 
 def conclude(arrival):

@@ -124,12 +124,15 @@ def test_a_pasted_address_does_as_well(operator, login, stdin):
     assert operator.stored()["access_token"]
 
 
-def test_a_pasted_code_does_as_well(operator, login):
+def test_a_bare_code_is_not_taken_since_any_word_could_be_one(sandbox, login):
     running = login(stdin="terminal")
-    code = parse_qs(urlsplit(send_out(running.address())).query)["code"][0]
+    back = send_out(running.address())
+    code = parse_qs(urlsplit(back).query)["code"][0]
     running.type(code)
-    assert running.end() == 0
+    wait_for(lambda: "hint: " in running.stderr.text)
+    assert "no address" in running.stderr.text and sandbox.requests.summary()["token_requests"] == {}
     assert code not in running.stderr.text + running.stdout.text
+    assert requests.get(back, timeout=10).status_code == 200 and running.end() == 0
 
 
 def test_a_paste_without_a_line_end_counts_when_the_pipe_is_closed(operator, login):
@@ -145,6 +148,7 @@ def test_a_wrong_paste_is_said_and_the_wait_goes_on(operator, sandbox, login):
     back = send_out(address)
     wrong = {
         "what is this": "neither a code nor an address",
+        "hello": "no address",
         "http://127.0.0.1/callback?code=CANARY&state=CANARY": "no authorization is under way",
         "http://127.0.0.1/callback?state=CANARY": "has no code",
         address: "has no code",
@@ -153,6 +157,7 @@ def test_a_wrong_paste_is_said_and_the_wait_goes_on(operator, sandbox, login):
         running.type(line)
         wait_for(lambda count=count: running.stderr.text.count("hint: ") == count)
         assert said in running.stderr.text.splitlines()[-2]
+        assert running.stderr.text.endswith("hint: paste the whole address that the browser ended up on\n")
     assert sandbox.requests.summary()["token_requests"] == {}
     assert "CANARY" not in running.stderr.text + running.stdout.text
     running.type("")

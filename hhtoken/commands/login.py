@@ -26,7 +26,7 @@ from hhtoken import (
     status_screen,
     token_endpoint,
 )
-from hhtoken.arrival import Arrival, conclude
+from hhtoken.arrival import Arrival, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.language import _
 from hhtoken.wording import counted, joined, text
@@ -34,6 +34,8 @@ from hhtoken.wording import counted, joined, text
 SUMMARY = text("authorize: print the address to open, wait for the browser or a paste, store the pair")
 
 TICKET_BYTES = 16
+
+HINT_PASTE = text("paste the whole address that the browser ended up on")
 
 
 def add_arguments(parser):
@@ -142,8 +144,13 @@ def _paste_reader(arrival):
     def on_input():
         for line in lines.read():
             try:
-                arrival.by_paste(pasting.clean(line))
+                pasted = pasting.clean(line)
+                if not is_address(pasted):  # any word could be a code, and sending it would use the authorization up
+                    raise errors.UsageError(text("what was pasted is no address"))
+                arrival.by_paste(pasted)
             except errors.Error as error:  # not used up: the browser, or another paste, may do better
+                if error.exit_code in (errors.USAGE, errors.NOPERM):  # the line is to blame
+                    error.hint = HINT_PASTE
                 reporting.failure(error)
             else:
                 return True
