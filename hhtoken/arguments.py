@@ -8,25 +8,24 @@ from hhtoken.wording import text
 LONGEST_SECONDS = 10 * 365 * 24 * 3600
 
 
-def seconds(value):
-    """Given the text of an argument, return whole seconds from 0 up; raise ArgumentTypeError."""
-    if not (value.isascii() and value.isdigit() and len(value) <= 12 and int(value) <= LONGEST_SECONDS):
-        raise ArgumentTypeError(_("takes a whole number of seconds"))
+def seconds(value, least=0):
+    """Given the text of an argument, return whole seconds from ``least`` up; raise ArgumentTypeError."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= LONGEST_SECONDS):
+        takes = text("takes a whole number of seconds from {least} to {most}", least=least, most=LONGEST_SECONDS)
+        raise ArgumentTypeError(said(takes))
     return int(value)
 
 
-def number(value):
-    """Given the text of an argument, return a whole number from 0 up; raise ArgumentTypeError."""
-    if not (value.isascii() and value.isdigit() and len(value) < 9):
-        raise ArgumentTypeError(_("takes a whole number"))
+def positive_number(value):
+    """Given the text of an argument, return a whole number from 1 up; raise ArgumentTypeError."""
+    if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value)):
+        raise ArgumentTypeError(_("takes a whole number, 1 or more"))
     return int(value)
 
 
 def positive_seconds(value):
     """Like ``seconds``, from 1 up."""
-    if seconds(value) == 0:
-        raise ArgumentTypeError(_("takes a whole number of seconds, 1 or more"))
-    return seconds(value)
+    return seconds(value, 1)
 
 
 def exit_code(value):

@@ -180,7 +180,9 @@ class Settings:
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise errors.ConfigError(text("{setting} is not UTF-8 text", setting=setting), self._hint())
         if any(character < " " or character == "\x7f" for character in value):
-            raise errors.ConfigError(text("{setting} has control characters in it", setting=setting), self._hint())
+            raise errors.ConfigError(
+                text("{setting} has control characters in it", setting=setting), text("write it anew, on one line")
+            )
         return value
 
     def _address(self, name):
@@ -191,7 +193,9 @@ class Settings:
         if problem:
             raise errors.ConfigError(
                 text("{setting} {problem}", setting=self._found(name), problem=problem),
-                text("write it as https://…, as on the application's page"),
+                text("leave it unset for {default}", default=DEFAULTS[name])
+                if name in DEFAULTS
+                else text("write it as https://…, as on the application's page"),
             )
         return value
 

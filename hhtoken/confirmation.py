@@ -23,4 +23,5 @@ def require(consequence):
     except OSError:
         answer = b""
     if answer.decode("utf-8", "replace").strip().lower() not in YES:
-        raise errors.UsageError(text("not confirmed, so nothing was changed"))
+        hint = text("to go on, type it again, and then 'yes'")
+        raise errors.UsageError(text("not confirmed, so nothing was changed"), hint)

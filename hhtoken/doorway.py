@@ -98,7 +98,7 @@ def plain_arguments(words, defaults, forms):
             if value[:1] in ("-", ""):
                 return None
             if defaults[name] == 0:
-                if not (value.isascii() and value.isdigit() and len(value) < 9):
+                if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value)):  # not all flags take 0
                     return None
                 value = int(value)
         setattr(arguments, _attribute(name), value)

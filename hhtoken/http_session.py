@@ -59,13 +59,18 @@ def failures():
 
 
 def kind_of(error):
-    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls" or "connection"."""
+    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls", "refused" or
+    "connection"."""
     exceptions = load().exceptions
     if isinstance(error, exceptions.SSLError):
         return "certificate" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls"
     if isinstance(error, exceptions.ReadTimeout):
         return "read timeout"
-    return "timeout" if isinstance(error, exceptions.Timeout) else "connection"
+    if isinstance(error, exceptions.Timeout):
+        return "timeout"
+    while error and not isinstance(error, ConnectionRefusedError):  # it is wrapped several times
+        error = error.__cause__ or error.__context__
+    return "refused" if error else "connection"
 
 
 def _noting_adapter(note):

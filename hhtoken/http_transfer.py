@@ -17,6 +17,7 @@ LONGEST_HEADER_CHARACTERS = 200
 
 HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again")
 HINT_NETWORK = text("check the network and the name server; the next run tries again")
+HINT_REFUSED = text("check the address and its port, and the firewall; the next run tries again")
 HINT_HELD_UP = text("another host may try by now; the next run tries again")
 HINT_TLS = text("check the clock with 'date' and the package ca-certificates; someone may be in the middle")
 
@@ -153,6 +154,8 @@ class Transfer:
             raise NotSent(text("no TLS with {host}, so nothing was sent", host=self._host), HINT_TLS)
         if kind in ("timeout", "read timeout"):
             raise NotSent(text("{host} did not answer in time; nothing was sent", host=self._host), HINT_NETWORK)
+        if kind == "refused":
+            raise NotSent(text("{host} refused the connection; nothing was sent", host=self._host), HINT_REFUSED)
         raise NotSent(
             text("cannot reach {host} ({error}); nothing was sent", host=self._host, error=name), HINT_NETWORK
         )

@@ -335,6 +335,8 @@ def _hint(path, error):
         return text("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
     if error.errno == errno.EPERM:
         return text("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=path)
+    if error.errno == errno.ENAMETOOLONG:
+        return text("name a shorter path with --state-dir")
     return text("look at 'dmesg' for trouble with the disk, then try again")
 
 

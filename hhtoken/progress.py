@@ -30,8 +30,11 @@ def waiting(what):
         whole = ceil(left)
         if time.monotonic() >= told_from and told != whole and not (is_dumb and told is not None):
             with contextlib.suppress(Exception):  # no line is worth the answer that may be under way
-                tell = reporting.message if is_dumb else reporting.passing
-                tell(text("{what}, {span} left", what=what, span=durations.span(max(0, whole))))
+                left_over = text(", {span} left", span=durations.span(max(0, whole)))
+                if is_dumb:
+                    reporting.message(what + left_over)
+                else:
+                    reporting.passing(what, left_over)
             told = whole
         return max(0.0, left - whole + 1 if left > 0 else 0.0)
 

@@ -29,7 +29,7 @@ def run(settings, endpoint, force, jobs):
     """Given the Settings, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
     (0: as many as is good), print a line for each account, in the order of their names; return the exit code."""
     if jobs > MOST_JOBS:
-        hint = text("more would be a crowd at HeadHunter's door; leave it out for {count}", count=DEFAULT_JOBS)
+        hint = text("so many at once would be too much for HeadHunter; leave it out for {count}", count=DEFAULT_JOBS)
         raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS), hint)
     signals.end_on_signals()
     listed = accounts.listed(settings.main_directory())

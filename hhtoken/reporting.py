@@ -48,10 +48,11 @@ def message(sentence, kind=""):
     _write(_line(sentence, kind) + "\n")
 
 
-def passing(sentence):
+def passing(sentence, ending=""):
     """Write a sentence to the terminal that is standard error as a line that the next one replaces; None: take the
-    last such line away. Never waits for a terminal that is stopped (Ctrl-S): an answer may be under way. A job in the
-    background leaves the terminal to the foreground."""
+    last such line away. ``ending``: of the line, for which the sentence is cut short on a narrow terminal. Never waits
+    for a terminal that is stopped (Ctrl-S): an answer may be under way. A job in the background leaves the terminal to
+    the foreground."""
     global _is_passing
     if not (sentence or _is_passing) or not _takes_more():
         return
@@ -59,7 +60,7 @@ def passing(sentence):
         _is_passing = False
         return
     _is_passing = True  # first, and at the end: a signal may raise in between, and one erasure too many does no harm
-    _write(ERASE_LINE + (_line(sentence)[: _columns() - 1] if sentence else ""))
+    _write(ERASE_LINE + (_fitted(_line(sentence), _line(ending)[len(_line("")) :]) if sentence else ""))
     _is_passing = bool(sentence)
 
 
@@ -79,6 +80,8 @@ def warning(sentence):
 
 def failure(error):
     """Write an Error: what happened, then what to type next."""
+    if isinstance(error, errors.Interrupted) and is_watched() and os.environ.get("TERM", "dumb") != "dumb":
+        _write(ERASE_LINE)  # the terminal's own ^C
     message(error.message, "error: ")
     if error.hint:
         message(error.hint, "hint: ")
@@ -136,6 +139,11 @@ def _is_in_foreground():
         return os.tcgetpgrp(2) == os.getpgrp()
     except OSError:  # a terminal, but not the one that controls us
         return True
+
+
+def _fitted(line, ending):
+    width = _columns() - 1
+    return (line[: max(0, width - len(ending))] + ending)[:width]
 
 
 def _columns():

@@ -133,7 +133,7 @@ def _life(report, has_unicode):
     left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
     drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
     if not left:
-        return text("{bar} expired", bar=drawn), text("since {moment}", moment=moment)
+        return (text("{bar} expired since {moment}", bar=drawn, moment=moment),)
     if life < left:  # the clock was set back
         return text("{bar} {left} left", bar=drawn, left=durations.span(left)), text("until {moment}", moment=moment)
     left, life = durations.span(left), durations.span(life)

@@ -43,14 +43,14 @@ def test_whole_seconds_are_taken(text, value):
 )
 def test_anything_else_is_refused_and_not_repeated(text):
     for kind in (arguments.seconds, arguments.positive_seconds):
-        with pytest.raises(ArgumentTypeError, match="^takes a whole number of seconds$"):
+        with pytest.raises(ArgumentTypeError, match="^takes a whole number of seconds from [01] to 315360000$"):
             kind(text)
 
 
 def test_a_timeout_of_zero_is_refused():
     assert arguments.positive_seconds("1") == 1
     for text in ("0", "000"):
-        with pytest.raises(ArgumentTypeError, match="^takes a whole number of seconds, 1 or more$"):
+        with pytest.raises(ArgumentTypeError, match="^takes a whole number of seconds from 1 to "):
             arguments.positive_seconds(text)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import struct
 import subprocess
 import termios
 import time
@@ -388,3 +389,23 @@ def test_an_account_logs_in_for_itself(operator, login):
     assert "'hhtoken --account alice status'" in running.stderr.text
     operator.run("--account", "alice", "show", "--field", "access_token")
     assert "token.json" not in operator.files()
+
+
+def test_a_qr_code_that_the_terminal_cannot_show_is_not_drawn(operator):
+    pytest.importorskip("segno")
+    for columns, locale, wanted in ((40, "C.UTF-8", "needs a terminal of"), (100, "C", "is not UTF-8")):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        done = subprocess.run(
+            [*PROGRAM, "login", "--qr", "--timeout", "1"],
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**operator.environment, "LC_ALL": locale},
+            timeout=20,
+        )
+        os.close(slave)
+        assert done.returncode == 75 and wanted in done.stderr
+        assert "█" not in os.read(master, 65536).decode()
+        os.close(master)

@@ -144,7 +144,7 @@ def test_a_narrow_terminal_gets_a_line_that_does_not_wrap(operator):
     terminal = Terminal(operator, "serve-callback", "--timeout", "3", columns=30)
     terminal.end(expect=75)
     drawn = [part.partition("\r")[0] for part in terminal.stream.split("\033[K")]
-    assert "hhtoken: waiting for the brow" in drawn and max(map(len, drawn[1:-1])) <= 29
+    assert "hhtoken: waiti, 1 second left" in drawn and max(map(len, drawn[1:-1])) <= 29
 
 
 def test_the_lock_of_another_run_is_waited_for_aloud(operator, expired):

@@ -62,7 +62,7 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
                                   "2023-11-15 01:21:40 +0300"),
         ("last second", "access token", "[#---------------] 1 second left of 16 minutes 40 seconds, until "
                                         "2023-11-15 01:13:21 +0300"),
-        ("expired", "access token", "[----------------] expired, since 2023-11-15 01:13:20 +0300"),
+        ("expired", "access token", "[----------------] expired since 2023-11-15 01:13:20 +0300"),
         ("fresh", "refresh", "possible from 2023-11-15 01:21:40 +0300"),
         ("expired", "refresh", "due now"),
         ("guard", "refresh", "possible from 2023-11-15 01:14:30 +0300"),
@@ -162,7 +162,7 @@ def test_every_sentence_goes_through_the_readers_language():
         return "x" * len(str(sentence))
 
     shown = screen("unclear for days", Renewers(), say=foreign)
-    assert set(shown.replace(status_screen.cron_line(REFRESH), "")) == set("x:, \n")
+    assert set(shown.replace(status_screen.cron_line(REFRESH), "")) == set("x: \n")
 
 
 def test_whoever_forgot_sudo_is_told_of_the_services_pair_where_there_is_no_other():

@@ -24,6 +24,7 @@ from hhtoken import (
     socket_unit,
     stores,
     status_screen,
+    terminal,
     token_endpoint,
 )
 from hhtoken.arrival import Arrival, conclude, is_address
@@ -161,10 +162,18 @@ def _paste_reader(arrival):
 
 def _draw(address, redirect_uri):
     try:
-        reporting.result(desktop.qr_code(address))
+        drawn = desktop.qr_code(address)
     except errors.ConfigError as error:
         reporting.failure(error)
         return
+    needed, width = max(map(len, drawn.splitlines())), terminal.columns()
+    if width and not terminal.has_unicode():
+        reporting.warning(text("no QR code is drawn: by its locale, this terminal is not UTF-8"))
+        return
+    if width and width < needed:
+        reporting.warning(text("no QR code is drawn: it needs a terminal of {count} columns", count=needed))
+        return
+    reporting.result(drawn)
     if addresses.is_loopback(CallbackRules(redirect_uri).host):
         reporting.message(text("a phone cannot come back to this machine; paste the address that it ends up on here"))
 

@@ -41,7 +41,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--jobs",
         metavar=_("N"),
-        type=argument_types.number,
+        type=argument_types.positive_number,
         default=0,
         help=_("with --all: so many at once; default 8"),
     )

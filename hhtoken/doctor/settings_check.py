@@ -58,7 +58,8 @@ def judge(seen, is_usable):
         found.append(_of_problem(names[0], error, seen, is_usable))
     good = [name for name in NEEDED_TO_AUTHORIZE if name in seen.values]
     if good:
-        found.insert(0, findings.ok(ABOUT, text("{names} are set", names=", ".join(good))))
+        says = text("{name} is set", name=good[0]) if len(good) == 1 else text("{names} are set", names=", ".join(good))
+        found.insert(0, findings.ok(ABOUT, says))
     if seen.file:
         found += _of_file(seen)
     agent = seen.values.get("HH_USER_AGENT")

@@ -53,7 +53,7 @@ def judge(seen):
     if seen.relation == reconciliation.ENDED:
         says = text("another host has revoked the pair at {place}, or moved it", place=place)
         return [findings.problem(ABOUT, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
-    return [findings.problem(ABOUT, says, advice=text("put it there: hhtoken import FILE"))]
+    return [findings.problem(ABOUT, says, advice=text("put it there by 'hhtoken import FILE'"))]
 
 
 def is_wanted(settings):

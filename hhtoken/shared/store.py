@@ -62,7 +62,7 @@ class SharedStore(TokenStore):
         if self._replacing == FROM_FILE and contents.pair:
             raise errors.UsageError(
                 text("etcd holds a pair at {place} already", place=self._vault.name),
-                text("to put another one there, move that one out first: hhtoken export FILE"),
+                text("to put another one there, move that one out first, by 'hhtoken export FILE'"),
             )
 
     @contextlib.contextmanager
