@@ -91,8 +91,9 @@ def counted_down(terminal):
 def test_the_listener_counts_down_and_leaves_no_trace(operator):
     terminal = Terminal(operator, "serve-callback", "--timeout", "4")
     screen = terminal.end(expect=75)
-    assert counted_down(terminal) == [3, 2, 1]
-    assert "hhtoken: waiting for the browser, 3 seconds left" in terminal.stream
+    counted = counted_down(terminal)  # a busy machine may miss a second
+    assert len(counted) > 1 and counted == sorted(set(counted), reverse=True) and set(counted) <= {3, 2, 1}
+    assert re.search("hhtoken: waiting for the browser, [123] seconds? left", terminal.stream)
     assert "left" not in "".join(screen) and screen[-1] == ""
     assert any(line.startswith("hhtoken: error: no browser came back") for line in screen)
 
@@ -105,8 +106,8 @@ def test_a_pipe_hears_nothing_of_it(operator):
 def test_a_dumb_terminal_gets_one_plain_line(operator):
     terminal = Terminal(operator, "serve-callback", "--timeout", "4", TERM="dumb")
     screen = terminal.end(expect=75)
-    assert counted_down(terminal) == [3] and "\033" not in terminal.stream
-    assert "hhtoken: waiting for the browser, 3 seconds left" in screen
+    assert len(counted_down(terminal)) == 1 and "\033" not in terminal.stream
+    assert re.search("hhtoken: waiting for the browser, [123] seconds? left", "\n".join(screen))
 
 
 def test_an_interrupt_leaves_whole_lines(operator):
@@ -163,7 +164,7 @@ def test_the_expiry_is_waited_for_aloud(operator, sandbox):
     operator.store(obtain_pair(sandbox), left=4, life=4)
     terminal = Terminal(operator, "refresh", "--wait", "10")
     screen = terminal.end()
-    assert "hhtoken: waiting for the access token to expire, 2 seconds left" in terminal.stream
+    assert re.search("hhtoken: waiting for the access token to expire, [123] seconds? left", terminal.stream)
     assert screen[0].startswith("hhtoken: renewed the pair") and screen[1:] == [""]
 
 
@@ -172,7 +173,7 @@ def test_a_slow_answer_is_waited_for_aloud_without_a_secret(operator, sandbox, e
     sandbox.weather.add("stall_after")
     terminal = Terminal(operator, "refresh", HHTOKEN_DEADLINE="4")
     terminal.end(expect=75)
-    assert "hhtoken: waiting for the answer of 127.0.0.1, 3 seconds left" in terminal.stream
+    assert re.search("hhtoken: waiting for the answer of 127.0.0.1, [123] seconds? left", terminal.stream)
     assert not any(secret in terminal.stream for secret in secrets)
 
 
