@@ -149,6 +149,13 @@ def test_a_command_that_is_not_there_is_127(holder, command):
     assert f"error: {command}: there is no such command" in run.stderr and "hint: " in run.stderr
 
 
+def test_a_directory_of_the_path_that_may_not_be_entered_hides_no_missing_command(holder, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    path = f"{closed}:{holder.environment['PATH']}"
+    assert holder.run("exec", "--", "no-such-command", expect=127, PATH=path).stdout == ""
+
+
 def test_a_command_that_cannot_be_run_is_126(holder, tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("echo hello\n")

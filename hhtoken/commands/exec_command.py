@@ -76,16 +76,22 @@ def _become(words, environment, umask):
     os.umask(umask)
     try:
         os.execvpe(words[0], words, environment)
-    except FileNotFoundError:
-        raise CannotRun(
-            text("{command}: there is no such command", command=words[0]), _hint_where(words[0]), NOT_FOUND
-        ) from None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) or not _is_anywhere(words[0], environment):
+            what = text("{command}: there is no such command", command=words[0])
+            raise CannotRun(what, _hint_where(words[0]), NOT_FOUND) from None
         raise CannotRun(
             text("cannot run {command}: {reason}", command=words[0], reason=os_reasons.reason(error)),
             text("it has to be a program: see 'ls -l', 'chmod +x', and its first line (#!/bin/sh)"),
             CANNOT_RUN,
         ) from None
+
+
+def _is_anywhere(command, environment):
+    """Tell whether there is such a file at all: a directory of PATH that we may not enter counts as an error, too."""
+    if "/" in command:
+        return True
+    return any(os.path.exists(os.path.join(place, command)) for place in os.get_exec_path(environment))
 
 
 def _hint_where(command):
