@@ -1073,7 +1073,8 @@ def part_bad_machine():
     equal("none of these sent a request", sandbox_state()["token_requests"]["refresh_token"], count)
     equal("... or changed the pair", run("cat", f"{STATE}/token.json").out, before)
     equal("all mended: the pair is renewed", (refresh(), refreshes() > 0, hhtoken("status").code), (0, True, 0))
-    run("systemctl", "start", "hh-token-due.timer")
+    accounts = [f"hh-token-due@{account}.timer" for account in ACCOUNTS]
+    run("systemctl", "start", "hh-token-due.timer", *accounts)
 
 
 # -- what must not be seen --
