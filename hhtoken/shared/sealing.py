@@ -17,6 +17,10 @@ KEY_BYTES = 32
 NONCE_BYTES = 12  # random; safe for far more writes than a pair sees in its life (NIST SP 800-38D: 2^32)
 VERSION = 1
 
+HINT_DAMAGED = text(
+    "nothing is overwritten; every host still has its copy: remove what is below that prefix with etcdctl, "
+    "then type 'hhtoken import' with the newest token.json"
+)
 HINT_KEY = text("give every host the same key file (HHTOKEN_STORE_KEY_FILE)")
 
 
@@ -83,10 +87,5 @@ def key_of(content):
 
 
 def _damaged(place):
-    return errors.DataError(
-        text("what etcd holds at {place} makes no sense", place=place.decode("utf-8", "replace")),
-        text(
-            "nothing is overwritten; every host still has its copy: remove what is below that prefix with etcdctl, "
-            "then type 'hhtoken import' with the newest token.json"
-        ),
-    )
+    what = text("what etcd holds at {place} makes no sense", place=place.decode("utf-8", "replace"))
+    return errors.DataError(what, HINT_DAMAGED)

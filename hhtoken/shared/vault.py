@@ -10,6 +10,7 @@ The values are sealed, and every change compares revisions, so that of two hosts
 """
 
 from hhtoken import account_names, errors, tokens
+from hhtoken.shared.sealing import HINT_DAMAGED
 from hhtoken.wording import text
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
@@ -101,7 +102,5 @@ def _pair(fields):
     try:
         return tokens.from_stored(fields, 0)
     except ValueError as error:
-        raise errors.DataError(
-            text("the pair in etcd makes no sense: {reason}", reason=error.args[0]),
-            text("put it right by 'hhtoken import'"),
-        ) from None
+        what = text("the pair in etcd makes no sense: {reason}", reason=error.args[0])
+        raise errors.DataError(what, HINT_DAMAGED) from None

@@ -76,6 +76,14 @@ def require_strace():
         pytest.skip("strace may not trace here")
 
 
+def traces(episode, log):
+    """Given an Episode and where to write, return the Calls of its main thread and of its worker, undisturbed."""
+    episode.begin()
+    main = trace_main(episode.operator, episode.arguments, episode.input, log)
+    episode.begin()
+    return main, trace_worker(episode.operator, episode.arguments, episode.input, log)
+
+
 def trace_main(operator, arguments, input, log):
     """Run the program; return the Calls of its main thread."""
     run = subprocess.run(

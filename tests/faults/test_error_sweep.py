@@ -12,7 +12,7 @@ import pytest
 from conftest import refreshes
 
 from faults.episodes import EPISODES, LOST, SAVED, RefreshEpisode
-from faults.strace import PROGRAM, WORKER, require_strace, run_with, share, trace_main, trace_worker
+from faults.strace import PROGRAM, WORKER, require_strace, run_with, share, traces
 from hhtoken import config, errors, grants, token_endpoint, token_store
 from hhtoken.token_store import RESERVE_FILE, open_store
 
@@ -58,10 +58,7 @@ def test_an_error_at_any_call_neither_sends_too_early_nor_costs_a_pair(name, par
     require_strace()
     episode = EPISODES[name](sandbox, tmp_path / "state")
     log = tmp_path / "log"
-    episode.begin()
-    main = trace_main(episode.operator, episode.arguments, episode.input, log)
-    episode.begin()
-    worker = trace_worker(episode.operator, episode.arguments, episode.input, log)
+    main, worker = traces(episode, log)
     before, after = points(main, worker)
     title = f"Failed at each changing call: {name}"
     for call in share(before + after, part, PARTS):

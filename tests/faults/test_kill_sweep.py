@@ -16,8 +16,8 @@ from faults.strace import (
     run_with,
     share,
     trace_listener,
-    trace_main,
     trace_worker,
+    traces,
 )
 from hhtoken.token_store import JOURNAL_FILE
 
@@ -84,10 +84,7 @@ def test_a_kill_at_any_call_costs_no_pair_but_in_the_window(name, part, sandbox,
     require_strace()
     episode = EPISODES[name](sandbox, tmp_path / "state")
     log = tmp_path / "log"
-    episode.begin()
-    main = trace_main(episode.operator, episode.arguments, episode.input, log)
-    episode.begin()
-    worker = trace_worker(episode.operator, episode.arguments, episode.input, log)
+    main, worker = traces(episode, log)
     tally = Tally(episode, name, main, worker, note)
     for call in share(main_points(main) + worker, part, PARTS):
         episode.begin()
