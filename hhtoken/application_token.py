@@ -8,7 +8,6 @@ import time
 from hhtoken import errors, provider_errors, reporting, tokens
 from hhtoken.answer import object_in
 from hhtoken.journal import NoJournal
-from hhtoken.token_store import REHEARSAL_FILE
 from hhtoken.wording import counted, text
 
 FILE = "app-token.json"
@@ -46,7 +45,7 @@ def obtain(store, application, endpoint, is_renewal, clock=time.time):
         if fields:
             _require_pause(fields["obtained_at"], clock())
         endpoint.prepare()
-        _rehearse(store)
+        store.rehearse(FILE, store.directory.read(FILE))  # before the earlier one is revoked
         form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
         try:
             answer = endpoint.post(form, NoJournal())
@@ -65,18 +64,6 @@ def _require_pause(obtained_at, now):
             text("the stored application token is less than 5 minutes old, and HeadHunter gives no other so soon"),
             counted("type it again in {count} second", "type it again in {count} seconds", left),
         )
-
-
-def _rehearse(store):
-    """Show that the new token can be saved, on the path that it will take, before the earlier one is revoked."""
-    directory = store.directory
-    found = directory.read(FILE)
-    if found:
-        directory.replace(FILE, *found)
-    else:
-        directory.replace(REHEARSAL_FILE, b"")
-        directory.remove(REHEARSAL_FILE)
-    store.reserve()
 
 
 def _keep(directory, fields):

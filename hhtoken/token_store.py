@@ -145,24 +145,27 @@ class TokenStore:
         return contextlib.nullcontext()
 
     def begin(self, intent):
-        """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal.
-
-        The proof is a rehearsal: the very file is written again, unchanged, on the very path that a new pair will
-        take. Nothing less finds an immutable file or an append-only directory. Raise StorageError.
-        """
+        """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal; raise
+        StorageError."""
         from hhtoken import journal
 
         try:
             stored = self._read_token_file()
         except errors.DataError:
             stored = None
+        self.rehearse(TOKEN_FILE, stored)
+        return journal.begin(self.directory, JOURNAL_FILE, intent)
+
+    def rehearse(self, name, stored):
+        """Prove that a file can be replaced: write the very file again, unchanged (``stored``: its bytes and its
+        modification time in ns, or None), on the very path that a new one will take, and hold room for that. Nothing
+        less finds an immutable file or an append-only directory. Raise StorageError."""
         if stored:
-            self.directory.replace(TOKEN_FILE, stored[0], stored[1])
+            self.directory.replace(name, *stored)
         else:
             self.directory.replace(REHEARSAL_FILE, b"")
             self.directory.remove(REHEARSAL_FILE)
-        self.reserve()
-        return journal.begin(self.directory, JOURNAL_FILE, intent)
+        self._reserve()
 
     def save(self, pair, replaces=None):
         """Put this Pair in place of the stored one; raise StorageError.
@@ -227,7 +230,7 @@ class TokenStore:
         self.directory.remove(RECORD_FILE)
         self.settle()
 
-    def reserve(self):
+    def _reserve(self):
         """Hold room on the disk until ``save``, or ``release``; raise StorageError."""
         try:
             self.directory.discard(RESERVE_FILE)
@@ -241,7 +244,7 @@ class TokenStore:
             raise storage_error(text("reserve room in"), self.directory.path, error) from None
 
     def release(self):
-        """Give the room back that ``reserve`` holds, if it does."""
+        """Give the room back that ``rehearse`` holds, if it does."""
         self.directory.discard(RESERVE_FILE)
 
     def _keep_previous(self, stored):
