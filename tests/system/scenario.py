@@ -138,7 +138,8 @@ def by_hand(part):
     @functools.wraps(part)
     def alone():
         run("systemctl", "stop", "hh-token-due.timer")
-        at_rest("hh-token-refresh.service", 70)
+        at_rest("hh-token-due.service")  # which may have found work, and then starts the refresh
+        run("systemctl", "stop", "hh-token-refresh.service", timeout=120)
         try:
             part()
         finally:
