@@ -173,8 +173,8 @@ def _post_persistently(endpoint, form, journal):
 
 def _save(store, pair, intent, answer, journal_is_durable, outcome, message):
     """Save a new pair, whatever it takes, and return the Record. Raise StorageError once it is safe elsewhere."""
-    _save_or_rescue(store, pair, intent, answer, journal_is_durable)
-    saved = report_saved(store, pair, answer, outcome, message)
+    in_place = _save_or_rescue(store, pair, intent, answer, journal_is_durable)
+    saved = report_saved(store, in_place, answer, outcome, message)
     settle_quietly(store)
     return saved
 
@@ -185,8 +185,7 @@ def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
     with progress.waiting(text("waiting for a place that takes the new pair")) as tick:
         while True:
             try:
-                store.save(pair, replaces=intent.get("refresh_token_sha256"))
-                return
+                return store.save(pair, replaces=intent.get("refresh_token_sha256"))
             except errors.StorageError as error:
                 failure = error
             where = text("the journal") if journal_is_durable else store.rescue(intent, answer)

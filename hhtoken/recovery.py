@@ -73,10 +73,10 @@ def _promote(store, intent, answer):
         reporting.event(sentence, reporting.ERROR)
         reporting.warning(sentence)
         return None
-    store.save(pair, replaces=intent.get("refresh_token_sha256"))
+    in_place = store.save(pair, replaces=intent.get("refresh_token_sha256"))
     outcome = record.AUTHORIZED if intent.get("kind") == CODE else record.RENEWED
     sentence = text("recovered the pair that an interrupted run had received")
-    return report_saved(store, pair, answer, outcome, sentence)
+    return report_saved(store, in_place, answer, outcome, sentence)
 
 
 def _may_replace(stored, intent, pair):

@@ -168,7 +168,7 @@ class TokenStore:
         self._reserve()
 
     def save(self, pair, replaces=None):
-        """Put this Pair in place of the stored one; raise StorageError.
+        """Put this Pair in place of the stored one, and return it; raise StorageError.
 
         ``replaces``: the fingerprint of the refresh token that was spent for it. A stored pair with another one, be it
         of an earlier authorization or put there meanwhile, is kept aside first; and so is a damaged file.
@@ -185,6 +185,7 @@ class TokenStore:
                 self._keep_previous(stored)
         self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
         self.publish(is_new=True)
+        return pair
 
     def publish(self, is_new=False):
         """Put the stored access token where it is to be published, unless it is there. Needs no lock.

@@ -15,8 +15,12 @@ from hhtoken.config import Settings
 from hhtoken.private_directory import open_directory
 from hhtoken.shared import reconciliation, sealing
 from hhtoken.shared import settings as shared_settings
+from hhtoken.shared.etcd import Unreachable, Value
 from hhtoken.shared.host_identity import IDENTITY_FILE, host_identity
 from hhtoken.shared.reconciliation import Mark, compare, mark_of, marked
+from hhtoken.shared.store import SharedStore
+from hhtoken.shared.vault import Vault
+from hhtoken.token_store import fingerprint, open_store
 
 KEY = base64.b64encode(bytes(range(32)))
 PLACE = b"/prefix/-/pair"
@@ -225,3 +229,70 @@ def test_a_host_without_a_pair_asks_the_others_and_says_when_none_can_be_reached
     key.chmod(0o600)
     shared = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t", "HHTOKEN_STORE_KEY_FILE": key, "HHTOKEN_DEADLINE": 2}
     assert "authorize" not in lonely.run("refresh", expect=75, **shared).stderr
+
+
+class EtcdInMemory:
+    """What SharedStore needs of an Etcd; ``lose_answers``: how many of the next transactions take effect unheard."""
+
+    def __init__(self):
+        self.values = {}
+        self.lose_answers = 0
+        self._revision = 1
+
+    def read(self, prefix):
+        return {key: value for key, value in self.values.items() if key.startswith(prefix)}, self._revision
+
+    def transact(self, revisions, puts=None, deletes=(), lease=None):
+        if any(self.values.get(key, Value(b"", 0)).revision != revision for key, revision in revisions.items()):
+            return 0
+        self._revision += 1
+        self.values.update({key: Value(data, self._revision) for key, data in (puts or {}).items()})
+        for key in deletes:
+            self.values.pop(key, None)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise Unreachable("its answer was lost", "try again")
+        return self._revision
+
+
+@pytest.fixture
+def etcd(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    return EtcdInMemory()
+
+
+def host(tmp_path, name, etcd):
+    """Return the SharedStore of a host."""
+    store = open_store(str(tmp_path / name), create=True)
+    return SharedStore(store, Vault(etcd, sealing.Sealer(bytes(32)), "/t", None, 300), lambda: None)
+
+
+def test_a_pair_whose_removal_was_not_heard_of_is_removed_here_too(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
+    with store.lock():
+        store.save(pair("a"))
+        etcd.lose_answers = 1
+        store.forget()
+    assert list(etcd.values) == [b"/t/-/end"]
+    assert "token.json" not in os.listdir(tmp_path / "one")
+
+
+def test_a_pair_that_etcd_took_unheard_is_put_there_once(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
+    etcd.lose_answers = 1
+    with store.lock():
+        in_place = store.save(pair("a"))
+    assert mark_of(in_place).generation == mark_of(store.load().pair).generation == 1
+    assert store.is_in_step()
+
+
+def test_a_pair_that_came_too_late_is_kept_aside_and_the_one_that_counts_is_returned(tmp_path, etcd, capfd):
+    one, other = host(tmp_path, "one", etcd), host(tmp_path, "other", etcd)
+    with one.lock():
+        spent = one.save(pair("a"))
+        with other.lock():
+            other.save(pair("b"), replaces=fingerprint(spent.refresh_token))
+        in_place = one.save(pair("c"), replaces=fingerprint(spent.refresh_token))
+    assert in_place.access_token == one.load().pair.access_token == "ACCESS-b"
+    (kept,) = (tmp_path / "one").glob("token.json.unclaimed-*")
+    assert "ACCESS-c" in kept.read_text() and str(kept) in capfd.readouterr().err

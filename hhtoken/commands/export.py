@@ -24,10 +24,22 @@ def run(arguments):
     with store.lock():
         recovery.recover(store)
         _write(arguments.file, tokens.to_text(store.load().pair))
-        store.forget()  # a pair in two places is lost at the first refresh, as HeadHunter spends it once
+        _forget(store, arguments.file)
     reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
     reporting.message(text("moved the pair into {path}; to use it, type 'hhtoken import {path}'", path=arguments.file))
     return 0
+
+
+def _forget(store, path):
+    """A pair in two places is lost at the first refresh, as HeadHunter spends it once."""
+    try:
+        store.forget()
+    except errors.Error as error:
+        raise errors.with_exit_code(
+            error.exit_code,
+            text("{reason}; the pair is in {path}, and perhaps in the store as well", reason=error.message, path=path),
+            text("{hint}; then export it to another file, and remove this one if that works", hint=error.hint),
+        ) from None
 
 
 def _write(path, data):

@@ -31,6 +31,9 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.local_only:
         _remove_here(open_store(settings.state_directory(), published=settings.published_file()), arguments.yes)
+        if stores.is_shared(settings):
+            hint = text("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
+            reporting.message(hint, "hint: ")
     else:
         _revoke(stores.of_settings(settings), api_endpoint.from_settings(settings), arguments.yes)
     _say_what_goes_on(settings)

@@ -20,7 +20,7 @@ CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
 FURTHEST_CLOCK_SECONDS = 2 * 3600
 SHORT_WAIT_SECONDS = 3
-PUBLISH_PATIENCE_SECONDS = 5  # this host's readers wait for the new pair meanwhile
+PATIENCE_SECONDS = 5  # with etcd, once there is no way back; this host's readers wait for the new pair meanwhile
 
 HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
 
@@ -113,7 +113,8 @@ class SharedStore(TokenStore):
 
     def save(self, pair, replaces=None):
         """Put the Pair into etcd and in place of this host's; where etcd does not take it, it is put there as soon as
-        it does. Raise StorageError, and UsageError where a pair from a file has come too late."""
+        it does. Return the Pair that is in place now: another host's may have been faster. Raise StorageError, and
+        UsageError where a pair from a file has come too late."""
         try:
             pair = self._publish(pair, replaces)
             self._is_unpublished = False
@@ -126,7 +127,7 @@ class SharedStore(TokenStore):
             _say(text("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
             if error.hint:
                 reporting.message(error.hint, "hint: ")
-        super().save(pair, replaces)
+        return super().save(pair, replaces)
 
     def remember(self, outcome):
         super().remember(outcome)
@@ -152,14 +153,18 @@ class SharedStore(TokenStore):
 
         The other hosts learn of it, and put their copies aside."""
         mine = self._local_pair()
-        contents = self._vault.read()
-        if contents.pair:
-            if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
-                raise errors.TryLaterError(text("another host is renewing the pair"), text("try again in a moment"))
-            is_newer = mine is None or not reconciliation.is_same(mine, contents.pair)
-            if is_newer or not self._vault.remove(contents, mark_of(contents.pair).as_dict()):
-                raise errors.TryLaterError(text("another host has put a newer pair into etcd"), text("try again"))
+        _patiently(lambda: self._remove(mine))
         super().forget()
+
+    def _remove(self, mine):
+        contents = self._vault.read()
+        if contents.pair is None:
+            return
+        if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
+            raise errors.TryLaterError(text("another host is renewing the pair"), text("try again in a moment"))
+        is_newer = mine is None or not reconciliation.is_same(mine, contents.pair)
+        if is_newer or not self._vault.remove(contents, mark_of(contents.pair).as_dict()):
+            raise errors.TryLaterError(text("another host has put a newer pair into etcd"), text("try again"))
 
     # -- what stands in etcd, and what stands here --
 
@@ -235,23 +240,21 @@ class SharedStore(TokenStore):
 
     def _publish(self, pair, replaces):
         """Put the Pair into etcd, and return it with its Mark; or return the one that counts. Raise Unreachable."""
-        deadline = time.monotonic() + PUBLISH_PATIENCE_SECONDS
         while True:
-            try:
-                contents = self._vault.read()
-                if contents.pair and reconciliation.is_same(contents.pair, pair):
-                    return contents.pair  # put there by an earlier try, whose answer was lost
-                if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
-                    self._keep_aside(pair)
-                    return contents.pair
-                self._require_empty_place(contents)
-                successor = self._successor(pair, contents)
-                if self._vault.put_pair(contents, successor):
-                    return successor
-            except Unreachable:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
+            published = _patiently(lambda: self._put(pair, replaces))
+            if published:
+                return published
+
+    def _put(self, pair, replaces):
+        contents = self._vault.read()
+        if contents.pair and reconciliation.is_same(contents.pair, pair):
+            return contents.pair
+        if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
+            self._keep_aside(pair)
+            return contents.pair
+        self._require_empty_place(contents)
+        successor = self._successor(pair, contents)
+        return successor if self._vault.put_pair(contents, successor) else None
 
     def _successor(self, pair, contents, is_in_etcd=True):
         """Return the Pair with the Mark of what comes after all that is known: what stands in etcd, or stood there, or
@@ -342,6 +345,19 @@ def _busy(contents, pair, now):
         hint=text("look at 'hhtoken status' there; should it stay silent, another host tries after a while"),
         refresh_token_sha256=fingerprint(pair.refresh_token),
     )
+
+
+def _patiently(step):
+    """Return what the step returns, which is done anew for some seconds while it raises Unreachable: the members may be
+    choosing a leader. It has to look first, since a change whose answer was lost may have taken effect."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return step()
+        except Unreachable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _say(sentence, priority=reporting.WARNING):

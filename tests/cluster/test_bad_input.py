@@ -144,6 +144,15 @@ def test_a_pair_moves_into_etcd_and_out_again(cluster):
     every_pair_follows_from_the_one_before(cluster)
 
 
+def test_a_pair_that_is_removed_on_one_host_alone_comes_back_and_that_is_said(cluster):
+    host = cluster.hosts[0]
+    cluster.authorize(host)
+    _, said = host.run("revoke", "--local-only", "--yes")
+    assert "etcd still holds it" in said and "hhtoken export" in said
+    host.run("sync", "--once")
+    assert host.stored()
+
+
 def expire_file(path):
     expires_at = json.loads(path.read_text())["expires_at"]
     time.sleep(max(0, expires_at + 1 - time.time()))
