@@ -21,8 +21,8 @@ ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an addres
 
 
 class Arrival:
-    """``store``: a TokenStore. ``application``: (client id, client secret). ``endpoint``: a TokenEndpoint. ``settings``:
-    the Settings, where what arrives may belong to any account; None: only to that of the store.
+    """``store``: a TokenStore. ``application``: (client id, client secret). ``endpoint``: a TokenEndpoint.
+    ``settings``: the Settings, where what arrives may belong to any account; None: only to that of the store.
 
     ``failure``: the Error that the command ends with; ``outcome``: the Record of the exchange; both None until an
     authorization is used up.

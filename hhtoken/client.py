@@ -2,7 +2,7 @@
 
 from hhtoken.living_token import access_token
 
-__all__ = ("HeadHunterAuth", "access_token")  # noqa: F822 - see __getattr__
+__all__ = ("HeadHunterAuth", "access_token")
 
 
 def __getattr__(name):

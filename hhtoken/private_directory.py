@@ -93,8 +93,8 @@ class PrivateDirectory:
     def replace(self, name, data, modified_ns=None, mode=0o600):
         """Put a file with these bytes in place of ``name``, durably or not at all; raise StorageError.
 
-        ``modified_ns`` keeps a modification time; a ``mode`` for the group means the directory's group. Neither fsync is spared: without the first, a power cut leaves an
-        empty file, without the second, perhaps the old one.
+        ``modified_ns`` keeps a modification time; a ``mode`` for the group means the directory's group. Neither fsync
+        is spared: without the first, a power cut leaves an empty file, without the second, perhaps the old one.
         """
         temporary = f".{name}.{os.getpid()}.{os.urandom(4).hex()}{TEMPORARY_SUFFIX}"
         try:

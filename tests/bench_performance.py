@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hhtoken.sandbox.server import start  # noqa: E402
-from hhtoken.token_store import open_store  # noqa: E402
+from hhtoken.sandbox.server import start
+from hhtoken.token_store import open_store
 
 PYTHON = "/usr/bin/python3"
 TURNS = 41
@@ -182,8 +182,9 @@ def renewing(folder):
     for name, runs in costs.items():
         print(f"| {name} | {median(runs, 'wall'):.1f} | {median(runs, 'cpu'):.1f} | {peaks[name]} |")
     print(
-        f"\nA due refresh takes {ratio(due, imported):.2f} × the import of `requests`; the answer of the sandbox and the "
-        f"connection to it are {provider:.1f} ms of that; the rest is ours, with the `fsync`s that make the new pair safe."
+        f"\nA due refresh takes {ratio(due, imported):.2f} × the import of `requests`; the answer of the sandbox and "
+        f"the connection to it are {provider:.1f} ms of that; the rest is ours, with the `fsync`s that make the new pair "
+        "safe."
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from conftest import AGENT, wait_for
 from test_accounts import account
-from test_serve_callback import authorize, listening, token_requests  # noqa: F401
+from test_serve_callback import authorize, listening, token_requests
 from test_unattended import activate
 
 from hhtoken import account_names, accounts, callback_page
@@ -27,7 +27,7 @@ def test_a_state_with_no_name_in_it_belongs_to_no_account(state):
     assert account_names.of_state(state) is None
 
 
-def test_the_listener_of_all_stores_each_pair_with_its_account(operator, sandbox, listening):  # noqa: F811
+def test_the_listener_of_all_stores_each_pair_with_its_account(operator, sandbox, listening):
     alice, bob = account(operator, "alice"), account(operator, "bob")
     back_of_alice, back_of_bob = authorize(alice), authorize(bob)
     assert back_of_alice["state"].startswith("alice.")
@@ -45,7 +45,7 @@ def test_the_listener_of_all_stores_each_pair_with_its_account(operator, sandbox
     assert listener.end() == 0 and "token.json" in operator.files()
 
 
-def test_strangers_who_name_accounts_change_nothing_and_the_wait_goes_on(operator, sandbox, listening):  # noqa: F811
+def test_strangers_who_name_accounts_change_nothing_and_the_wait_goes_on(operator, sandbox, listening):
     alice = account(operator, "alice")
     back = authorize(alice)
     account(operator, "bob").run("authorize-url")
@@ -59,7 +59,7 @@ def test_strangers_who_name_accounts_change_nothing_and_the_wait_goes_on(operato
     assert listener.end() == 0
 
 
-def test_the_listener_of_one_account_takes_no_other(operator, sandbox, listening):  # noqa: F811
+def test_the_listener_of_one_account_takes_no_other(operator, sandbox, listening):
     alice, bob = account(operator, "alice"), account(operator, "bob")
     back = authorize(bob)
     operator.environment["HHTOKEN_ACCOUNT"] = "alice"
@@ -79,7 +79,7 @@ def test_a_pasted_address_finds_its_account_and_a_bare_code_belongs_to_none(oper
     alice.run("exchange", input=authorize(alice)["code"])
 
 
-def test_a_denial_ends_the_authorization_of_its_account_alone(operator, sandbox, listening):  # noqa: F811
+def test_a_denial_ends_the_authorization_of_its_account_alone(operator, sandbox, listening):
     alice, bob = account(operator, "alice"), account(operator, "bob")
     back, other = authorize(alice), authorize(bob)
     listener = listening()
@@ -106,7 +106,7 @@ def test_the_socket_unit_waits_long_while_any_account_is_being_authorized(operat
     wait_for(lambda: not accounts.is_any_authorization_under_way(str(operator.state)))
 
 
-def test_damage_in_one_account_keeps_the_listener_of_all_open(operator, sandbox, listening):  # noqa: F811
+def test_damage_in_one_account_keeps_the_listener_of_all_open(operator, sandbox, listening):
     alice, bob = account(operator, "alice"), account(operator, "bob")
     alice.run("authorize-url")
     (alice.state / "pending.json").write_text("{")

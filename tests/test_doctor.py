@@ -632,7 +632,7 @@ DUE = {"LoadState": "loaded", "Environment": "HHTOKEN_STATE_DIR=/var/lib/hh-toke
 
 def units_facts(due=TIMER, refresh=TIMER, service=REFRESH, **changes):
     instance = changes.get("instance", "")
-    units = dict(zip(renewers.names_of(instance), (due, refresh, DUE, service)))  # noqa: B905
+    units = dict(zip(renewers.names_of(instance), (due, refresh, DUE, service)))
     facts = {"has_systemd": True, "units": units, "cron": None, "directory": "/var/lib/hh-token", "instance": ""}
     return Facts(**{**facts, **changes})
 

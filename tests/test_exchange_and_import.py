@@ -154,8 +154,8 @@ def test_an_import_over_another_pair_keeps_that_one_aside(operator, sandbox, tmp
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"access_token": "A"}', '{"refresh_token": "R"}', '{"access_token": 1, "refresh_token": 2}',
-     '{"access_token": "a b", "refresh_token": "R"}', "x" * 70000],
+    ["", "{", "[]", "null", '{"access_token": "A"}', '{"refresh_token": "R"}',
+     '{"access_token": 1, "refresh_token": 2}', '{"access_token": "a b", "refresh_token": "R"}', "x" * 70000],
 )  # fmt: skip
 def test_a_file_that_makes_no_sense_is_65_and_changes_nothing(operator, tmp_path, text):
     before = operator.store({"access_token": "A", "refresh_token": "R"})

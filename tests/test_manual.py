@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from hhtoken import cli, config, errors, manual
 from hhtoken.commands import exec_command
 

@@ -1,4 +1,5 @@
-"""``hhtoken serve-callback``: one browser comes back, strangers change nothing, and nothing is sent before the state fits."""
+"""``hhtoken serve-callback``: one browser comes back, strangers change nothing; nothing is sent before the state fits.
+"""
 
 import errno
 import json

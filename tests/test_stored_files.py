@@ -244,11 +244,11 @@ def test_the_same_access_token_with_a_new_refresh_token_is_a_new_pair(operator, 
 
 
 def test_what_an_interrupted_refusal_echoed_is_not_repeated(operator, sandbox, expired):
+    import hashlib
+
     from hhtoken import journal
     from hhtoken.answer import Answer
     from hhtoken.private_directory import open_directory
-
-    import hashlib
 
     secret = json.loads(expired)["refresh_token"]
     intent = {"kind": "refresh", "refresh_token_sha256": hashlib.sha256(secret.encode()).hexdigest(), "started_at": 1}

@@ -22,8 +22,8 @@ from hhtoken import (
     renewers,
     reporting,
     socket_unit,
-    stores,
     status_screen,
+    stores,
     terminal,
     token_endpoint,
 )

@@ -4,9 +4,8 @@ import json
 import os
 import time
 
-from hhtoken import account_names
+from hhtoken import account_names, config, errors, invitation, notices, reporting, token_status
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, invitation, notices, reporting, token_status
 from hhtoken.language import _, said
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory

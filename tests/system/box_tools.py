@@ -1,8 +1,8 @@
 """What the scenario is written with: the box, checks, HTTP, a browser over WebDriver, and watchers."""
 
 import base64
-import http.client
 import glob
+import http.client
 import json
 import os
 import re
