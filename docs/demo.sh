@@ -3,6 +3,10 @@
 # PYTHON names the interpreter; everything lives in a temporary directory that goes at the end.
 set -eu
 
+# Whatever the caller works with stays out of this.
+# shellcheck disable=SC2046
+unset $(env | sed -n 's/^\(HH_[A-Z_]*\)=.*/\1/p; s/^\(HHTOKEN_[A-Z_]*\)=.*/\1/p')
+
 life=6
 here=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
