@@ -10,12 +10,18 @@ from hhtoken.wording import text
 REFRESH, CODE, REVOKE = "refresh", "code", "revoke"  # the kinds of intent
 
 
-def report_saved(store, pair, answer, outcome, message):
-    """Write down and log that a Pair has been saved; return the Record of it."""
-    saved = outcomes.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token))
-    remember(store, saved)
+def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
+    """Write down and log that a Pair has been saved; return the Record of it. ``spent_sha256``: as in the Record."""
+    saved = remember_saved(store, pair, answer, outcome, message, spent_sha256)
     assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
     reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
+    return saved
+
+
+def remember_saved(store, pair, answer, outcome, message, spent_sha256=None):
+    """Write down that a Pair has been saved; return the Record of it."""
+    saved = outcomes.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token), spent_sha256)
+    remember(store, saved)
     return saved
 
 

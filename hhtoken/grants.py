@@ -174,7 +174,7 @@ def _post_persistently(endpoint, form, journal):
 def _save(store, pair, intent, answer, journal_is_durable, outcome, message):
     """Save a new pair, whatever it takes, and return the Record. Raise StorageError once it is safe elsewhere."""
     in_place = _save_or_rescue(store, pair, intent, answer, journal_is_durable)
-    saved = report_saved(store, in_place, answer, outcome, message)
+    saved = report_saved(store, in_place, answer, outcome, message, intent.get("refresh_token_sha256"))
     settle_quietly(store)
     return saved
 

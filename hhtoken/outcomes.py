@@ -48,8 +48,9 @@ def standing(pair, last, now, force=False):
     return last
 
 
-def saved(outcome, message, pair, answer, refresh_token_sha256):
-    """Given a Pair that has been saved and the Answer that it came in, return the Record of it."""
+def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
+    """Given a Pair that has been saved, the Answer that it came in, its fingerprint, and that of the refresh token which
+    was spent for it (None: none, or not known), return the Record of it."""
     request_id = provider_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,
@@ -60,6 +61,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256):
         refresh_token_sha256=refresh_token_sha256,
         provider_ahead=_provider_ahead(answer, pair.obtained_at),
         lives_until=pair.expires_at,
+        spent_sha256=spent_sha256,
     )
 
 
@@ -198,6 +200,7 @@ def _continue(last, now, outcome, exit_code, message, hint):
         perhaps_spent_at=last.perhaps_spent_at if last else 0,
         provider_ahead=last.provider_ahead if last else 0,
         refused=last.refused if last else None,
+        spent_sha256=last.spent_sha256 if last else None,
     )
 
 

@@ -48,6 +48,7 @@ DEFAULTS = {
     "perhaps_spent_at": 0,  # Unix seconds of the first request whose answer did not come; 0: none
     "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
     "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token lives on
+    "spent_sha256": None,  # the refresh token that this pair was made from, where that is known
     "refused": None,  # how HeadHunter refused the access token for good since: REVOKED, … of ``api_answers``
 }
 

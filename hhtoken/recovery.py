@@ -4,7 +4,7 @@ import time
 
 from hhtoken import errors, outcomes, record, reporting
 from hhtoken.answer import Answer, pair_in
-from hhtoken.bookkeeping import CODE, REFRESH, REVOKE, keep_evidence, received_at, report_saved
+from hhtoken.bookkeeping import CODE, REFRESH, REVOKE, keep_evidence, received_at, remember_saved, report_saved
 from hhtoken.token_store import fingerprint
 from hhtoken.wording import text
 
@@ -62,7 +62,12 @@ def _promote(store, intent, answer):
     """Save a pair that an interrupted run received, unless it is in place already; return the Record or None."""
     stored = _stored_pair(store)
     pair = pair_in(answer, received_at(intent, answer), stored.refresh_token if stored else None)
+    outcome = record.AUTHORIZED if intent.get("kind") == CODE else record.RENEWED
+    recovered = text("recovered the pair that an interrupted run had received")
+    came = answer, outcome, recovered, intent.get("refresh_token_sha256")
     if stored and (stored.access_token, stored.refresh_token) == (pair.access_token, pair.refresh_token):
+        if store.record_of(stored) is None:  # that run ended in between
+            remember_saved(store, stored, *came)
         return None
     if stored and not _may_replace(stored, intent, pair):
         path = store.keep_pair(pair)
@@ -74,9 +79,7 @@ def _promote(store, intent, answer):
         reporting.warning(sentence)
         return None
     in_place = store.save(pair, replaces=intent.get("refresh_token_sha256"))
-    outcome = record.AUTHORIZED if intent.get("kind") == CODE else record.RENEWED
-    sentence = text("recovered the pair that an interrupted run had received")
-    return report_saved(store, in_place, answer, outcome, sentence)
+    return report_saved(store, in_place, *came)
 
 
 def _may_replace(stored, intent, pair):

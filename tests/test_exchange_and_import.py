@@ -1,15 +1,21 @@
 """``hhtoken exchange``: a pasted code or address; ``hhtoken import``: a pair from a file."""
 
+import fcntl
 import json
 import os
 import pty
 import subprocess
 import time
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, obtain_pair, refreshes
+from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
+
+from hhtoken import journal, tokens
+from hhtoken.answer import Answer
+from hhtoken.token_store import fingerprint, open_store
 
 
 def come_back(operator):
@@ -150,6 +156,87 @@ def test_an_import_over_another_pair_keeps_that_one_aside(operator, sandbox, tmp
     operator.run("import", tmp_path / "new.json")
     assert (operator.state / "token.json.prev").read_bytes() == before
     assert operator.token_file.read_bytes() != before
+
+
+def test_a_pair_from_which_the_stored_one_was_made_is_not_imported(operator, sandbox, expired, tmp_path):
+    write_file(tmp_path / "old.json", expired.decode())
+    operator.run("refresh")
+    renewed = operator.token_file.read_bytes()
+    said = operator.run("import", tmp_path / "old.json", expect=2).stderr
+    assert "is spent: the stored one was made from it" in said and f"remove {tmp_path / 'old.json'}" in said
+    assert operator.token_file.read_bytes() == renewed and "token.json.prev" not in operator.files()
+
+
+def test_what_a_pair_was_made_from_is_not_forgotten_while_it_is_stored(operator, sandbox, expired, tmp_path):
+    write_file(tmp_path / "old.json", expired.decode())
+    operator.run("refresh")
+    sandbox.weather.add("html_503")
+    operator.run("refresh", "--force", expect=75)
+    operator.run("import", tmp_path / "old.json", expect=2)
+    write_file(tmp_path / "backup.json", operator.token_file.read_text())
+    operator.run("import", tmp_path / "backup.json")
+    operator.run("import", tmp_path / "old.json", expect=2)
+
+
+def test_a_pair_whose_refresh_token_stays_is_imported(operator, expired, tmp_path):
+    """Not HeadHunter's way, but nothing is spent then."""
+    fields = json.loads(expired)
+    operator.run("refresh")
+    last = operator.state / "last-refresh.json"
+    operator.store({**fields, "access_token": "NEWER"})
+    token = fingerprint(fields["refresh_token"])
+    record = {**json.loads(last.read_text()), "refresh_token_sha256": token, "spent_sha256": token}
+    last.write_text(json.dumps(record))
+    write_file(tmp_path / "old.json", expired.decode())
+    operator.run("import", tmp_path / "old.json")
+    assert operator.stored()["access_token"] == fields["access_token"]
+
+
+def leave_received_pair(operator, sandbox):
+    """Leave what a refresh leaves that was killed behind the answer; return the new refresh token."""
+    spent = operator.stored()["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": spent}
+    body = requests.post(operator.environment["HH_TOKEN_URL"], data=form, headers=AGENT, timeout=10).content
+    intent = {"kind": "refresh", "refresh_token_sha256": fingerprint(spent), "started_at": int(time.time())}
+    write_file(operator.state / "journal", journal.text_of(intent, Answer(200, body, True)).decode())
+    return json.loads(body)["refresh_token"]
+
+
+def test_a_received_pair_that_an_import_finds_is_not_replaced_by_the_one_it_was_made_from(
+    operator, sandbox, expired, tmp_path
+):
+    write_file(tmp_path / "copy.json", expired.decode())
+    new = leave_received_pair(operator, sandbox)
+    operator.run("import", tmp_path / "copy.json", expect=2)
+    assert operator.stored()["refresh_token"] == new
+
+
+def test_the_stored_file_is_taken_as_it_is_once_what_was_received_is_in_place(operator, sandbox, expired):
+    new = leave_received_pair(operator, sandbox)
+    operator.run("import", operator.token_file)
+    assert operator.stored()["refresh_token"] == new
+    assert "token.json.prev" not in operator.files() and "journal" not in operator.files()
+
+
+def test_the_stored_file_is_taken_as_it_is_once_a_refresh_in_flight_is_over(lonely):
+    fields = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+    lonely.store(fields)
+    with open(lonely.state / ".lock", "w") as lock:
+        os.chmod(lock.fileno(), 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = lonely.start("import", lonely.token_file)
+        wait_for(lambda: has_open(running.pid, lonely.state / ".lock"))
+        newer = {**fields, "refresh_token": "NEWER", "expires_in": 1000}
+        open_store(str(lonely.state)).save(tokens.from_answer(newer, time.time()), replaces=fingerprint("REFRESH"))
+    running.communicate(timeout=30)
+    assert running.returncode == 0 and lonely.stored()["refresh_token"] == "NEWER"
+
+
+def has_open(pid, file):
+    try:
+        return any(path.samefile(file) for path in Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:  # it was closed between the two looks
+        return False
 
 
 @pytest.mark.parametrize(

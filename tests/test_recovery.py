@@ -70,7 +70,8 @@ def test_a_renewed_pair_takes_the_place_of_the_one_that_was_spent_for_it(store, 
     pair = store.load().pair
     assert (pair.access_token, pair.refresh_token) == ("NEW-A", "NEW-R")
     assert (pair.obtained_at, pair.expires_at) == (NOW - 40, NOW + 20)
-    assert store.record_of(pair).outcome == record.RENEWED
+    last = store.record_of(pair)
+    assert (last.outcome, last.spent_sha256) == (record.RENEWED, fingerprint("OLD-R"))
     assert "token.json.prev" not in [path.name for path in state.iterdir()]
 
 
@@ -93,7 +94,17 @@ def test_a_pair_that_is_in_place_already_is_not_reported_again(store, state, int
     leave(store, intent, answer_with(new_pair()))
     assert recovered(store) is None
     assert (store.load().data, store.load().modified_ns) == (before.data, before.modified_ns)
-    assert store.record() is None
+    last = store.record_of(store.load().pair)
+    assert last.outcome == (record.RENEWED if intent is REFRESH_OF_OLD else record.AUTHORIZED)
+    assert last.spent_sha256 == intent.get("refresh_token_sha256")
+
+
+def test_what_is_remembered_of_a_pair_in_place_stays(store):
+    store.save(pair_of("NEW"), replaces=fingerprint("OLD-R"))
+    store.remember(record.Record(outcome=record.TRY_LATER, message="kept", refresh_token_sha256=fingerprint("NEW-R")))
+    leave(store, REFRESH_OF_OLD, answer_with(new_pair()))
+    assert recovered(store) is None
+    assert store.record().message == "kept"
 
 
 @pytest.mark.parametrize("more", [{"access_token": "OLD-A"}, {"refresh_token": "OLD-R"}], ids=list)

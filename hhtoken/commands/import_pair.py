@@ -4,7 +4,7 @@ import os
 import stat
 import time
 
-from hhtoken import bookkeeping, config, durations, errors, outcomes, record, recovery, reporting, stores, tokens
+from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, tokens
 from hhtoken.answer import Answer
 from hhtoken.language import _
 from hhtoken.os_reasons import reason
@@ -31,36 +31,49 @@ def run(arguments):
     store = stores.of_settings(settings, create=True)
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
-        if _is_stored(store, pair) and not has_expiry:
-            pair = store.load().pair  # its own times are better than those of a copy
+        pair = _chosen(store, arguments.file, pair, has_expiry)
         store.save(pair)
         last = store.record_of(pair)
         if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
-            token, sentence = fingerprint(pair.refresh_token), text("imported a pair")
-            bookkeeping.remember(store, outcomes.saved(record.AUTHORIZED, sentence, pair, Answer(), token))
+            spent = last.spent_sha256 if last else None
+            bookkeeping.remember_saved(store, pair, Answer(), record.AUTHORIZED, text("imported a pair"), spent)
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
     left = pair.seconds_left(time.time())
     moment = durations.local(pair.expires_at)
     lives = text("imported: the access token lives until {moment}", moment=moment)
     expired = text("imported: the access token has expired; type 'hhtoken refresh'")
     reporting.message(lives if left else expired)
-    if _is_another(arguments.file, store.directory.path_of(TOKEN_FILE)):
+    if os.path.exists(arguments.file) and not _is_stored_there(store, arguments.file):
         hint = text("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
         reporting.message(hint, "hint: ")
     return 0
 
 
-def _is_another(path, own):
+def _chosen(store, path, pair, has_expiry):
+    """Given the Pair that was read from a file before the lock was held, and whether that says when it expires, return
+    the one to save. Raise UsageError where it is spent."""
     try:
-        return not os.path.samefile(path, own)
-    except OSError:  # gone already
-        return False
-
-
-def _is_stored(store, pair):
-    try:
-        return store.load().pair.access_token == pair.access_token
+        stored = store.load().pair
     except (errors.AuthorizationNeededError, errors.DataError):
+        return pair
+    if _is_stored_there(store, path):
+        return stored  # a refresh may have replaced it meanwhile
+    if stored.access_token == pair.access_token and not has_expiry:
+        return stored  # its own times are better than those of a copy
+    last = store.record_of(stored)
+    is_older = pair.refresh_token != stored.refresh_token
+    if is_older and last and last.spent_sha256 == fingerprint(pair.refresh_token):
+        raise errors.UsageError(
+            text("the pair in {path} is spent: the stored one was made from it", path=path),
+            text("remove {path}; to see the stored pair, type 'hhtoken status'", path=path),
+        )
+    return pair
+
+
+def _is_stored_there(store, path):
+    try:
+        return os.path.samefile(path, store.directory.path_of(TOKEN_FILE))
+    except OSError:
         return False
 
 
