@@ -90,12 +90,22 @@ class Settings:
         if not path:
             return None
         path = f"{path}-{account}" if account else path
-        if _is_within(os.path.dirname(path), self.main_directory()) or _is_same(path, self._env_file_path):
+        if self.is_state(path) or _is_same(path, self._env_file_path):
             raise errors.ConfigError(
                 text("{setting} is among hhtoken's own files", setting=self._found("HHTOKEN_PUBLISH")),
                 text("name a file in a directory of its own, for example /run/hh-token/access_token"),
             )
         return path
+
+    def is_state(self, path):
+        """Tell whether a file, which may be still to be made, lies in a state directory, the main one or another
+        account's."""
+        return _is_within(os.path.dirname(path), self.main_directory())
+
+    def is_own_file(self, path):
+        """Tell the same, or that it is the published one: of such files hhtoken disposes as it likes."""
+        published = self.published_file()
+        return self.is_state(path) or published is not None and os.path.realpath(path) == os.path.realpath(published)
 
     def env_file_path(self):
         return self._env_file_path

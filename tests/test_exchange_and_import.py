@@ -275,6 +275,55 @@ def test_a_dash_is_no_file(operator, sandbox, tmp_path, monkeypatch, command):
     assert operator.token_file.read_bytes() == before and not os.path.exists("-")
 
 
+def test_an_export_moves_the_pair_into_a_new_file(operator, sandbox, tmp_path):
+    before = operator.store(obtain_pair(sandbox))
+    operator.run("export", tmp_path / "pair.json")
+    assert json.loads((tmp_path / "pair.json").read_text()) == json.loads(before)
+    assert "token.json" not in operator.files()
+    operator.run("import", tmp_path / "pair.json")
+    assert operator.stored() == json.loads(before)
+
+
+def kept_beside(operator, tmp_path):
+    return operator.state / "token.json.prev"
+
+
+def at_a_free_name(operator, tmp_path):
+    return operator.state / "pair.json"
+
+
+def among_another_accounts(operator, tmp_path):
+    (operator.state / "accounts" / "alice").mkdir(parents=True, mode=0o700)
+    return operator.state / "accounts" / "alice" / "token.json"
+
+
+def through_a_link(operator, tmp_path):
+    (tmp_path / "link").symlink_to(operator.state)
+    return tmp_path / "link" / "token.json.prev"
+
+
+def relative_to_here(operator, tmp_path):
+    return "token.json.prev"
+
+
+def at_the_published_file(operator, tmp_path):
+    (tmp_path / "run").mkdir(mode=0o710)
+    return tmp_path / "run" / "access_token"
+
+
+OWN = [kept_beside, at_a_free_name, among_another_accounts, through_a_link, relative_to_here, at_the_published_file]
+
+
+@pytest.mark.parametrize("place", OWN, ids=lambda place: place.__name__)
+def test_a_file_that_would_go_with_the_pair_is_not_exported_to(operator, sandbox, tmp_path, monkeypatch, place):
+    before = operator.store(obtain_pair(sandbox))
+    monkeypatch.chdir(operator.state)
+    path, files = place(operator, tmp_path), operator.files()
+    said = operator.run("export", path, expect=2, HHTOKEN_PUBLISH=tmp_path / "run" / "access_token").stderr
+    assert "is among hhtoken's own files" in said and not os.path.exists(path)
+    assert operator.token_file.read_bytes() == before and operator.files() == files
+
+
 def test_an_import_does_not_bring_a_dead_pair_back_to_life(operator, sandbox, expired, tmp_path):
     sandbox.weather.add("token_deactivated")
     operator.run("refresh", expect=77)

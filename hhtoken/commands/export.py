@@ -20,7 +20,13 @@ def run(arguments):
         raise errors.UsageError(
             text("the pair does not go to standard output"), text("name a new file; one called '-' is './-'")
         )
-    store = stores.of_settings(config.load(arguments))
+    settings = config.load(arguments)
+    if settings.is_own_file(arguments.file):
+        raise errors.UsageError(
+            text("{path} is among hhtoken's own files, which go with the pair", path=arguments.file),
+            text("name a new file in another directory"),
+        )
+    store = stores.of_settings(settings)
     with store.lock():
         recovery.recover(store)
         _write(arguments.file, tokens.to_text(store.load().pair))
