@@ -1,7 +1,9 @@
 """``hhtoken app-token``: asked for once, kept, and renewed only by the operator's wish and at HeadHunter's pace."""
 
 import json
+import signal
 import subprocess
+import threading
 
 import pytest
 from conftest import PROGRAM, obtain_pair
@@ -19,9 +21,9 @@ def kept(operator):
     return json.loads((operator.state / "app-token.json").read_text())
 
 
-def age(operator, seconds):
+def age(operator, seconds, field="obtained_at"):
     fields = kept(operator)
-    fields["obtained_at"] -= seconds
+    fields[field] -= seconds
     (operator.state / "app-token.json").write_text(json.dumps(fields))
 
 
@@ -83,8 +85,10 @@ def test_a_wrong_secret_is_told_and_not_repeated(operator):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"access_token": "A"}', '{"access_token": "a b", "obtained_at": 1}']
-)
+    "content",
+    ["", "{", "[]", "{}", '{"access_token": "A"}', '{"access_token": "a b", "obtained_at": 1}',
+     '{"access_token": "A", "obtained_at": 1, "perhaps_revoked_at": "x"}'],
+)  # fmt: skip
 def test_a_damaged_file_is_replaced_with_a_warning(operator, sandbox, content):
     operator.state.mkdir(mode=0o700)
     (operator.state / "app-token.json").write_text(content)
@@ -96,15 +100,87 @@ def test_a_damaged_file_is_replaced_with_a_warning(operator, sandbox, content):
 
 @pytest.mark.parametrize(
     "fault, code",
-    [("service_unavailable", 75), ("guard_page", 75), ("reset_after", 75), ("html_200_after", 65), ("not_found", 78)],
+    [("account_not_found", 78), ("unknown_error", 75), ("rate_limit_bare", 75), ("not_found", 78)],
 )
-def test_bad_weather_costs_nothing_that_is_stored(operator, sandbox, fault, code):
+def test_a_refusal_in_headhunters_own_words_costs_nothing_that_is_stored(operator, sandbox, fault, code):
     token = operator.run("app-token").stdout
     age(operator, 301)
+    before = kept(operator)
     sandbox.weather.add(fault)
     run = operator.run("app-token", "--renew", expect=code)
     assert run.stdout == "" and "hint: " in run.stderr
-    assert operator.run("app-token").stdout == token
+    assert kept(operator) == before and operator.run("app-token").stdout == token
+
+
+def test_a_request_that_did_not_leave_costs_nothing_that_is_stored(operator):
+    token = operator.run("app-token").stdout
+    age(operator, 301)
+    before = kept(operator)
+    operator.run("app-token", "--renew", expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token")
+    assert kept(operator) == before and operator.run("app-token").stdout == token
+
+
+LOST = [("reset_after", 75), ("html_200_after", 65), ("service_unavailable_after", 75), ("guard_page_after", 75)]
+
+
+@pytest.mark.parametrize("fault, code", LOST)
+def test_a_token_that_may_be_revoked_is_used_no_more_and_replaced_in_five_minutes(operator, sandbox, fault, code):
+    revoked = operator.run("app-token").stdout
+    age(operator, 301)
+    sandbox.provider.advance(301)
+    sandbox.weather.add(fault)
+    run = operator.run("app-token", "--renew", expect=code)
+    assert run.stdout == "" and "hint: " in run.stderr
+    for again in (["app-token"], ["app-token", "--renew"]):
+        run = operator.run(*again, expect=75)
+        assert run.stdout == "" and "lost less than 5 minutes ago" in run.stderr and "again in" in run.stderr
+    assert asked(sandbox) == 2
+    age(operator, 301, "perhaps_revoked_at")
+    run = operator.run("app-token", expect=75)
+    assert "less than 5 minutes ago" in run.stderr and asked(sandbox) == 3, "by HeadHunter's clock it is too early"
+    assert "perhaps_revoked_at" in kept(operator), "that says nothing of the earlier answer"
+    sandbox.provider.advance(301)
+    token = operator.run("app-token").stdout
+    assert token not in ("", revoked) and operator.run("app-token").stdout == token and asked(sandbox) == 4
+    assert set(kept(operator)) == {"access_token", "token_type", "obtained_at", "client_id"}
+
+
+class HeldUp:
+    """Answers with a token, once it is told to."""
+
+    def __init__(self):
+        self.was_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def __call__(self, connection):
+        self.was_asked.set()
+        self.may_answer.wait(30)
+        connection.sendall(http('{"access_token": "APPL-NEW"}'))
+
+
+def test_a_signal_waits_for_the_token_in_flight(operator):
+    operator.run("app-token")
+    age(operator, 301)
+    held_up = HeldUp()
+    with answering(held_up) as provider:
+        running = operator.start("app-token", "--renew", HH_TOKEN_URL=provider.url)
+        assert held_up.was_asked.wait(30)
+        running.send_signal(signal.SIGINT)
+        held_up.may_answer.set()
+        assert running.communicate(timeout=30)[0] == "APPL-NEW\n"
+    assert running.returncode == 0 and operator.run("app-token").stdout == "APPL-NEW\n"
+
+
+def test_a_token_whose_renewal_was_killed_is_used_no_more(operator):
+    operator.run("app-token")
+    age(operator, 301)
+    held_up = HeldUp()
+    with answering(held_up) as provider:
+        running = operator.start("app-token", "--renew", HH_TOKEN_URL=provider.url)
+        assert held_up.was_asked.wait(30)
+        running.kill()
+        running.communicate()
+        held_up.may_answer.set()
+    assert "lost less than 5 minutes ago" in operator.run("app-token", expect=75).stderr
 
 
 def test_nothing_is_asked_where_it_could_not_be_saved(operator, sandbox):

@@ -20,9 +20,9 @@ def run(arguments):
     endpoint = token_endpoint.from_settings(settings)
     # All accounts share it: one of their own would revoke that of the others.
     store = open_store(settings.main_directory(), create=True)
-    kept = None if arguments.renew else application_token.stored(store.directory, client_id)
+    kept = None if arguments.renew else application_token.usable(store.directory, client_id)
     if kept:
-        reporting.result(kept["access_token"])
+        reporting.result(kept)
         return 0
     application = client_id, settings.client_secret()
     reporting.result(application_token.obtain(store, application, endpoint, arguments.renew))
