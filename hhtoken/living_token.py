@@ -23,8 +23,31 @@ REFRESH = (
 )
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-_renewal = threading.Lock()
-_forced_for = None  # the last refused token for which HeadHunter was asked before expiry: once is enough
+_renewals = {}  # the _Renewal of each state directory
+
+
+class _Renewal:
+    """What the threads of this process share about one state directory. ``lock``: held by the one that renews.
+    ``forced_for``: the last refused token for which HeadHunter was asked before expiry: once is enough."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.forced_for = None
+
+    def run(self, look, settings, refused, deadline):
+        """Return what another thread has got meanwhile, or what a renewal brings. Raise _Later, also where the lock is
+        not to be had before the deadline (of ``time.monotonic``), and the Error that the renewal ended with."""
+        if not self.lock.acquire(timeout=max(0, deadline - time.monotonic())):
+            return look()
+        try:
+            with contextlib.suppress(_Later):
+                return look()
+            is_forced = refused not in (None, self.forced_for)
+            self.forced_for = refused or self.forced_for
+            _refresh(settings, is_forced)
+            return look()
+        finally:
+            self.lock.release()
 
 
 class _Later(Exception):
@@ -78,8 +101,9 @@ def access_token(
             error, due_at = later.error, later.due_at
         if may_renew and (instead_of or due_at <= time.time()):
             may_renew = False  # once
-            with _renewal, contextlib.suppress(_Later):
-                return _look_or_renew(look, settings, instead_of)
+            renewal = _renewals.setdefault(settings.state_directory(), _Renewal())
+            with contextlib.suppress(_Later):
+                return renewal.run(look, settings, instead_of, deadline)
         elif max(0, due_at - time.time()) >= deadline - time.monotonic():
             raise error from None
         else:
@@ -116,17 +140,6 @@ def _in_file(path, refused):
 
 def _refusal():
     return errors.UnavailableError(text("HeadHunter refuses the access token"), text("type 'hhtoken whoami'"))
-
-
-def _look_or_renew(look, settings, refused):
-    """Return what another thread has got meanwhile, or what a renewal brings; raise the Error that it ended with."""
-    global _forced_for
-    with contextlib.suppress(_Later):
-        return look()
-    is_forced = refused is not None and refused != _forced_for
-    _forced_for = refused or _forced_for
-    _refresh(settings, is_forced)
-    return look()
 
 
 def _refresh(settings, is_forced):

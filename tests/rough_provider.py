@@ -56,6 +56,21 @@ def read_request(connection):
     return head.decode("latin-1"), parse_qs(body.decode(), keep_blank_values=True)
 
 
+class HeldUp:
+    """Answers the first connection once ``may_answer`` is set, which is ``was_asked`` then; each other at once."""
+
+    def __init__(self, *answers):
+        self.was_asked, self.may_answer = threading.Event(), threading.Event()
+        self._answers = iter(answers)
+
+    def __call__(self, connection):
+        answer, is_first = next(self._answers), not self.was_asked.is_set()
+        self.was_asked.set()
+        if is_first:
+            self.may_answer.wait(60)
+        connection.sendall(answer)
+
+
 def reset(connection):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 

@@ -3,11 +3,10 @@
 import json
 import signal
 import subprocess
-import threading
 
 import pytest
 from conftest import PROGRAM, obtain_pair
-from rough_provider import answering, http
+from rough_provider import HeldUp, answering, http
 
 # No file may be larger than this many bytes: a disk on which empty files still find a place, and no token does.
 WITHOUT_ROOM = ["prlimit", "--fsize=64", "--"]
@@ -145,22 +144,10 @@ def test_a_token_that_may_be_revoked_is_used_no_more_and_replaced_in_five_minute
     assert set(kept(operator)) == {"access_token", "token_type", "obtained_at", "client_id"}
 
 
-class HeldUp:
-    """Answers with a token, once it is told to."""
-
-    def __init__(self):
-        self.was_asked, self.may_answer = threading.Event(), threading.Event()
-
-    def __call__(self, connection):
-        self.was_asked.set()
-        self.may_answer.wait(30)
-        connection.sendall(http('{"access_token": "APPL-NEW"}'))
-
-
 def test_a_signal_waits_for_the_token_in_flight(operator):
     operator.run("app-token")
     age(operator, 301)
-    held_up = HeldUp()
+    held_up = HeldUp(http('{"access_token": "APPL-NEW"}'))
     with answering(held_up) as provider:
         running = operator.start("app-token", "--renew", HH_TOKEN_URL=provider.url)
         assert held_up.was_asked.wait(30)
@@ -173,7 +160,7 @@ def test_a_signal_waits_for_the_token_in_flight(operator):
 def test_a_token_whose_renewal_was_killed_is_used_no_more(operator):
     operator.run("app-token")
     age(operator, 301)
-    held_up = HeldUp()
+    held_up = HeldUp(http('{"access_token": "APPL-NEW"}'))
     with answering(held_up) as provider:
         running = operator.start("app-token", "--renew", HH_TOKEN_URL=provider.url)
         assert held_up.was_asked.wait(30)

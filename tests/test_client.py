@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import AGENT, PROGRAM, Reader, obtain_pair, refreshes, wait_for
+from rough_provider import HeldUp, answering, http
 
 from hhtoken import errors, living_token, published_file, tokens
 from hhtoken.client import HeadHunterAuth, access_token
@@ -151,6 +152,52 @@ def test_many_threads_renew_once(surroundings, operator, sandbox, expired):
         thread.join()
     assert set(got) == {operator.stored()["access_token"]} and len(got) == 20
     assert refreshes(sandbox) == 1
+
+
+@pytest.fixture
+def two(surroundings, operator):
+    """The names of two accounts of this bot, for which it may renew."""
+
+    def place(left):
+        for name in ("alice", "bob"):
+            directory = operator.state / "accounts" / name
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            operator.store({"access_token": f"{name}-ACCESS", "refresh_token": f"{name}-REFRESH"}, left, life=60)
+            operator.token_file.rename(directory / "token.json")
+        surroundings(operator)
+        return "alice", "bob"
+
+    return place
+
+
+def test_for_each_accounts_refused_token_headhunter_is_asked_once(two, sandbox):
+    """An answer that settles nothing is no reason to ask again and again."""
+    with answering(http('{"error": "weird"}', "400 Bad Request")) as provider:
+        names = two(left=60)
+        os.environ["HH_TOKEN_URL"] = provider.url
+        for _ in range(3):
+            for name in names:
+                with pytest.raises(errors.Error):
+                    access_token(account=name, renew=True, instead_of=f"{name}-ACCESS", wait_seconds=0)
+    assert sorted(form["refresh_token"][0] for _head, form in provider.requests) == ["alice-REFRESH", "bob-REFRESH"]
+
+
+def test_a_slow_renewal_of_one_account_keeps_no_other_and_nobody_for_longer_than_they_wait(two):
+    held_up = HeldUp(*(http(json.dumps({**PAIR, "access_token": one, "expires_in": 60})) for one in ("NEW-A", "NEW-B")))
+    with answering(held_up) as provider:
+        two(left=-2)
+        os.environ["HH_TOKEN_URL"] = provider.url
+        got = []
+        slow = threading.Thread(target=lambda: got.append(access_token(account="alice", renew=True)))
+        slow.start()
+        assert held_up.was_asked.wait(30)
+        assert access_token(account="bob", renew=True) == "NEW-B"
+        with pytest.raises(errors.UnavailableError):
+            access_token(account="alice", renew=True, wait_seconds=0.1)
+        assert slow.is_alive() and got == []
+        held_up.may_answer.set()
+        slow.join()
+    assert got == ["NEW-A"]
 
 
 @pytest.mark.parametrize("fault, kind", [("html_503", errors.TryLaterError),
