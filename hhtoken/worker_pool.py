@@ -4,6 +4,7 @@ Processes, not threads: each has a main thread, where signals are deferred while
 one of them does not die in the others. The parent hands out one item at a time, so it knows what a dead worker had.
 """
 
+import collections
 import gc
 import json
 import os
@@ -33,28 +34,24 @@ def results(work, items, jobs, of_the_dead):
 
     ``work`` runs in a worker, and returns what JSON can hold. ``of_the_dead``: given an item, and the exit code of the
     worker that died of it (negative: the signal that killed it), returns what is yielded for it. Where the caller is
-    interrupted, the workers are, too, and are waited for: each saves the pair that it has in flight.
+    interrupted, the workers are, too, and are waited for: each saves the pair that it has in flight. Where the system
+    has no room for so many, fewer do the work; raise OSError where it has none for a single one.
     """
-    numbers = iter(range(len(items)))
+    waiting = collections.deque(range(len(items)))
     ready, following = {}, 0
     gc.freeze()  # pages of the parent's objects stay shared
     with selectors.DefaultSelector() as crew:
         try:
-            for number in numbers:
-                _hand_over(_hire(crew, work, items), number)
-                if len(crew.get_map()) >= jobs:
-                    break
-            while crew.get_map():
+            while waiting or crew.get_map():
+                _staff(crew, waiting, jobs, work, items)
                 for key, _events in crew.select():
                     worker = key.data
                     line = worker.answers.readline()
-                    number = worker.number
                     if line.endswith(b"\n"):
-                        ready[number] = json.loads(line)
+                        ready[worker.number] = json.loads(line)
+                        _continue(crew, worker, waiting)
                     else:
-                        ready[number] = of_the_dead(items[number], _dismiss(crew, worker))
-                        worker = None
-                    _continue(crew, worker, next(numbers, None), work, items)
+                        ready[worker.number] = of_the_dead(items[worker.number], _dismiss(crew, worker))
                 while following in ready:
                     yield ready.pop(following)
                     following += 1
@@ -66,11 +63,23 @@ def results(work, items, jobs, of_the_dead):
                     _dismiss(crew, key.data)
 
 
-def _continue(crew, worker, number, work, items):
-    """Give a worker its next item, or let it go where there is none; a worker that has died is replaced."""
-    if number is not None:
-        _hand_over(worker or _hire(crew, work, items), number)
-    elif worker:
+def _staff(crew, waiting, jobs, work, items):
+    """Hire workers up to the number of jobs, each for an item that waits. Raise OSError where there is none."""
+    while waiting and len(crew.get_map()) < jobs:
+        try:
+            worker = _hire(crew, work, items)
+        except OSError:  # no room for another process, at this moment
+            if not crew.get_map():
+                raise
+            return
+        _hand_over(worker, waiting.popleft())
+
+
+def _continue(crew, worker, waiting):
+    """Give a worker its next item, or let it go where there is none."""
+    if waiting:
+        _hand_over(worker, waiting.popleft())
+    else:
         _dismiss(crew, worker)
 
 
@@ -90,10 +99,13 @@ def _hire(crew, work, items):
         pid = os.fork()
         if pid == 0:
             _be_worker(crew, ours, theirs, before, work, items)
-        theirs.close()
         worker = _Worker(pid, ours)
         crew.register(ours, selectors.EVENT_READ, worker)
+    except OSError:
+        ours.close()
+        raise
     finally:
+        theirs.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return worker
 

@@ -1,5 +1,6 @@
 """``refresh --all`` and ``status --all``: many accounts, several at once, none in the way of another."""
 
+import errno
 import itertools
 import json
 import os
@@ -93,6 +94,48 @@ def test_a_crash_costs_its_item_and_no_other(jobs, capfd):
     ]
     said = capfd.readouterr().err
     assert said.count("a defect of hhtoken: RuntimeError") == 10 and "SECRET" not in said
+
+
+def without_room_from(monkeypatch, first):
+    """Let the system have no room for the worker of this number, nor for any behind it."""
+    fork, count = os.fork, itertools.count(1)
+
+    def crowded():
+        if next(count) >= first:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", crowded)
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_where_there_is_no_room_for_more_workers_those_that_are_there_do_the_work(monkeypatch):
+    before = descriptors()
+    without_room_from(monkeypatch, 3)
+    found = run_pool(lambda item: [item, os.getpid()], 20, 8)
+    assert [item for item, _pid in found] == list(range(20)) and len({pid for _item, pid in found}) <= 2
+    assert descriptors() == before
+
+
+def test_a_dead_worker_that_cannot_be_replaced_costs_its_item_and_no_other(monkeypatch):
+    def work(item):
+        if item == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [item]
+
+    without_room_from(monkeypatch, 3)
+    assert run_pool(work, 20, 2) == [[0, "died", -signal.SIGKILL], *([item] for item in range(1, 20))]
+
+
+def test_without_room_for_a_single_worker_the_reason_is_raised(monkeypatch):
+    before = descriptors()
+    without_room_from(monkeypatch, 1)
+    with pytest.raises(BlockingIOError):
+        run_pool(lambda item: item, 3, 8)
+    assert descriptors() == before
 
 
 def test_no_worker_is_left_behind():
