@@ -113,9 +113,7 @@ def _keep(directory, fields):
     except errors.StorageError as error:
         directory.discard(FILE)  # the earlier one, which is revoked
         sentence = text("the application token is not stored, so keep it yourself: {reason}", reason=error.message)
-        reporting.warning(sentence)
-        reporting.message(error.hint, "hint: ")
-        reporting.event(f"{sentence}; {error.hint}", reporting.WARNING)
+        reporting.announce(sentence, error.hint)
 
 
 def _to_text(fields):

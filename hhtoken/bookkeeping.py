@@ -30,7 +30,7 @@ def remember(store, outcome):
     try:
         store.remember(outcome)
     except errors.StorageError as error:
-        reporting.event(f"{error.message}; what this refresh came to is not remembered", reporting.WARNING)
+        reporting.trouble(text("{reason}; what this refresh came to is not remembered", reason=error.message))
         return False
     return True
 
@@ -53,7 +53,9 @@ def remember_refusal(store, pair, refused, now):
             known.refused = refused
             store.remember(known)
     except errors.Error as error:
-        reporting.event(f"{error.message}; the verdict on the access token is not remembered", reporting.WARNING)
+        reporting.trouble(
+            text("{reason}; the verdict on the access token is not remembered", reason=error.message)
+        )
 
 
 def keep_evidence(store, answer):
@@ -63,7 +65,7 @@ def keep_evidence(store, answer):
     try:
         store.keep_answer(answer.body)
     except errors.StorageError as error:
-        reporting.event(f"{error.message}; an answer that could not be used is not kept", reporting.WARNING)
+        reporting.trouble(text("{reason}; an answer that could not be used is not kept", reason=error.message))
 
 
 def settle_quietly(store):
@@ -71,7 +73,7 @@ def settle_quietly(store):
     try:
         store.settle()
     except errors.StorageError as error:
-        reporting.event(error.message, reporting.WARNING)
+        reporting.trouble(error.message)
 
 
 def received_at(intent, answer):

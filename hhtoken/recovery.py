@@ -21,7 +21,7 @@ def recover(store, clock=time.time):
             _explain_revocation(store, intent, clock())
         else:
             keep_evidence(store, answer)
-            reporting.event("an exchange was interrupted before its whole answer came", reporting.WARNING)
+            reporting.trouble(text("an exchange was interrupted before its whole answer came"))
     store.settle()
     return recovered
 
@@ -36,7 +36,7 @@ def _judge(store, intent, answer, now):
     outcome = outcomes.judge(answer or Answer(), intent, last, now, secrets)
     store.remember(outcome)  # or this run ends here: without it, nobody would know of the lost answer
     keep_evidence(store, answer)
-    reporting.event(f"an interrupted refresh: {outcome.message}", reporting.WARNING)
+    reporting.trouble(text("an interrupted refresh: {outcome}", outcome=outcome.message))
 
 
 def _explain_revocation(store, intent, now):

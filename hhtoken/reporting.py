@@ -153,8 +153,23 @@ def _columns():
         return ASSUMED_COLUMNS
 
 
+def announce(sentence, hint=None, priority=WARNING):
+    """Write a warning, with what to type next, to standard error and to syslog."""
+    warning(sentence)
+    if hint:
+        message(hint, "hint: ")
+    event(f"{sentence}; {hint}" if hint else sentence, priority)
+
+
+def trouble(sentence):
+    """Write a line about trouble that no command fails of to syslog; where there is none, to standard error."""
+    if not event(sentence, WARNING):
+        warning(sentence)
+
+
 def event(sentence, priority=INFO):
-    """Write one line to syslog. Never waits and never fails: no log is worth delaying a refresh.
+    """Write one line to syslog, and tell whether it took it. Never waits and never fails: no log is worth delaying a
+    refresh. What went wrong is said on standard error as well: by the caller, or use ``announce`` or ``trouble``.
 
     Not syslog(3), which blocks on a full socket.
     """
@@ -169,4 +184,5 @@ def event(sentence, priority=INFO):
             log.connect(SYSLOG_SOCKET)
             log.send(line.encode("utf-8", "backslashreplace"))
     except (OSError, MemoryError):
-        pass
+        return False
+    return True

@@ -338,9 +338,7 @@ def _runtime_directories():
 def _warn(sentence, hint):
     from hhtoken import reporting
 
-    reporting.warning(sentence)
-    reporting.message(hint, "hint: ")
-    reporting.event(f"{sentence}; {hint}", reporting.WARNING)
+    reporting.announce(sentence, hint)
 
 
 def open_store(path, create=False, published=None):

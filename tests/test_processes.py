@@ -204,6 +204,29 @@ def test_an_event_is_one_line_in_syslog_with_the_request_id_and_no_secret(operat
         assert received(log) == [], "nothing happened, so nothing is said"
 
 
+def test_trouble_is_in_syslog_and_where_there_is_none_on_standard_error(operator, sandbox, expired, tmp_path):
+    trouble = "last-refresh.json: is a directory; what this refresh came to is not remembered"
+    (operator.state / "last-refresh.json").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        assert "not remembered" not in run_with_syslog(operator, tmp_path / "log", "refresh", "--force").stderr
+        assert [trouble in line for line in received(log)] == [True, False], "the other: it was renewed"
+    sandbox.provider.expire()
+    said = run_with_syslog(operator, tmp_path / "no-log", "refresh", "--force").stderr.splitlines()
+    assert [trouble in line for line in said] == [True, False] and said[0].startswith("hhtoken: warning: ")
+
+
+def test_what_is_said_and_logged_is_said_once(operator, sandbox, expired, tmp_path):
+    operator.environment["HHTOKEN_PUBLISH"] = str(tmp_path / "absent" / "access_token")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        said = run_with_syslog(operator, tmp_path / "log", "refresh").stderr
+        logged = [line for line in received(log) if "is not published" in line]
+        assert len(logged) == 1 and "there is no directory" in logged[0] and "install -d" in logged[0]
+    for without_syslog in (said, run_with_syslog(operator, tmp_path / "no-log", "refresh").stderr):
+        assert without_syslog.count("is not published") == without_syslog.count("install -d") == 1
+
+
 def test_a_syslog_that_does_not_read_delays_nothing(operator, sandbox, expired, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as w:
         log.bind(str(tmp_path / "log"))
