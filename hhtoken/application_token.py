@@ -70,7 +70,8 @@ def _require_pause(fields, now):
         why = text("an answer that may have held a new application token was lost less than 5 minutes ago")
     else:
         why = text("the stored application token is less than 5 minutes old, and HeadHunter gives no other so soon")
-    raise errors.TryLaterError(why, counted("type it again in {count} second", "type it again in {count} seconds", left))
+    again = counted("type it again in {count} second", "type it again in {count} seconds", left)
+    raise errors.TryLaterError(why, again)
 
 
 def _renew(store, earlier, application, endpoint, clock):

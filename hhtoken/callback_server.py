@@ -14,7 +14,6 @@ import socket
 import time
 
 from hhtoken import callback_page, errors, http_head, language, reporting
-from hhtoken.os_reasons import reason
 from hhtoken.wording import counted, text
 
 BACKLOG = 128
@@ -62,7 +61,7 @@ def listen(host, port, is_for_browser=False):
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         is_known = error.errno and error.errno > 0
-        why = reason(OSError(error.errno, os.strerror(error.errno))) if is_known else text("not an address")
+        why = errors.reason(OSError(error.errno, os.strerror(error.errno))) if is_known else text("not an address")
         hint = text("choose another address with --listen HOST:PORT")
         if error.errno == errno.EADDRINUSE:
             hint = text(

@@ -323,10 +323,8 @@ def _read_file(path, optional=False):
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None
-        from hhtoken.os_reasons import reason
-
         raise errors.ConfigError(
-            text("cannot read {path}: {reason}", path=path, reason=reason(error)),
+            text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
             text("check the path and who may read it"),
         ) from None
     try:

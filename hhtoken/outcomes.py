@@ -49,8 +49,8 @@ def standing(pair, last, now, force=False):
 
 
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
-    """Given a Pair that has been saved, the Answer that it came in, its fingerprint, and that of the refresh token which
-    was spent for it (None: none, or not known), return the Record of it."""
+    """Given a Pair that has been saved, the Answer that it came in, its fingerprint, and that of the refresh token
+    which was spent for it (None: none, or not known), return the Record of it."""
     request_id = provider_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,

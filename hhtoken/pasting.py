@@ -3,7 +3,7 @@
 import os
 import sys
 
-from hhtoken import authorization, errors, os_reasons, reporting
+from hhtoken import authorization, errors, reporting
 from hhtoken.wording import text
 
 LONGEST_INPUT_BYTES = 16 * 1024
@@ -21,7 +21,7 @@ def read():
         try:
             piece = os.read(0, LONGEST_INPUT_BYTES)
         except OSError as error:
-            reason = os_reasons.reason(error)
+            reason = errors.reason(error)
             raise errors.UsageError(text("cannot read standard input: {reason}", reason=reason)) from None
         if not piece:
             break

@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 
-from hhtoken import errors, os_reasons, tokens
+from hhtoken import errors, tokens
 from hhtoken.private_directory import READ_FLAGS, open_directory
 from hhtoken.wording import text
 
@@ -69,7 +69,7 @@ def read(path):
                 text("'hhtoken refresh' publishes it, where HHTOKEN_PUBLISH names that file; see 'hhtoken status'"),
             ) from None
         raise errors.StorageError(
-            text("cannot read {path}: {reason}", path=path, reason=os_reasons.reason(error)),
+            text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
             text("it is for the group of its directory: see 'ls -ld {directory}'", directory=os.path.dirname(path)),
         ) from None
     try:

@@ -20,7 +20,7 @@ LEVELS = {
     **dict.fromkeys(
         (
             "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "
-            "manual notices os_reasons outcomes provider_errors record refresh_policy token_status tokens"
+            "manual notices outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,
     ),

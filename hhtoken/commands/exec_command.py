@@ -6,7 +6,7 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, os_reasons, signals, stores, token_endpoint
+from hhtoken import config, errors, grants, signals, stores, token_endpoint
 from hhtoken.wording import text
 
 SUMMARY = text("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
@@ -81,7 +81,7 @@ def _become(words, environment, umask):
             what = text("{command}: there is no such command", command=words[0])
             raise CannotRun(what, _hint_where(words[0]), NOT_FOUND) from None
         raise CannotRun(
-            text("cannot run {command}: {reason}", command=words[0], reason=os_reasons.reason(error)),
+            text("cannot run {command}: {reason}", command=words[0], reason=errors.reason(error)),
             text("it has to be a program: see 'ls -l', 'chmod +x', and its first line (#!/bin/sh)"),
             CANNOT_RUN,
         ) from None

@@ -2,7 +2,7 @@
 
 import os
 
-from hhtoken import config, errors, os_reasons, recovery, reporting, stores, tokens
+from hhtoken import config, errors, recovery, reporting, stores, tokens
 from hhtoken.private_directory import write_all
 from hhtoken.wording import text
 
@@ -77,6 +77,6 @@ def _sync_directory(path):
 
 def _failed(path, error):
     return errors.StorageError(
-        text("cannot write {path}: {reason}", path=path, reason=os_reasons.reason(error)),
+        text("cannot write {path}: {reason}", path=path, reason=errors.reason(error)),
         text("name a file in a directory where you may write; the pair is where it was"),
     )

@@ -7,7 +7,6 @@ import time
 from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, tokens
 from hhtoken.answer import Answer
 from hhtoken.language import _
-from hhtoken.os_reasons import reason
 from hhtoken.token_store import FROM_FILE, TOKEN_FILE, fingerprint
 from hhtoken.wording import text
 
@@ -111,4 +110,4 @@ def _read(path):
 
 
 def _unreadable(path, error):
-    return errors.UsageError(text("cannot read {path}: {reason}", path=path, reason=reason(error)), HINT_PATH)
+    return errors.UsageError(text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)), HINT_PATH)

@@ -5,7 +5,6 @@ import re
 
 from hhtoken import addresses, errors, reporting
 from hhtoken.language import _, said
-from hhtoken.os_reasons import reason
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
 from hhtoken.wording import text
 
@@ -80,7 +79,7 @@ def _start(arguments):
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise errors.TryLaterError(text("another program listens on this port"), hint) from None
-        raise errors.ConfigError(text("cannot listen there: {reason}", reason=reason(error)), hint) from None
+        raise errors.ConfigError(text("cannot listen there: {reason}", reason=errors.reason(error)), hint) from None
 
 
 def _announce(sandbox, host):

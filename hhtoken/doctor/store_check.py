@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 from hhtoken import account_names, config, durations, errors
 from hhtoken.doctor import findings, settings_check
-from hhtoken.os_reasons import reason
 from hhtoken.wording import text
 
 ABOUT = text("state directory")
@@ -58,14 +57,14 @@ def judge(seen):
         found = [findings.note(ABOUT, text("{path} is made with the first authorization", path=seen.path))]
         return found + _other_pair(seen)
     if seen.error and not seen.status:
-        says = text("{path} cannot be looked at: {reason}", path=seen.path, reason=reason(seen.error))
+        says = text("{path} cannot be looked at: {reason}", path=seen.path, reason=errors.reason(seen.error))
         return [findings.problem(ABOUT, says, _as_root(seen), exit_code=errors.IOERR)]
     if not stat.S_ISDIR(seen.status.st_mode):
         says = text("{path} is not a directory of its own", path=seen.path)
         return [findings.problem(ABOUT, says, advice=text("name the real directory with --state-dir"))]
     found = _of_directory(seen)
     if seen.error:
-        says = text("{path} is not yours to look into ({reason})", path=seen.path, reason=reason(seen.error))
+        says = text("{path} is not yours to look into ({reason})", path=seen.path, reason=errors.reason(seen.error))
         return found + [findings.note(ABOUT, says, _as_root(seen))] + _other_pair(seen)
     for name, status in seen.files:
         found += _of_file(seen, name, status)
