@@ -4,15 +4,18 @@ The directory decides who reads: nobody but its owner may write in it, and the f
 file has the modification time of the ``token.json`` that it was made from: one stat tells whether it is current.
 """
 
+import contextlib
 import errno
 import os
 import stat
+import time
 
 from hhtoken import errors, tokens
-from hhtoken.private_directory import READ_FLAGS, open_directory
+from hhtoken.private_directory import READ_FLAGS, TEMPORARY_SUFFIX, open_directory
 from hhtoken.wording import text
 
 MODE = 0o640
+LEFTOVER_SECONDS = 60  # so old is no file that is being written at this moment
 
 
 def is_current(path, modified_ns):
@@ -37,6 +40,7 @@ def publish(path, access_token, modified_ns):
     """Put an access token into the published file, whole or not at all; raise StorageError."""
     directory = _open_directory(path)
     try:
+        _remove_leftovers(directory, os.path.basename(path))
         _require_group(directory)
         directory.replace(os.path.basename(path), f"{access_token}\n".encode(), modified_ns, MODE)
     finally:
@@ -52,6 +56,7 @@ def withdraw(path):
             return
         raise
     try:
+        _remove_leftovers(directory, os.path.basename(path))
         directory.remove(os.path.basename(path))
     finally:
         directory.close()
@@ -99,6 +104,17 @@ def _open_directory(path):
     if directory is None:
         raise errors.StorageError(text("there is no directory {path}", path=where), hint)
     return directory
+
+
+def _remove_leftovers(directory, name):
+    """Remove the temporary files of this one that killed runs have left: a token is in them, which others may read."""
+    with contextlib.suppress(errors.StorageError, OSError):
+        for found in directory.names():
+            if found.startswith(f".{name}.") and found.endswith(TEMPORARY_SUFFIX):
+                # Not the time of modification, which is that of token.json.
+                written_at = os.stat(found, dir_fd=directory.descriptor, follow_symlinks=False).st_ctime
+                if time.time() - written_at > LEFTOVER_SECONDS:
+                    directory.discard(found)
 
 
 def _require_group(directory):

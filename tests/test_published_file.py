@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 
 import pytest
 from conftest import obtain_pair, refreshes, wait_for
@@ -113,6 +114,22 @@ def test_nothing_else_is_published_and_nothing_is_left_beside_it(operator, sandb
     operator.run("refresh")
     assert os.listdir(place) == ["access_token"]
     assert operator.stored()["refresh_token"] not in published.read_text()
+
+
+@pytest.mark.parametrize("way", ["publish", "withdraw"])
+def test_what_a_killed_run_left_is_swept_once_nobody_can_be_writing_it(published, place, monkeypatch, way):
+    writing, foreign = f".{published.name}.4242.0123abcd.tmp", ".other.4242.0123abcd.tmp"
+    for name in (writing, foreign):
+        (place / name).write_text("ACCESS\n")
+        os.utime(place / name, ns=(1, 1))  # as token.json, which may be of long ago
+    publish = {"publish": lambda: published_file.publish(str(published), "NEWER", 1),
+               "withdraw": lambda: published_file.withdraw(str(published))}[way]  # fmt: skip
+    publish()
+    assert {writing, foreign} <= set(os.listdir(place))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    publish()
+    assert set(os.listdir(place)) - {published.name} == {foreign}
 
 
 def test_it_is_replaced_whole_and_a_reader_keeps_what_it_has_opened(operator, sandbox, expired, published):
