@@ -2,7 +2,6 @@
 
 import errno
 import os
-import stat
 
 from hhtoken import PROJECT_URL, __version__, errors, private_directory, reporting
 from hhtoken.wording import text
@@ -319,7 +318,7 @@ def _is_same(path, other):
 def _read_file(path, optional=False):
     """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        data, status = private_directory.read_regular(path, LARGEST_SETTINGS_FILE_BYTES + 1, private_directory.THROUGH_LINKS)
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None
@@ -327,16 +326,11 @@ def _read_file(path, optional=False):
             text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
             text("check the path and who may read it"),
         ) from None
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise errors.ConfigError(text("{path} is not a regular file", path=path), text("name a file"))
-        data = os.read(descriptor, LARGEST_SETTINGS_FILE_BYTES + 1)
-    finally:
-        os.close(descriptor)
+    if data is None:
+        raise errors.ConfigError(text("{path} is not a regular file", path=path), text("name a file"))
     if len(data) > LARGEST_SETTINGS_FILE_BYTES:
         raise errors.ConfigError(text("{path} is too large for settings", path=path), text("name the right file"))
-    return data, bool(mode & 0o007)
+    return data, bool(status.st_mode & 0o007)
 
 
 def _read_secret(path, what, optional=False):

@@ -15,6 +15,7 @@ LARGEST_FILE_BYTES = 256 * 1024
 TEMPORARY_SUFFIX = ".tmp"
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
+THROUGH_LINKS = READ_FLAGS & ~os.O_NOFOLLOW
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -338,6 +339,17 @@ def _hint(path, error):
     if error.errno == errno.ENAMETOOLONG:
         return text("name a shorter path with --state-dir")
     return text("look at 'dmesg' for trouble with the disk, then try again")
+
+
+def read_regular(path, limit, flags=READ_FLAGS):
+    """Return ``(bytes, os.stat_result)`` of a file anywhere, of which no more than ``limit`` bytes are read; the bytes
+    are None where it is not a regular one. Raise OSError."""
+    descriptor = os.open(path, flags)
+    try:
+        status = os.fstat(descriptor)
+        return _read_all(descriptor, limit) if stat.S_ISREG(status.st_mode) else None, status
+    finally:
+        os.close(descriptor)
 
 
 def _read_all(descriptor, limit):

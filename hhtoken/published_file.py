@@ -11,7 +11,7 @@ import stat
 import time
 
 from hhtoken import errors, tokens
-from hhtoken.private_directory import READ_FLAGS, TEMPORARY_SUFFIX, open_directory
+from hhtoken.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
 from hhtoken.wording import text
 
 MODE = 0o640
@@ -66,7 +66,7 @@ def read(path):
     """Return the published access token; raise UnavailableError where there is none, StorageError where it is not for
     this process, DataError where it makes no sense."""
     try:
-        descriptor = os.open(path, READ_FLAGS)
+        data, _status = read_regular(path, tokens.LONGEST_TOKEN_CHARACTERS + 2)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise errors.UnavailableError(
@@ -77,12 +77,7 @@ def read(path):
             text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
             text("it is for the group of its directory: see 'ls -ld {directory}'", directory=os.path.dirname(path)),
         ) from None
-    try:
-        is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        data = os.read(descriptor, tokens.LONGEST_TOKEN_CHARACTERS + 2) if is_regular else b""
-    finally:
-        os.close(descriptor)
-    token = data.decode("ascii", "replace").rstrip("\n")
+    token = (data or b"").decode("ascii", "replace").rstrip("\n")
     if not tokens.is_token(token):
         raise errors.DataError(text("{path} holds no access token", path=path), text("type 'hhtoken refresh'"))
     return token

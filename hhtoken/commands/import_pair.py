@@ -1,12 +1,12 @@
 """``hhtoken import``: take over a pair from a file, for example the predecessor's."""
 
 import os
-import stat
 import time
 
 from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, tokens
 from hhtoken.answer import Answer
 from hhtoken.language import _
+from hhtoken.private_directory import THROUGH_LINKS, read_regular
 from hhtoken.token_store import FROM_FILE, TOKEN_FILE, fingerprint
 from hhtoken.wording import text
 
@@ -79,19 +79,13 @@ def _is_stored_there(store, path):
 def _read(path):
     """Return the Pair in a file, and whether the file says when it expires; raise UsageError or DataError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        data, status = read_regular(path, tokens.LARGEST_FILE_BYTES + 1, THROUGH_LINKS)
     except OSError as error:
-        raise _unreadable(path, error) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise errors.UsageError(text("{path} is not a regular file", path=path), HINT_PATH)
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(tokens.LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    finally:
-        os.close(descriptor)
+        raise errors.UsageError(
+            text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)), HINT_PATH
+        ) from None
+    if data is None:
+        raise errors.UsageError(text("{path} is not a regular file", path=path), HINT_PATH)
     if status.st_mode & 0o077:
         reporting.warning(text("others may be able to read {path}", path=path))
     try:
@@ -107,7 +101,3 @@ def _read(path):
             text("it needs access_token and refresh_token"),
         ) from None
     return pair, "expires_at" in fields
-
-
-def _unreadable(path, error):
-    return errors.UsageError(text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)), HINT_PATH)
