@@ -53,9 +53,7 @@ def remember_refusal(store, pair, refused, now):
             known.refused = refused
             store.remember(known)
     except errors.Error as error:
-        reporting.trouble(
-            text("{reason}; the verdict on the access token is not remembered", reason=error.message)
-        )
+        reporting.trouble(text("{reason}; the verdict on the access token is not remembered", reason=error.message))
 
 
 def keep_evidence(store, answer):
