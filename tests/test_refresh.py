@@ -100,7 +100,7 @@ def test_a_person_at_a_terminal_is_told_of_a_not_yet_and_until_when(operator, sa
 
 
 def test_a_person_at_a_terminal_is_told_what_is_waited_for(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=3, life=60)
+    operator.store(obtain_pair(sandbox), left=7, life=60)
     sandbox.provider.expire()
     said = at_a_terminal(operator, "refresh", "--wait", "20")
     assert said.count("for the access token to expire") == 1 and "renewed the pair" in said
