@@ -1,14 +1,19 @@
 """A session of ``requests``, of which this is the only user, that takes nothing from its environment and tells how far
 a connection has come: what fails before it stands has sent nothing."""
 
+import io
 import os
+import socket
 import sys
+import time
 
 from hhtoken import errors
 from hhtoken.wording import text
 
 NEW, CONNECTING, CONNECTED = range(3)  # the stages of a connection; TLS belongs to connecting
 CONTINUE = 100
+GLANCE_SECONDS = 0.001  # for what is here already
+MOST_LATE_READS = 64  # of up to 8 KiB and more each: the largest answer, and an end for one that never pauses
 
 
 def load():
@@ -38,8 +43,12 @@ def authorities():
     return load().certs.where()
 
 
-def session(headers, note):
-    """Return a session that sends these headers (a dict), and calls ``note`` with each stage of its connection."""
+def session(headers, note, until):
+    """Return a session that sends these headers (a dict), and calls ``note`` with each stage of its connection.
+
+    ``until``: given the read timeout, which is for one silence, returns the moment of CLOCK_MONOTONIC that ends the
+    whole answer, head and body, however it drips. What is here by then is still read.
+    """
     requests = load()
     made = requests.Session()
     made.trust_env = False  # no proxy, no .netrc, no CA bundle from the environment
@@ -48,8 +57,8 @@ def session(headers, note):
     made.headers.update(
         {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers}
     )
-    made.mount("http://", _noting_adapter(note))
-    made.mount("https://", _noting_adapter(note))
+    made.mount("http://", _noting_adapter(note, until))
+    made.mount("https://", _noting_adapter(note, until))
     return made
 
 
@@ -73,8 +82,8 @@ def kind_of(error):
     return "refused" if error else "connection"
 
 
-def _noting_adapter(note):
-    """Return an adapter whose connections tell when they stand."""
+def _noting_adapter(note, until):
+    """Return an adapter whose connections tell when they stand, and whose answers end in time."""
     from requests.adapters import HTTPAdapter
 
     class NotingAdapter(HTTPAdapter):
@@ -82,14 +91,18 @@ def _noting_adapter(note):
             super().init_poolmanager(*arguments, **options)
             pools = self.poolmanager.pool_classes_by_scheme
             self.poolmanager.pool_classes_by_scheme = {
-                scheme: _noting_pool(pool, note) for scheme, pool in pools.items()
+                scheme: _noting_pool(pool, note, until) for scheme, pool in pools.items()
             }
 
     return NotingAdapter(max_retries=0)
 
 
-def _noting_pool(pool, note):
+def _noting_pool(pool, note, until):
     class FinalResponse(pool.ConnectionCls.response_class):
+        def __init__(self, sock, *arguments, **options):
+            super().__init__(sock, *arguments, **options)
+            self.fp = io.BufferedReader(_ReaderInTime(self.fp.detach(), sock, until(sock.gettimeout())))
+
         def _read_status(self):
             """http.client skips 100 Continue, but takes 103 Early Hints for the answer itself."""
             version, status, reason = super()._read_status()
@@ -105,3 +118,39 @@ def _noting_pool(pool, note):
             return result
 
     return type(pool.__name__, (pool,), {"ConnectionCls": NotingConnection})
+
+
+class _ReaderInTime(io.RawIOBase):
+    """``received``: the SocketIO of ``sock``. ``until``: the moment of CLOCK_MONOTONIC after which nothing is waited
+    for; what is here by then is read all the same, since this process may have been stopped while it came."""
+
+    def __init__(self, received, sock, until):
+        self._received = received
+        self._socket = sock
+        self._patience = sock.gettimeout()
+        self._until = until
+        self._late_reads = 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        """Read what has come, as RawIOBase has it; raise ``socket.timeout``."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            self._late_reads += 1
+            if self._late_reads > MOST_LATE_READS:
+                raise socket.timeout
+        wait = max(min(left, self._patience), GLANCE_SECONDS)
+        if wait != self._socket.gettimeout():  # mostly it is: then this makes no system call more than without us
+            self._socket.settimeout(wait)
+        try:
+            return self._socket.recv_into(buffer)
+        except socket.timeout:
+            # Python does not look once more where a signal came, and then the time was over.
+            self._socket.settimeout(GLANCE_SECONDS)
+            return self._socket.recv_into(buffer)
+
+    def close(self):
+        self._received.close()  # which lets go of the socket
+        super().close()

@@ -3,6 +3,7 @@
 A broken transfer is an answer too, and only a request that certainly never left is called not sent.
 """
 
+import contextlib
 import threading
 import time
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from hhtoken.wording import text
 
 CONNECT_SECONDS = 10  # for each address of the host
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
+LAST_LOOK_SECONDS = 10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of grants
 LONGEST_HEADER_CHARACTERS = 200
 
 HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again")
@@ -32,8 +34,11 @@ class Transfer:
     ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send, or None.
 
     It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
-    never ends alike, and signals reach the main thread meanwhile. What the threads share (``_head``, ``_body``,
-    ``_stage``, what ``keep`` writes to) is touched under the lock, and by the worker only until the deadline is over.
+    never ends alike, and signals reach the main thread meanwhile. After the deadline nothing is sent or waited for any
+    more; but what has come by then is still read: the whole process may have been stopped while it came.
+
+    What the threads share (``_stage``, ``_head``, ``_body``, ``_failure``, what ``keep`` writes to) the worker changes
+    under the lock, and only until ``_is_over``: from then on it stands, and is judged as one.
     """
 
     def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None):
@@ -43,71 +48,81 @@ class Transfer:
         self._keep = keep or (lambda _chunk: None)
         self._is_enough = is_enough or (lambda _body: False)
         self._send_before = send_before
+        self._deadline = None  # of CLOCK_MONOTONIC, once it runs
         self._lock = threading.Lock()
         self._is_over = False
         self._stage = http_session.NEW
         self._head = {}
         self._body = bytearray()
-        self._failure = None
+        self._failure = _TooLate()  # until the worker ends otherwise
 
     def run(self, seconds):
         """Return the Answer that has come within so many seconds; raise NotSent where nothing has left.
 
         Never follows a redirect; reads no proxy, netrc or CA setting from the environment.
         """
+        self._deadline = time.monotonic() + seconds
         thread = threading.Thread(target=self._work, daemon=True)
         try:
             thread.start()
         except (RuntimeError, MemoryError):  # "can't start new thread"
             raise NotSent(text("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
-        self._await(thread, seconds)
+        self._await(thread)
         with self._lock:
             self._is_over = True
         answer = Answer(body=bytes(self._body), received_at=int(time.time()))
         for name, value in self._head.items():
             setattr(answer, name, value)
-        if thread.is_alive():
-            self._require_connection()
-            answer.failure = text("no complete answer came in time")
-        elif self._failure is not None:
+        if self._failure and not answer.complete:
             answer.failure = self._judge_failure(self._failure)
         return answer
 
-    def _await(self, thread, seconds):
-        deadline = time.monotonic() + seconds
+    def _await(self, thread):
         with progress.waiting(text("waiting for the answer of {host}", host=self._host)) as tick:
-            while thread.is_alive() and time.monotonic() < deadline:
-                thread.join(tick(deadline - time.monotonic()))
+            while thread.is_alive() and time.monotonic() < self._deadline:
+                thread.join(tick(self._deadline - time.monotonic()))
+        with self._lock:
+            is_connected = self._stage == http_session.CONNECTED
+        if is_connected:
+            thread.join(LAST_LOOK_SECONDS)
 
     def _work(self):
+        failure = None
         try:
-            with http_session.session(self._headers, self._note_stage) as session:
+            with http_session.session(self._headers, self._note_stage, lambda _patience: self._deadline) as session:
                 response = session.request(
                     **self._request, stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, READ_SECONDS)
                 )
                 with response:  # which closes the connection also where reading breaks
                     self._read(response)
         except Exception as error:  # judged in run(): any failure after the request has left is an outcome
-            self._failure = error
+            failure = error if time.monotonic() < self._deadline else _TooLate()
+        with contextlib.suppress(_TooLate), self._noting():
+            self._failure = failure
 
     def _note_stage(self, stage):
-        with self._lock:
-            if self._is_over or self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
+        with self._noting():
+            if time.monotonic() >= self._deadline:
                 raise _TooLate
+            if self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
+                raise _HeldUp
             self._stage = stage
 
     def _note_head(self, **head):
-        with self._lock:
-            if self._is_over:
-                raise _TooLate
+        with self._noting():
             self._head.update(head)
 
     def _note_chunk(self, chunk):
+        with self._noting():
+            self._body += chunk
+            self._keep(chunk)
+
+    @contextlib.contextmanager
+    def _noting(self):
         with self._lock:
             if self._is_over:
                 raise _TooLate
-            self._body += chunk
-            self._keep(chunk)
+            yield
 
     def _read(self, response):
         headers = response.headers
@@ -135,17 +150,18 @@ class Transfer:
                 break
         self._note_head(complete=True)
 
-    def _require_connection(self):
-        if self._stage != http_session.CONNECTED:
-            raise NotSent(text("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
-
     def _judge_failure(self, error):
         """Return a description of what broke the answer; raise NotSent where nothing had left."""
+        is_connected = self._stage == http_session.CONNECTED
+        if isinstance(error, _TooLate) and is_connected:
+            return text("no complete answer came in time")
         if isinstance(error, _TooLate):
-            raise NotSent(text("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
+            raise NotSent(text("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
         kind, name = http_session.kind_of(error), type(error).__name__
-        if self._stage == http_session.CONNECTED or self._stage == http_session.NEW and kind == "read timeout":
+        if is_connected or self._stage == http_session.NEW and kind == "read timeout":
             return text("the connection broke ({error})", error=name)
+        if isinstance(error, _HeldUp):
+            raise NotSent(text("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
         if kind == "certificate":
             raise NotSent(
                 text("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS
@@ -163,6 +179,10 @@ class Transfer:
 
 class _TooLate(Exception):
     """The deadline is over: nothing may be sent, or kept, any more."""
+
+
+class _HeldUp(Exception):
+    """The latest moment at which to send is over: another host may have sent meanwhile."""
 
 
 def _read_some(raw, most):

@@ -72,6 +72,85 @@ def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
             transfer(f"https://127.0.0.1:{listener.getsockname()[1]}/")
 
 
+@pytest.mark.parametrize("pieces", [[BODY], [BODY[:9], BODY[9:]]], ids=["at once", "in pieces"])
+def test_an_answer_that_is_here_when_the_deadline_is_over_is_read_though_nobody_had_come_to_that(monkeypatch, pieces):
+    """As where the whole process was stopped, but with the worker certainly the last to wake up."""
+    receive, held_up = socket.socket.recv_into, threading.Event()
+
+    def receive_late(connection, *given):
+        held_up.wait(1.5)
+        return receive(connection, *given)
+
+    def send(connection):
+        connection.sendall(http(b"", length=len(BODY)))
+        for piece in pieces:
+            connection.sendall(piece)
+        held_up.wait(10)
+
+    monkeypatch.setattr(socket.socket, "recv_into", receive_late)
+    with answering(send) as provider:
+        answer = transfer(provider.url, seconds=1)
+        held_up.set()
+    assert (answer.status, answer.body, answer.complete, answer.failure) == (200, BODY, True, None)
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if "_work" in thread.name]
+
+
+def drip(connection):
+    with contextlib.suppress(OSError):
+        connection.sendall(http(b"", length=60_000))
+        for _ in range(2000):
+            connection.sendall(b" ")
+            time.sleep(0.01)
+
+
+def test_a_request_that_was_answered_in_part_is_never_called_not_sent(monkeypatch):
+    """Nor where the worker gives up at the very moment when what it came to is looked at."""
+
+    class Lock:
+        def __init__(self):
+            self._lock = threading.Lock()
+
+        def __enter__(self):
+            self._lock.acquire()
+
+        def __exit__(self, *_error):
+            self._lock.release()
+            if threading.current_thread() is threading.main_thread() and one._is_over:
+                wait_for(lambda: not workers())
+
+    monkeypatch.setattr(http_transfer, "LAST_LOOK_SECONDS", 0, raising=False)
+    with answering(drip) as provider:
+        one = Transfer("POST", provider.url, {"User-Agent": "a/1 (b)"}, {"grant_type": "x"})
+        one._lock = Lock()
+        answer = one.run(1)
+    assert (answer.status, answer.failure) == (200, "no complete answer came in time") and answer.body.strip() == b""
+
+
+def test_a_worker_that_outlives_the_last_look_changes_nothing_any_more(monkeypatch):
+    is_over, looks, kept = threading.Event(), threading.Event(), []
+
+    def look(_body):
+        looks.set()
+        is_over.wait(10)
+        return False
+
+    def in_two_pieces(connection):
+        connection.sendall(http(BODY[:9], length=len(BODY)))
+        looks.wait(10)
+        connection.sendall(BODY[9:])
+
+    monkeypatch.setattr(http_transfer, "LAST_LOOK_SECONDS", 0)
+    with answering(in_two_pieces) as provider:
+        answer = transfer(provider.url, seconds=1, keep=kept.append, is_enough=look)
+        is_over.set()
+        wait_for(lambda: not workers())
+    assert answer.failure == "no complete answer came in time" and not answer.complete
+    assert kept == [answer.body] == [BODY[:9]]
+
+
 @contextlib.contextmanager
 def deaf():
     """A port whose queue is full: whoever connects hears nothing."""

@@ -4,8 +4,11 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, obtain_pair, refreshes, wait_for
@@ -289,6 +292,32 @@ def test_an_answer_that_drips_its_headers_is_ended_by_the_deadline(lonely):
         lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, HHTOKEN_DEADLINE=1)
         assert time.monotonic() - started < 30, "the drip lasts for 40 s"
     assert lonely.token_file.read_bytes() == before
+
+
+def test_an_answer_that_came_while_the_run_was_stopped_past_its_deadline_is_saved(lonely):
+    """By a freezer, or a SIGSTOP, or for want of memory: the answer lies in the socket's buffer."""
+    runs, is_over = [], threading.Event()
+
+    def answer_a_stopped_run(connection):
+        wait_for(lambda: runs)
+        runs[0].send_signal(signal.SIGSTOP)
+        wait_for(lambda: _state_of(runs[0].pid) == "T")
+        connection.sendall(http(json.dumps(PAIR)))
+        time.sleep(2.5)
+        runs[0].send_signal(signal.SIGCONT)
+        is_over.wait(20)
+
+    lonely.store(OLD)
+    with answering(answer_a_stopped_run) as provider:
+        runs.append(lonely.start("refresh", HH_TOKEN_URL=provider.url, HHTOKEN_DEADLINE=2))
+        _out, err = runs[0].communicate(timeout=60)
+        is_over.set()
+    assert runs[0].returncode == 0, err
+    assert lonely.stored()["refresh_token"] == "REFRESH-NEW"
+
+
+def _state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 def test_a_pair_that_came_before_a_reset_is_saved(lonely):

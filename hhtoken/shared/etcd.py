@@ -184,7 +184,7 @@ class Etcd:
 
     def _session(self, member):
         if member not in self._sessions:
-            session = http_session.session({"Connection": "keep-alive"}, lambda _stage: None)
+            session = http_session.session({"Connection": "keep-alive"}, lambda _stage: None, lambda _seconds: float("inf"))
             session.verify = self._tls.get("verify", True)
             session.cert = self._tls.get("cert")
             self._sessions[member] = session
