@@ -125,20 +125,18 @@ class Etcd:
 
     def _call(self, path, body):
         """Return the answer, a dict."""
-        with contextlib.closing(self._ask(path, body, ANSWER_SECONDS)) as response, _making_sense():
-            answer = json.loads(_content(response))
-            answer.get("header")  # a dict, or it makes no sense
-            return answer
+        return self._ask(path, body, ANSWER_SECONDS, _object)
 
     def _stream(self, path, body, seconds):
-        response = self._ask(path, body, seconds)
+        response = self._ask(path, body, seconds, lambda response: response)
         try:
             yield from response.iter_lines(chunk_size=None)
         finally:
             response.close()
 
-    def _ask(self, path, body, seconds):
-        """Return the first good response of a member; raise Unreachable, or ConfigError where etcd refuses us."""
+    def _ask(self, path, body, seconds, take):
+        """Return what ``take`` makes of the first good response of a member; raise Unreachable, or ConfigError where
+        etcd refuses us. ``seconds``: for which a member may be silent, or twice that long for its whole answer."""
         failure = None
         for member in list(self._members):
             try:
@@ -148,13 +146,14 @@ class Etcd:
                     response = self._post(member, path, body, seconds)
                 if response.status_code != 200:
                     raise _refusal(member, response)
+                taken = take(response)
             except Unreachable as refusal:
                 failure = failure or refusal
             except http_session.failures() as error:
                 failure = failure or _unreachable(member, error)
             else:
                 self._prefer(member)
-                return response
+                return taken
         raise failure
 
     def _post(self, member, path, body, seconds):
@@ -173,18 +172,19 @@ class Etcd:
     def _token(self, member):
         if member not in self._tokens:
             body = {"name": self._user, "password": self._password}
-            with contextlib.closing(self._post(member, AUTHENTICATE, body, ANSWER_SECONDS)) as response:
-                if response.status_code != 200:
-                    raise _refusal(member, response)
-                with _making_sense():
-                    token = json.loads(_content(response))["token"]
-                    token.encode("latin-1")  # as a header is
-                    self._tokens[member] = token
+            response = self._post(member, AUTHENTICATE, body, ANSWER_SECONDS)
+            if response.status_code != 200:
+                raise _refusal(member, response)
+            content = _content(response)
+            with _making_sense():
+                token = json.loads(content)["token"]
+                token.encode("latin-1")  # as a header is
+                self._tokens[member] = token
         return self._tokens[member]
 
     def _session(self, member):
         if member not in self._sessions:
-            session = http_session.session({"Connection": "keep-alive"}, lambda _stage: None, lambda _seconds: float("inf"))
+            session = http_session.session({"Connection": "keep-alive"}, lambda _stage: None, _end_of_answer)
             session.verify = self._tls.get("verify", True)
             session.cert = self._tls.get("cert")
             self._sessions[member] = session
@@ -201,18 +201,36 @@ def _making_sense():
     """Whatever is odd about an answer that is taken apart inside the ``with``, it is as if none had come."""
     try:
         yield
-    except (*SENSELESS, *http_session.failures()):
-        raise Unreachable(text("etcd gave an answer that makes no sense"), HINT_REACH) from None
+    except SENSELESS:
+        raise _senseless() from None
+
+
+def _end_of_answer(seconds):
+    """Whoever calls may hold a lock, so a member that drips has an end, too: as long for the body as for the head."""
+    return time.monotonic() + 2 * seconds
+
+
+def _object(response):
+    content = _content(response)
+    with _making_sense():
+        answer = json.loads(content)
+        answer.get("header")  # a dict, or it makes no sense
+        return answer
 
 
 def _content(response):
-    """Return the body, read within the time and the room that an answer may take; raise ValueError."""
-    deadline, body = time.monotonic() + ANSWER_SECONDS, b""
-    for chunk in response.iter_content(CHUNK_BYTES):
-        body += chunk
-        if len(body) > LARGEST_ANSWER_BYTES or time.monotonic() > deadline:
-            raise ValueError
+    """Return the body; raise Unreachable where it is larger than any answer, and what a session raises."""
+    body = b""
+    with contextlib.closing(response):
+        for chunk in response.iter_content(CHUNK_BYTES):
+            body += chunk
+            if len(body) > LARGEST_ANSWER_BYTES:
+                raise _senseless()
     return body
+
+
+def _senseless():
+    return Unreachable(text("etcd gave an answer that makes no sense"), HINT_REACH)
 
 
 def _unreachable(member, error):
@@ -227,7 +245,7 @@ def _refusal(member, response):
     """Return the Error that says why a member refused; etcd's own words are not repeated, they may quote values."""
     try:
         code = json.loads(_content(response)).get("code")
-    except (*SENSELESS, *http_session.failures()):
+    except (Unreachable, *SENSELESS, *http_session.failures()):
         code = None
     if code in (PERMISSION_DENIED, UNAUTHENTICATED) or response.status_code in (401, 403):
         return errors.ConfigError(text("etcd at {member} refuses this user", member=member), HINT_USER)
