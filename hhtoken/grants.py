@@ -35,10 +35,10 @@ def renew(store, endpoint, force=False, clock=time.time):
     with store.lock():
         is_peers_record = store.record_version() != version and not store.is_unsettled()
         recovered = recover(store, clock)
-        if recovered:
-            return recovered
+        standing = _standing(store, force and not recovered, clock())
+        if recovered and standing and standing.outcome == record.NOT_DUE:
+            return recovered  # else it has expired since it came
         # A peer may have been at it while we waited for the lock: what it came to is our outcome, too.
-        standing = _standing(store, force, clock())
         if standing is None and is_peers_record:
             standing = store.record_of(store.load().pair)
         if standing:

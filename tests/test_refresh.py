@@ -11,11 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, obtain_pair, refreshes, wait_for
+import requests
+from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
 from rough_provider import answering, http, reset
 
+from hhtoken import journal
+from hhtoken.answer import Answer
 from hhtoken.provider_errors import DOCUMENTED
 from hhtoken.sandbox.weather import FAULTS
+from hhtoken.token_store import fingerprint
 
 PAIR = {"access_token": "ACCESS-NEW", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH-NEW"}
 OLD = {"access_token": "ACCESS-OLD", "refresh_token": "REFRESH-OLD"}
@@ -554,6 +558,50 @@ def test_a_run_killed_with_the_answer_on_disk_is_completed_by_the_next(operator,
     assert operator.stored()["refresh_token"] == "REFRESH-NEW"
     assert refreshes(sandbox) == 1
     assert "journal" not in operator.files()
+
+
+def leave_answer(operator, fields, seconds_ago, spent=None):
+    """Leave what a run leaves that was killed so long ago, behind the answer with these fields; ``spent``: the pair
+    that it was to renew."""
+    intent = {"kind": "code", "started_at": int(time.time()) - seconds_ago}
+    if spent:
+        intent.update(kind="refresh", refresh_token_sha256=fingerprint(spent["refresh_token"]))
+    answer = Answer(200, json.dumps(fields).encode(), True, received_at=intent["started_at"])
+    (operator.state / "journal").write_bytes(journal.text_of(intent, answer))
+    (operator.state / "journal").chmod(0o600)
+
+
+def renewed_elsewhere(operator, sandbox, pair):
+    """Return the pair that a bare client gets for this one."""
+    form = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
+    return requests.post(operator.environment["HH_TOKEN_URL"], data=form, headers=AGENT, timeout=10).json()
+
+
+@pytest.mark.parametrize("flags", [(), ("--force",)])
+def test_a_recovered_pair_that_has_expired_meanwhile_is_renewed_in_the_same_run(operator, sandbox, expired, flags):
+    found = renewed_elsewhere(operator, sandbox, operator.stored())
+    sandbox.provider.expire()
+    leave_answer(operator, {**found, "expires_in": 60}, seconds_ago=600, spent=operator.stored())
+    run = operator.run("refresh", *flags)
+    assert "renewed the pair" in run.stderr and refreshes(sandbox) == 2
+    assert operator.stored()["refresh_token"] != found["refresh_token"]
+    assert operator.run("show", "--field", "access_token").stdout.strip() == operator.stored()["access_token"]
+
+
+@pytest.mark.parametrize("flags", [(), ("--force",)])
+def test_a_recovered_pair_that_lives_is_the_outcome(operator, sandbox, expired, flags):
+    found = renewed_elsewhere(operator, sandbox, operator.stored())
+    leave_answer(operator, found, seconds_ago=5, spent=operator.stored())
+    run = operator.run("refresh", *flags)
+    assert "recovered" in run.stderr and refreshes(sandbox) == 1
+    assert operator.stored()["refresh_token"] == found["refresh_token"]
+
+
+def test_a_recovered_pair_that_has_expired_and_cannot_be_renewed_needs_a_human(operator, sandbox, expired):
+    operator.token_file.unlink()
+    leave_answer(operator, {"access_token": "A", "expires_in": 60}, seconds_ago=600)
+    assert "no refresh token" in operator.run("refresh", expect=77).stderr
+    assert refreshes(sandbox) == 0
 
 
 def _bytes_of(path):
