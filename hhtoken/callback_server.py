@@ -25,6 +25,7 @@ CONNECTION_SECONDS = 8  # for a whole request, however it drips
 DRAIN_SECONDS = 1  # closing at once, with input unread, would reset the connection and lose the page
 FAREWELL_SECONDS = 1  # after the end, for a second tab or a reload to see the same page
 REPORT_SECONDS = 10
+NO_ROOM_PAUSE_SECONDS = 0.1  # without a descriptor for whoever waits in line, who stays there
 RECEIVE_BYTES = 4096
 
 
@@ -174,7 +175,7 @@ class CallbackServer:
             except BlockingIOError:
                 return
             except OSError:  # out of descriptors, or a client that is gone already: the oldest makes room
-                self._drop_oldest()
+                self._make_room()
                 return
             sock.setblocking(False)
             if len(self._connections) >= self._most_connections:
@@ -252,9 +253,14 @@ class CallbackServer:
         for connection in [one for one in self._connections.values() if one.is_late(now)]:
             self._drop(connection.socket)
 
-    def _drop_oldest(self):
+    def _make_room(self):
         if self._connections:
-            self._drop(next(iter(self._connections)))
+            self._drop_oldest()
+        else:
+            time.sleep(NO_ROOM_PAUSE_SECONDS)
+
+    def _drop_oldest(self):
+        self._drop(next(iter(self._connections)))
 
     def _drop(self, sock):
         del self._connections[sock]

@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import threading
+import time
 
 import pytest
 from conftest import wait_for
@@ -25,12 +26,14 @@ class Listener(socket.socket):
     def __init__(self, **how):
         super().__init__(**how)
         self.is_out = threading.Event()
+        self.times_out = 0
 
     def accept(self):
         try:
             return super().accept()
         except OSError as error:
             if error.errno == errno.EMFILE:
+                self.times_out += 1
                 self.is_out.set()
             raise
 
@@ -168,6 +171,10 @@ def test_without_descriptors_and_clients_the_browser_is_served_as_soon_as_there_
     client.connect(running.listener.getsockname())
     client.sendall(RETURN)
     assert running.listener.is_out.wait(10)
+    began, before = time.monotonic(), running.listener.times_out
+    time.sleep(0.5)
+    tries, seconds = running.listener.times_out - before, time.monotonic() - began
+    assert tries <= seconds / callback_server.NO_ROOM_PAUSE_SECONDS + 1, "it spins"
     descriptors.lift()
     with client:
         assert told(client) == 200
