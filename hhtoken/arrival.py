@@ -17,6 +17,8 @@ from hhtoken.callback_server import Reply
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.wording import text
 
+MOST_TOLD = 5  # of what strangers run into, each once: they must not fill the log
+
 ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an address, and in no bare code
 
 
@@ -35,6 +37,7 @@ class Arrival:
         self._settings = settings
         self.pending = PendingAuthorizations(store.directory)
         self.failure = self.outcome = None
+        self._told = set()
 
     def by_browser(self, query):
         """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits.
@@ -45,7 +48,7 @@ class Arrival:
         except authorization.Refused:
             entry = None
         except errors.Error as error:
-            return self._not_now(error)
+            return self._not_now(error, is_worth_telling=self._is_new(error))
         if entry is None:
             return Reply(callback_page.REFUSED)
         try:
@@ -122,13 +125,22 @@ class Arrival:
         except errors.Error:
             return False
 
-    def _not_now(self, error):
+    def _is_new(self, error):
+        """Tell whether this has not been told yet, and remember it: before its state is known, anybody may have come.
+        """
+        is_new = error.message not in self._told and len(self._told) < MOST_TOLD
+        if is_new:
+            self._told.add(error.message)
+        return is_new
+
+    def _not_now(self, error, is_worth_telling=True):
         """The authorization is not used up: say why, and go on waiting for a reload."""
         if signals.end_was_asked():
             self.failure = error
             return Reply(callback_page.TRY_LATER, is_final=True)
-        reporting.failure(error)
-        reporting.event(f"callback: {error.message}", reporting.ERROR)
+        if is_worth_telling:
+            reporting.failure(error)
+            reporting.event(f"callback: {error.message}", reporting.ERROR)
         return Reply(callback_page.TRY_LATER)
 
 

@@ -116,6 +116,24 @@ def test_damage_in_one_account_keeps_the_listener_of_all_open(operator, sandbox,
     assert listener.end() == 0
 
 
+def test_strangers_who_run_into_damage_are_told_of_once_each(operator, capfd):
+    for number in range(50):
+        home = operator.state / "accounts" / f"a{number}"
+        home.mkdir(mode=0o700, parents=True)
+        (home / "pending.json").write_text("{")
+        (home / "pending.json").chmod(0o600)
+    operator.state.chmod(0o700)
+    main = str(operator.state)
+    arrival = Arrival(open_store(main), ("id", "secret"), None, Settings({"HHTOKEN_STATE_DIR": main}))
+    for _ in range(3):
+        assert arrival.by_browser("code=a&state=a7.x").page is callback_page.TRY_LATER
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2 and "a7/pending.json is damaged" in said[0] and "hint: " in said[1]
+    for number in range(200):
+        assert arrival.by_browser(f"code=a&state=a{number % 50}.x").page is callback_page.TRY_LATER
+    assert len(capfd.readouterr().err.splitlines()) <= 18, "and there is a limit to it"
+
+
 def test_ten_thousand_strangers_at_a_thousand_accounts_cost_little(operator):
     main = str(operator.state)
     for number in range(1000):
