@@ -59,6 +59,16 @@ def test_a_host_that_was_held_up_past_its_moment_sends_nothing():
         assert not [head for head, _form in provider.requests if head]
 
 
+def test_a_worker_that_finds_the_deadline_over_before_anybody_else_sends_nothing(monkeypatch):
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: time.sleep(0.5) or look_up(*given, **more))
+    monkeypatch.setattr(Transfer, "_await", lambda _transfer, thread: thread.join())
+    with answering(http(BODY)) as provider:
+        with pytest.raises(NotSent, match="no connection to 127.0.0.1 in time; nothing was sent"):
+            transfer(provider.url, seconds=0.3)
+        assert not [head for head, _form in provider.requests if head]
+
+
 def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
     def speak(listener):
         connection, _address = listener.accept()
