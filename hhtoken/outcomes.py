@@ -188,7 +188,8 @@ def _continue(last, now, outcome, exit_code, message, hint):
     failures = last.failures + 1 if again else 1
     is_weather = outcome in (record.TRY_LATER, record.OUTCOME_UNKNOWN, record.NONSENSE)
     pause = refresh_policy.pause(refresh_policy.WEATHER_PAUSES_SECONDS, failures) if is_weather else 0
-    return Record(
+    return record.after(
+        last,
         outcome=outcome,
         at=int(now),
         message=message,
@@ -197,10 +198,6 @@ def _continue(last, now, outcome, exit_code, message, hint):
         not_before=int(now) + pause if pause else 0,
         failures=failures,
         failing_since=last.failing_since if again else int(now),
-        perhaps_spent_at=last.perhaps_spent_at if last else 0,
-        provider_ahead=last.provider_ahead if last else 0,
-        refused=last.refused if last else None,
-        spent_sha256=last.spent_sha256 if last else None,
     )
 
 

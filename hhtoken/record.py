@@ -66,6 +66,16 @@ class Record:
         return {name: getattr(self, name) for name in DEFAULTS}
 
 
+LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "refused")  # true of a pair whatever else befalls it
+
+
+def after(last, **values):
+    """Given the Record of a pair (or None) and the fields of what came next, return the Record of that: of ``LASTING``,
+    what is not among the fields stays as it was."""
+    known = {name: getattr(last, name) for name in LASTING} if last else {}
+    return Record(**{**known, **values})
+
+
 SENTENCES = ("message", "hint")
 
 

@@ -44,7 +44,8 @@ def _explain_revocation(store, intent, now):
     pair = _stored_pair(store)
     if pair is None or fingerprint(pair.refresh_token) != intent.get("refresh_token_sha256"):
         return
-    outcome = record.Record(
+    outcome = record.after(
+        store.record_of(pair),
         outcome=record.OUTCOME_UNKNOWN,
         at=int(now),
         exit_code=errors.TEMPFAIL,
@@ -52,7 +53,8 @@ def _explain_revocation(store, intent, now):
         hint=text("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
         refresh_token_sha256=intent["refresh_token_sha256"],
     )
-    store.remember(outcome)
+    if not outcome.dead:  # else HeadHunter has said all that there is to say of it
+        store.remember(outcome)
     reporting.event(outcome.message, reporting.WARNING)
     reporting.warning(outcome.message)
     reporting.message(outcome.hint, "hint: ")

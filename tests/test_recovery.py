@@ -256,3 +256,41 @@ def test_an_interrupted_revocation_of_a_pair_that_is_gone_is_settled_in_silence(
     leave(store, REVOCATION)
     assert recovered(store) is None
     assert store.record() is None and capfd.readouterr().err == ""
+
+
+KNOWN = {"perhaps_spent_at": NOW - 300, "refused": "token_revoked", "provider_ahead": 7}
+
+
+def test_an_interrupted_revocation_makes_nobody_forget_what_is_known_of_the_pair(store):
+    """Were a lost answer forgotten, "already refreshed" would be called somebody else's doing."""
+    token = fingerprint("OLD-R")
+    store.remember(record.Record(outcome=record.TRY_LATER, exit_code=75, refresh_token_sha256=token, **KNOWN))
+    leave(store, REVOCATION)
+    recovered(store)
+    last = store.record()
+    assert last.outcome == record.OUTCOME_UNKNOWN and "a revocation was interrupted" in last.message
+    assert {name: getattr(last, name) for name in KNOWN} == KNOWN
+
+
+def test_an_interrupted_revocation_does_not_bring_a_dead_refresh_token_back_to_life(store, capfd):
+    """One that HeadHunter has called dead is not sent again."""
+    token = fingerprint("OLD-R")
+    store.remember(
+        record.Record(outcome=record.AUTHORIZATION_NEEDED, exit_code=77, dead=True, refresh_token_sha256=token)
+    )
+    before = store.record_version()
+    leave(store, REVOCATION)
+    recovered(store)
+    assert store.record_version() == before and store.record().dead
+    assert "warning: a revocation was interrupted" in capfd.readouterr().err
+
+
+def test_a_lost_answer_does_not_bring_a_dead_refresh_token_back_to_life(store):
+    """The journal of a refusal may be damaged after what it came to was remembered."""
+    token = fingerprint("OLD-R")
+    store.remember(
+        record.Record(outcome=record.AUTHORIZATION_NEEDED, exit_code=77, dead=True, refresh_token_sha256=token)
+    )
+    leave(store, REFRESH_OF_OLD)
+    recovered(store)
+    assert store.record().dead
