@@ -70,6 +70,7 @@ def _promote(store, intent, answer):
     if stored and (stored.access_token, stored.refresh_token) == (pair.access_token, pair.refresh_token):
         if store.record_of(stored) is None:  # that run ended in between
             remember_saved(store, stored, *came)
+        store.publish()  # the run may have been killed before it had
         return None
     if stored and not _may_replace(stored, intent, pair):
         path = store.keep_pair(pair)

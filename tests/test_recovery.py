@@ -107,6 +107,18 @@ def test_what_is_remembered_of_a_pair_in_place_stays(store):
     assert store.record().message == "kept"
 
 
+def test_a_pair_that_is_in_place_already_is_published_if_it_is_not_yet(state, tmp_path):
+    (tmp_path / "public").mkdir(mode=0o700)
+    published = tmp_path / "public" / "token"
+    store = open_store(str(state), create=True, published=str(published))
+    store.save(pair_of("OLD"))
+    open_store(str(state)).save(pair_of("NEW"), replaces=fingerprint("OLD-R"))
+    leave(store, REFRESH_OF_OLD, answer_with(new_pair()))
+    assert published.read_text() == "OLD-A\n"
+    assert recovered(store) is None
+    assert published.read_text() == "NEW-A\n"
+
+
 @pytest.mark.parametrize("more", [{"access_token": "OLD-A"}, {"refresh_token": "OLD-R"}], ids=list)
 def test_a_pair_that_differs_in_one_token_is_another_pair(store, more):
     leave(store, REFRESH_OF_OLD, answer_with(new_pair(**more)))
