@@ -317,15 +317,18 @@ class TokenStore:
         """Return where a journal can lie, as ``(directory, name)``: its own place, then those that ``rescue`` tries."""
         if self._places is None:
             self._places = [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE)]
-            for runtime in _runtime_directories():
-                self._places.append((runtime, f"{RESCUED_FILE}-{fingerprint(self.directory.path)[:16]}"))
+            # The real path, since another run may come by another way; 1.0 took the path as it was given.
+            paths = dict.fromkeys((os.path.realpath(self.directory.path), self.directory.path))
+            names = [f"{RESCUED_FILE}-{fingerprint(path)[:16]}" for path in paths]
+            self._places += [(runtime, name) for runtime in _runtime_directories() for name in names]
         return self._places
 
 
 def _runtime_directories():
+    """The one that every run looks into comes first: the unit's own may be a bot's, and end with it."""
     found = []
     named = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or RUNTIME_DIRECTORY
-    for path in dict.fromkeys((named, RUNTIME_DIRECTORY)):
+    for path in dict.fromkeys((RUNTIME_DIRECTORY, named)):
         try:
             directory = open_directory(path)
         except errors.StorageError:

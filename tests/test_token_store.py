@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hhtoken import record, token_store, tokens
+from hhtoken import journal, record, token_store, tokens
 from hhtoken.answer import Answer
 from hhtoken.errors import AuthorizationNeededError, DataError, StorageError, UnavailableError
 from hhtoken.token_store import fingerprint, open_store
@@ -336,13 +336,43 @@ def test_the_runtime_directory_that_systemd_names_is_tried_too(state, tmp_path, 
     assert is_the_answer(store.leftovers())
 
 
-def test_a_runtime_directory_of_somebody_else_does_not_hide_the_other_one(state, runtime, tmp_path, monkeypatch):
-    (tmp_path / "named").mkdir()
-    (tmp_path / "named").chmod(0o777)
+def test_the_runtime_directory_that_every_run_looks_into_comes_first(state, runtime, tmp_path, monkeypatch):
+    """What systemd names may be a bot's, where no other run looks, and which ends with its unit."""
+    (tmp_path / "named").mkdir(mode=0o700)
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "named"))
     store = open_store(str(state), create=True)
     refuses(monkeypatch, "journal.rescued")
     assert store.rescue(INTENT, ANSWER) == str(runtime / rescued_name(state))
+
+
+def test_a_runtime_directory_of_somebody_else_does_not_hide_the_other_one(state, runtime, tmp_path, monkeypatch):
+    runtime.chmod(0o777)
+    (tmp_path / "named").mkdir(mode=0o700)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "named"))
+    store = open_store(str(state), create=True)
+    refuses(monkeypatch, "journal.rescued")
+    assert store.rescue(INTENT, ANSWER) == str(tmp_path / "named" / rescued_name(state))
+
+
+def test_a_rescued_answer_is_found_by_whatever_path_the_state_directory_is_reached(tmp_path, runtime, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    real, linked = (open_store(str(tmp_path / name / "state"), create=True) for name in ("real", "link"))
+    refuses(monkeypatch, "journal.rescued")
+    assert linked.rescue(INTENT, ANSWER) == str(runtime / rescued_name(tmp_path / "real" / "state"))
+    assert is_the_answer(real.leftovers()) and is_the_answer(linked.leftovers())
+    real.settle()
+    assert not linked.is_unsettled()
+
+
+def test_what_an_earlier_version_has_rescued_under_the_path_as_it_was_given_is_found(tmp_path, runtime):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    linked = open_store(str(tmp_path / "link" / "state"), create=True)
+    put(runtime / rescued_name(tmp_path / "link" / "state"), journal.text_of(INTENT, ANSWER))
+    assert is_the_answer(linked.leftovers())
+    linked.settle()
+    assert files(runtime) == []
 
 
 def test_the_answers_of_two_stores_do_not_meet_in_one_runtime_directory(state, runtime, tmp_path, monkeypatch):
