@@ -207,6 +207,13 @@ def test_a_host_stays_itself_and_a_copy_of_its_directory_is_another(tmp_path):
     assert host_identity(copy)["id"] != first["id"]
 
 
+def test_a_host_stays_itself_by_whatever_path_its_directory_is_reached(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    real, linked = (open_directory(str(tmp_path / name / "state"), create=True) for name in ("real", "link"))
+    assert host_identity(real) == host_identity(linked) == host_identity(real)
+
+
 def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
     root = Path(__file__).parent.parent
     program = (

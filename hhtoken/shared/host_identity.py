@@ -36,4 +36,5 @@ def _home(directory):
             machine = file.read().strip()
     except OSError:
         machine = ""
-    return hashlib.sha256(repr((machine, os.uname().nodename, directory.path)).encode()).hexdigest()
+    place = os.path.realpath(directory.path)  # by whatever links it was reached
+    return hashlib.sha256(repr((machine, os.uname().nodename, place)).encode()).hexdigest()
