@@ -18,7 +18,7 @@ from hhtoken.wording import from_data, text, to_data
 
 HEAD_AT, BODY_AT = 2048, 4096
 SIZE = BODY_AT + LARGEST_BODY_BYTES
-DETAILS = ("received_at", "retry_after", "date", "request_id", "location_host", "failure")
+DETAILS = {"received_at": int, "retry_after": str, "date": str, "request_id": str, "location_host": str, "failure": str}
 
 
 class Journal:
@@ -112,8 +112,8 @@ def read(directory, name):
     if not head and not body:
         return intent, None
     status = head.get("status") if isinstance(head.get("status"), int) else 0
-    details = {name: head.get(name) for name in DETAILS}
-    details["failure"] = from_data(details["failure"])
+    head["failure"] = from_data(head.get("failure"))
+    details = {name: head[name] if isinstance(head.get(name), kind) else None for name, kind in DETAILS.items()}
     return intent, Answer(status, body, is_whole and head.get("complete") is True, **details)
 
 
@@ -136,6 +136,6 @@ def _line(fields):
 def _parse(block):
     try:
         fields = json.loads(block.rstrip(b"\0"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -217,6 +217,8 @@ HEAD = json.dumps({"status": 200, "complete": True, "length": len(BODY)}).encode
         (b"{", HEAD, ({}, 200, BODY, True)),
         (b"[1]", HEAD, ({}, 200, BODY, True)),
         (b"\xff\xfe", HEAD, ({}, 200, BODY, True)),
+        (b"[" * 2048, HEAD, ({}, 200, BODY, True)),
+        (b"{}", b"[" * 2048, ({}, 0, BODY, False)),
         (b"{}", b"{", ({}, 0, BODY, False)),
         (b"{}", b'"text"', ({}, 0, BODY, False)),
         (b"{}", b'{"status": "200", "complete": "yes", "length": "5"}', ({}, 0, BODY, False)),
@@ -228,6 +230,15 @@ def test_damage_costs_only_what_is_damaged(directory, intent, head, expected):
     directory.replace("journal", intent.ljust(2048, b"\0") + head.ljust(2048, b"\0") + BODY.ljust(64 * 1024, b"\0"))
     found, answer = journal.read(directory, "journal")
     assert (found, answer.status, answer.body, answer.complete) == expected
+
+
+@pytest.mark.parametrize("odd", [5, True, 1.5, [], ["{", 5, None, None], {}])
+def test_a_detail_of_another_kind_is_none(directory, odd):
+    """Each is taken apart later as the text, or the number, that it should be."""
+    head = json.dumps({**dict.fromkeys(DETAILS, odd), "status": 503, "received_at": "soon"}).encode()
+    directory.replace("journal", b"{}".ljust(2048, b"\0") + head.ljust(2048, b"\0") + BODY)
+    _intent, answer = journal.read(directory, "journal")
+    assert {name: getattr(answer, name) for name in DETAILS} == dict.fromkeys(DETAILS)
 
 
 def test_a_head_without_a_body_is_an_answer_and_nothing_at_all_is_none(directory):

@@ -132,10 +132,21 @@ def test_no_changed_byte_opens():
             sealer.open(PLACE, json.dumps({**envelope, "data": base64.b64encode(changed).decode()}).encode())
 
 
-@pytest.mark.parametrize("sealed", [b"", b"{}", b"[]", b"null", b"\xff", b'{"v": 1, "key": "k", "data": 5}'])
+@pytest.mark.parametrize(
+    "sealed", [b"", b"{}", b"[]", b"null", b"\xff", b'{"v": 1, "key": "k", "data": 5}', b"[" * 100_000]
+)
 def test_what_was_never_sealed_makes_no_sense(sealed):
     with pytest.raises(errors.DataError):
         sealing.Sealer(bytes(32)).open(PLACE, sealed)
+
+
+def test_what_was_sealed_but_cannot_be_read_makes_no_sense(monkeypatch):
+    sealer = sealing.Sealer(bytes(32))
+    monkeypatch.setattr("json.dumps", lambda fields, dumps=json.dumps: "[" * 100_000 if fields == {} else dumps(fields))
+    sealed = sealer.seal(PLACE, {})
+    monkeypatch.undo()
+    with pytest.raises(errors.DataError):
+        sealer.open(PLACE, sealed)
 
 
 def test_a_key_is_32_bytes_in_either_alphabet_of_base64():
@@ -212,6 +223,13 @@ def test_a_host_stays_itself_by_whatever_path_its_directory_is_reached(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     real, linked = (open_directory(str(tmp_path / name / "state"), create=True) for name in ("real", "link"))
     assert host_identity(real) == host_identity(linked) == host_identity(real)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[" * 100_000, b"[]", b'{"home": 5}', b"x" * 300_000])
+def test_a_host_whose_identity_is_damaged_gets_another(tmp_path, damage):
+    home = open_directory(str(tmp_path / "one"), create=True)
+    home.replace(IDENTITY_FILE, damage)
+    assert host_identity(home) == host_identity(home)
 
 
 def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
@@ -303,3 +321,28 @@ def test_a_pair_that_came_too_late_is_kept_aside_and_the_one_that_counts_is_retu
     assert in_place.access_token == one.load().pair.access_token == "ACCESS-b"
     (kept,) = (tmp_path / "one").glob("token.json.unclaimed-*")
     assert "ACCESS-c" in kept.read_text() and str(kept) in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("value", [b"[" * 100_000, b"{}"])
+def test_whatever_somebody_puts_into_etcd_a_pair_that_was_paid_for_is_saved_here(tmp_path, etcd, value):
+    store = host(tmp_path, "one", etcd)
+    with store.lock():
+        spent = store.save(pair("a"))
+        etcd.values[b"/t/-/end"] = Value(value, 99)
+        store.save(pair("b"), replaces=fingerprint(spent.refresh_token))
+    assert store.load().pair.access_token == "ACCESS-b" and not mark_of(store.load().pair).is_in_etcd
+    with pytest.raises(errors.DataError), store.lock():
+        pass
+    del etcd.values[b"/t/-/end"]
+    with store.lock():
+        assert store.is_in_step()
+
+
+def test_a_defect_on_the_way_to_etcd_does_not_keep_a_pair_from_being_saved_here(tmp_path, etcd, capfd, monkeypatch):
+    store = host(tmp_path, "one", etcd)
+    with store.lock():
+        spent = store.save(pair("a"))
+        monkeypatch.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
+        store.save(pair("b"), replaces=fingerprint(spent.refresh_token))
+    assert store.load().pair.access_token == "ACCESS-b"
+    assert "a defect of hhtoken: KeyError; the new pair is safe here" in capfd.readouterr().err

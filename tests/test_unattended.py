@@ -136,6 +136,15 @@ def test_a_notice_remembers_in_the_runtime_directory_when_systemd_gives_one(lone
     assert lonely.run("notice", RUNTIME_DIRECTORY=runtime).stdout == ""
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[" * 100_000, '{"at": "now"}'])
+def test_a_damaged_memory_of_notices_makes_them_new(lonely, damage):
+    lonely.store(PAIR)
+    (lonely.state / "last-notice.json").write_text(damage)
+    (lonely.state / "last-notice.json").chmod(0o600)
+    assert lonely.run("notice", "--failed-with", "74").stdout
+    assert lonely.run("notice", "--failed-with", "74").stdout == ""
+
+
 @pytest.mark.parametrize("minutes, told", [(30, False), (90, True)])
 def test_temporary_trouble_is_told_once_it_has_lasted(lonely, minutes, told):
     lonely.store(PAIR, left=-60 * minutes)

@@ -83,7 +83,7 @@ def _recall(memory):
     try:
         stored = memory.read(MEMORY_FILE) if memory else None
         told = json.loads(stored[0]) if stored else None
-    except (ValueError, errors.Error):
+    except (ValueError, RecursionError, errors.Error):
         return None
     return told if isinstance(told, dict) and isinstance(told.get("at"), int) else None
 

@@ -24,7 +24,7 @@ def _stored(directory):
     try:
         found = directory.read(IDENTITY_FILE)
         fields = json.loads(found[0]) if found else {}
-    except (ValueError, errors.DataError):
+    except (ValueError, RecursionError, errors.DataError):
         return {}
     return fields if isinstance(fields, dict) else {}
 

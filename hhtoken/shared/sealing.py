@@ -55,7 +55,7 @@ class Sealer:
             envelope = json.loads(sealed)
             data = base64.b64decode(envelope["data"], validate=True)
             version, key_name = envelope["v"], envelope["key"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             raise _damaged(place) from None
         if version != VERSION:
             raise errors.ConfigError(
@@ -65,7 +65,7 @@ class Sealer:
             raise errors.ConfigError(text("what etcd holds was sealed with another key"), HINT_KEY)
         try:
             fields = json.loads(self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place))
-        except (self._invalid, ValueError):
+        except (self._invalid, ValueError, RecursionError):
             raise _damaged(place) from None
         if not isinstance(fields, dict):
             raise _damaged(place)

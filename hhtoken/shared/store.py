@@ -120,14 +120,18 @@ class SharedStore(TokenStore):
             self._is_unpublished = False
         except (errors.StorageError, errors.UsageError):
             raise
-        except errors.Error as error:
+        except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
             pair = self._successor(pair, self._seen, is_in_etcd=False)
             self._is_unpublished = True
-            reason = error.message
-            _say(text("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
-            if error.hint:
-                reporting.message(error.hint, "hint: ")
+            self._say_why_it_is_here_alone(error)
         return super().save(pair, replaces)
+
+    def _say_why_it_is_here_alone(self, error):
+        is_defect = not isinstance(error, errors.Error)
+        reason = text("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
+        _say(text("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
+        if not is_defect and error.hint:
+            reporting.message(error.hint, "hint: ")
 
     def remember(self, outcome):
         super().remember(outcome)
