@@ -60,7 +60,7 @@ def _has_pair(main):
     if directory is None:
         return False
     with contextlib.closing(TokenStore(directory)) as store:
-        return directory.exists(TOKEN_FILE) or store.is_unsettled()
+        return directory.exists(TOKEN_FILE) or store.has_journal()
 
 
 def _names(main):

@@ -23,7 +23,7 @@ def wait(store, pending, state, on_input, timeout_seconds, tick):
     """
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
-        if pending.find(state) is None and not store.is_unsettled():  # the journal goes last
+        if pending.find(state) is None and not store.has_journal():  # the journal goes last
             return True
         tick(deadline - time.monotonic())
         if on_input is None:

@@ -81,13 +81,13 @@ def look(store, now):
     try:
         pair = store.load().pair
     except errors.AuthorizationNeededError as error:
-        if not store.is_unsettled():
+        if not store.has_journal():
             return of_error(error, last, now)
         reason = text("a run was interrupted before it had put its pair in place")
         return Report(IN_FLIGHT, reason, text("type 'hhtoken refresh'"), errors.UNAVAILABLE, None, last, now)
     except errors.DataError as error:
         return of_error(error, last, now)
-    return of_pair(pair, store.record_of(pair), now, store.is_unsettled())
+    return of_pair(pair, store.record_of(pair), now, store.has_journal())
 
 
 def of_pair(pair, last, now, is_unsettled=False):

@@ -71,7 +71,7 @@ class TokenStore:
         try:
             return self.load().pair
         except errors.AuthorizationNeededError:
-            if not self.is_unsettled():
+            if not self.has_journal():
                 raise
             raise errors.UnavailableError(
                 text("a run was interrupted before it had put its pair in place"), text("type 'hhtoken refresh'")
@@ -122,9 +122,13 @@ class TokenStore:
         """Return what tells the Record of now from the next one, whatever the clock says; None where there is none."""
         return self.directory.version(RECORD_FILE)
 
-    def is_unsettled(self):
+    def has_journal(self):
         """Tell whether a request is in flight, or was interrupted."""
         return any(directory.exists(name) for directory, name in self._journal_places())
+
+    def is_unsettled(self):
+        """Tell whether there is something to put in order, under the lock, before anything new is begun."""
+        return self.has_journal()
 
     # -- for writers, under the lock --
 

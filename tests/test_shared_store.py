@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hhtoken import errors, tokens
+from hhtoken import errors, socket_unit, tokens
 from hhtoken.config import Settings
+from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.private_directory import open_directory
 from hhtoken.shared import reconciliation, sealing
 from hhtoken.shared import settings as shared_settings
@@ -346,3 +347,40 @@ def test_a_defect_on_the_way_to_etcd_does_not_keep_a_pair_from_being_saved_here(
         store.save(pair("b"), replaces=fingerprint(spent.refresh_token))
     assert store.load().pair.access_token == "ACCESS-b"
     assert "a defect of hhtoken: KeyError; the new pair is safe here" in capfd.readouterr().err
+
+
+def came_back(store, pending, seconds=20):
+    """Tell whether ``login`` sees that the authorization, which is used up, has come to its end."""
+    return socket_unit.wait(store, pending, "used-up", None, seconds, lambda left: left)
+
+
+def test_login_sees_that_access_was_denied_also_where_no_host_has_a_pair_yet(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
+    pending = PendingAuthorizations(store.directory)
+    assert came_back(store, pending)
+    journal = store.begin({"kind": "code"})
+    journal.close()
+    assert not came_back(store, pending, 0.1)
+
+
+def test_login_sees_that_a_pair_came_also_while_etcd_does_not_take_it(tmp_path, etcd, monkeypatch):
+    store, transact = host(tmp_path, "one", etcd), etcd.transact
+    pending = PendingAuthorizations(store.directory)
+    with store.lock():
+        store.begin({"kind": "code"}).close()
+        monkeypatch.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
+        store.save(pair("a"))
+        store.settle()
+    assert came_back(store, pending)
+    assert store.is_unsettled(), "so that the next run hands it on"
+    monkeypatch.setattr(etcd, "transact", transact)
+    with store.lock():
+        store.settle()
+    assert not store.is_unsettled() and store.is_in_step()
+
+
+def test_a_host_without_a_pair_has_something_to_look_for_but_no_run_was_interrupted(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
+    assert store.is_unsettled()
+    with pytest.raises(errors.AuthorizationNeededError):
+        store.pair_in_place()

@@ -37,11 +37,14 @@ class SharedStore(TokenStore):
         self._seen = self._replacing = None
         self._claimed = self._send_before = None
         self._may_be_spent = False
-        self._is_unpublished = False
+
+    def has_journal(self):
+        """Tell whether a request is in flight, or was interrupted: not where ``settle`` has left a journal."""
+        return super().has_journal() and not self._has_to_be_handed_on()
 
     def is_unsettled(self):
         """Tell whether there is something to put in order first; a host without a pair may find one in etcd."""
-        return super().is_unsettled() or not self.directory.exists(TOKEN_FILE)
+        return super().has_journal() or not self.directory.exists(TOKEN_FILE)
 
     # -- under the lock --
 
@@ -117,12 +120,10 @@ class SharedStore(TokenStore):
         UsageError where a pair from a file has come too late."""
         try:
             pair = self._publish(pair, replaces)
-            self._is_unpublished = False
         except (errors.StorageError, errors.UsageError):
             raise
         except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
             pair = self._successor(pair, self._seen, is_in_etcd=False)
-            self._is_unpublished = True
             self._say_why_it_is_here_alone(error)
         return super().save(pair, replaces)
 
@@ -148,8 +149,13 @@ class SharedStore(TokenStore):
     def settle(self):
         """Remove the journals, but for a pair that etcd has not got yet: what is unsettled is looked at every minute.
         """
-        if not self._is_unpublished:
+        if not self._has_to_be_handed_on():
             super().settle()
+
+    def _has_to_be_handed_on(self):
+        local = self._local_pair()
+        mark = mark_of(local) if local else None
+        return bool(mark) and not mark.is_in_etcd
 
     def forget(self):
         """Remove the pair from etcd, then here; raise TryLaterError where another host has set out to renew it, or has
@@ -222,7 +228,7 @@ class SharedStore(TokenStore):
         relation = self._relation(local, contents)
         if relation == reconciliation.NOTHING:
             return True
-        if relation != reconciliation.IN_STEP or super().is_unsettled():
+        if relation != reconciliation.IN_STEP or super().has_journal():
             return False
         last, mark = self.record_of(local), mark_of(local)
         return bool(contents.verdict) == bool(last and last.dead) and bool(mark and mark.is_in_etcd)
