@@ -101,12 +101,10 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
         outcome = _nonsense(answer, last, now)
     else:
         outcome = _refused(answer, last, now, secrets)
-    if not outcome.error or answer.status >= 500:
-        # Not the provider's own word, so it may have been spent: whatever stands in front of the provider can answer
-        # in place of an answer that got lost behind it.
-        outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None
+    if not _is_the_providers_word(outcome):
+        outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
     outcome.request_id = provider_errors.printable(answer.request_id, secrets)
     outcome.message += _quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
@@ -115,6 +113,19 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
         if pair:
             outcome.lives_until = outcome.not_before if left is None else int(now) + left
     return outcome
+
+
+def may_have_spent(outcome):
+    """Given the Record of a refresh, tell whether the request that it is of may have spent the refresh token, whatever
+    an earlier one did: not where that did not leave, and not by a refusal that leaves the token alive."""
+    if outcome.outcome == record.TRY_LATER and outcome.http_status is None:  # as of ``not_sent``
+        return False
+    return outcome.dead or not _is_the_providers_word(outcome)
+
+
+def _is_the_providers_word(outcome):
+    """Whatever stands in front of the provider can answer in place of an answer that got lost behind it."""
+    return bool(outcome.error) and outcome.http_status < 500
 
 
 def _is_good(answer):

@@ -167,6 +167,22 @@ def test_the_token_is_not_spent_where_the_provider_itself_says_no(answer):
     assert outcomes.judge(answer, INTENT, None, NOW).perhaps_spent_at == 0
 
 
+@pytest.mark.parametrize(
+    "outcome, may_have_spent",
+    [
+        *((outcomes.judge(answer, INTENT, None, NOW), True) for answer in (LOST, GARBAGE, weather(403), weather(502))),
+        *((outcomes.judge(answer, INTENT, None, NOW), True) for answer in (refusal("x", "busy", 503), ALREADY)),
+        *((outcomes.judge(answer, INTENT, None, NOW), False) for answer in (NOT_YET, UNCLEAR, UNKNOWN_GRANT)),
+        (outcomes.not_sent(errors.TryLaterError("no connection", "hint"), INTENT, None, NOW), False),
+        (record.Record(outcome=record.RENEWED), True),
+    ],
+)
+@pytest.mark.parametrize("earlier", [0, NOW - 500])
+def test_whether_a_request_may_have_spent_the_token_does_not_hang_on_an_earlier_one(outcome, may_have_spent, earlier):
+    outcome.perhaps_spent_at = earlier
+    assert outcomes.may_have_spent(outcome) == may_have_spent
+
+
 def test_the_first_lost_answer_is_the_one_that_counts():
     first, second = series(LOST, LOST)
     assert second.perhaps_spent_at == first.perhaps_spent_at == NOW - 5

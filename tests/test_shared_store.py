@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from hhtoken import errors, socket_unit, tokens
+from hhtoken import errors, grants, record, socket_unit, tokens
+from hhtoken.answer import Answer
 from hhtoken.config import Settings
+from hhtoken.http_transfer import NotSent
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.private_directory import open_directory
 from hhtoken.shared import reconciliation, sealing
@@ -258,17 +261,35 @@ def test_a_host_without_a_pair_asks_the_others_and_says_when_none_can_be_reached
 
 
 class EtcdInMemory:
-    """What SharedStore needs of an Etcd; ``lose_answers``: how many of the next transactions take effect unheard."""
+    """What SharedStore needs of an Etcd. ``lose_answers``: how many of the next transactions take effect unheard.
+    ``ask_twice``: of how many of them a second member is asked, too, since the first one's answer was lost."""
 
     def __init__(self):
         self.values = {}
-        self.lose_answers = 0
+        self.lose_answers = self.ask_twice = 0
         self._revision = 1
 
     def read(self, prefix):
         return {key: value for key, value in self.values.items() if key.startswith(prefix)}, self._revision
 
+    def changes(self, _prefix, revision, _seconds):
+        return [], revision
+
+    def grant_lease(self, _seconds):
+        return 7
+
+    def end_lease(self, key):
+        """A host was silent for too long."""
+        self._revision += 1
+        del self.values[key]
+
     def transact(self, revisions, puts=None, deletes=(), lease=None):
+        if self.ask_twice:
+            self.ask_twice -= 1
+            self._transact(revisions, puts, deletes)
+        return self._transact(revisions, puts, deletes)
+
+    def _transact(self, revisions, puts, deletes):
         if any(self.values.get(key, Value(b"", 0)).revision != revision for key, revision in revisions.items()):
             return 0
         self._revision += 1
@@ -384,3 +405,195 @@ def test_a_host_without_a_pair_has_something_to_look_for_but_no_run_was_interrup
     assert store.is_unsettled()
     with pytest.raises(errors.AuthorizationNeededError):
         store.pair_in_place()
+
+
+# -- claims --
+
+NO_NETWORK = NotSent("no connection; nothing was sent", "check the network")
+LOST = Answer(0, failure="the connection broke")
+NOT_YET = Answer(400, b'{"error": "invalid_grant", "error_description": "token not expired"}', True)
+NO_APPLICATION = Answer(400, b'{"error": "invalid_client", "error_description": "client_id not found"}', True)
+GUARD_PAGE = Answer(403, b"<html>", True)
+REVOKED = Answer(400, b'{"error": "invalid_grant", "error_description": "token was revoked"}', True)
+NEW_PAIR = Answer(200, b'{"access_token": "ACCESS-new", "refresh_token": "REFRESH-new", "expires_in": 60}', True)
+
+
+class HeadHunter:
+    """A TokenEndpoint that gives one answer, or raises it. ``is_asked``: whether it was."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.is_asked = False
+
+    def prepare(self):
+        pass
+
+    def post(self, _form, journal):
+        self.is_asked = True
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        journal.append(self._answer.body)
+        journal.finish(self._answer)
+        return self._answer
+
+
+@pytest.fixture
+def hosts(tmp_path, etcd, monkeypatch):
+    """Return a function that gives a host's store as a new process has it; all have a pair that is due."""
+    monkeypatch.setattr("hhtoken.shared.store.CLAIM_WAIT_SECONDS", 0)
+    first = host(tmp_path, "one", etcd)
+    with first.lock():
+        first.save(pair("a"))
+    return lambda name: host(tmp_path, name, etcd)
+
+
+def claims(etcd):
+    return sorted(key.decode().rpartition("/")[2] for key in etcd.values if key.endswith((b"owner", b"intent")))
+
+
+def fall_silent(store, etcd):
+    """Let a host claim, and never be heard of again."""
+    with store.lock():
+        assert store._claim(False, time.time) is None
+    etcd.end_lease(b"/t/-/owner")
+
+
+@pytest.mark.parametrize("answer", [NO_NETWORK, NOT_YET, NO_APPLICATION], ids=["no network", "not yet", "refused"])
+def test_a_claim_under_which_nothing_was_spent_is_given_back(hosts, etcd, answer):
+    grants.renew(hosts("one"), HeadHunter(answer))
+    assert claims(etcd) == []
+
+
+@pytest.mark.parametrize("answer", [LOST, GUARD_PAGE, REVOKED], ids=["lost", "guard", "dead"])
+def test_a_claim_under_which_the_token_may_be_spent_is_kept(hosts, etcd, answer):
+    grants.renew(hosts("one"), HeadHunter(answer))
+    assert claims(etcd) == ["intent", "owner"]
+    headhunter = HeadHunter(NO_NETWORK)
+    assert grants.renew(hosts("other"), headhunter).exit_code in (75, 77) and not headhunter.is_asked
+
+
+def test_a_claim_is_kept_where_a_run_ends_while_its_request_is_under_way(hosts, etcd):
+    with pytest.raises(KeyError):
+        grants.renew(hosts("one"), HeadHunter(KeyError()))
+    assert claims(etcd) == ["intent", "owner"]
+
+
+def test_a_claim_is_given_back_where_the_store_is_found_unwritable_before_anything_is_sent(hosts, etcd, monkeypatch):
+    full = errors.StorageError("no space left on device", "make room")
+    monkeypatch.setattr("hhtoken.journal.begin", lambda *_given: (_ for _ in ()).throw(full))
+    with pytest.raises(errors.StorageError):
+        grants.renew(hosts("one"), HeadHunter(NEW_PAIR))
+    assert claims(etcd) == []
+
+
+def test_a_claim_is_over_with_the_new_pair(hosts, etcd):
+    assert grants.renew(hosts("one"), HeadHunter(NEW_PAIR)).exit_code == 0
+    assert list(etcd.values) == [b"/t/-/pair"]
+
+
+@pytest.mark.parametrize("answer", [NO_NETWORK, NO_APPLICATION], ids=["no network", "refused"])
+def test_who_tries_in_place_of_a_silent_host_and_spends_nothing_lets_the_next_one_try(hosts, etcd, answer):
+    fall_silent(hosts("one"), etcd)
+    assert grants.renew(hosts("other"), HeadHunter(answer)).outcome != record.OUTCOME_UNKNOWN
+    assert claims(etcd) == ["intent"], "the silent host's, which the next one learns of"
+    assert grants.renew(hosts("third"), HeadHunter(NEW_PAIR)).outcome == record.RENEWED
+
+
+def test_who_tries_in_place_of_a_silent_host_knows_that_it_may_have_spent_the_token(hosts, etcd):
+    fall_silent(hosts("one"), etcd)
+    other = hosts("other")
+    known = {"perhaps_spent_at": 0, "refused": "token_revoked", "provider_ahead": 7}
+    with other.lock():
+        token = fingerprint(other.load().pair.refresh_token)
+        other.remember(record.Record(outcome=record.NOT_DUE, refresh_token_sha256=token, **known))
+    grants.renew(other, HeadHunter(NO_NETWORK))
+    last = other.record()
+    assert (last.refused, last.provider_ahead) == ("token_revoked", 7)
+    assert last.perhaps_spent_at > 0
+    used = Answer(400, b'{"error": "invalid_grant", "error_description": "token has already been refreshed"}', True)
+    assert "was lost on the way" in grants.renew(hosts("other"), HeadHunter(used)).message
+
+
+def test_the_first_lost_answer_counts_also_where_another_host_fell_silent_later(hosts, etcd):
+    fall_silent(hosts("one"), etcd)
+    other = hosts("other")
+    with other.lock():
+        token = fingerprint(other.load().pair.refresh_token)
+        lost = record.Record(outcome=record.OUTCOME_UNKNOWN, perhaps_spent_at=5, refresh_token_sha256=token)
+        other.remember(lost)
+    grants.renew(other, HeadHunter(NO_NETWORK))
+    assert other.record().perhaps_spent_at == 5
+
+
+def test_a_host_whose_answer_was_lost_keeps_its_claim_also_where_it_then_has_no_network(hosts, etcd):
+    """It tries alone: the others would only hear that the token is spent."""
+    for answer in (LOST, NO_NETWORK, NO_NETWORK):
+        grants.renew(hosts("one"), HeadHunter(answer), force=True)
+        assert claims(etcd) == ["intent", "owner"]
+
+
+@pytest.mark.parametrize("silent", ["one", "other"])
+def test_not_yet_means_that_no_earlier_request_has_spent_the_token(hosts, etcd, silent):
+    fall_silent(hosts("one"), etcd)
+    grants.renew(hosts(silent), HeadHunter(LOST))
+    if silent == "other":
+        etcd.end_lease(b"/t/-/owner")
+    grants.renew(hosts("one"), HeadHunter(NOT_YET), force=True)
+    assert claims(etcd) == []
+
+
+def test_a_host_that_was_killed_before_it_sent_anything_gives_its_next_claim_back(hosts, etcd):
+    store = hosts("one")
+    with store.lock():
+        assert store._claim(False, time.time) is None
+    grants.renew(hosts("one"), HeadHunter(NO_NETWORK))
+    assert claims(etcd) == []
+
+
+def test_a_claim_that_a_signal_ends_is_given_back(hosts, etcd):
+    store = hosts("one")
+    with pytest.raises(errors.Interrupted), store.lock(), store.claim(False, time.time):
+        assert claims(etcd) == ["intent", "owner"]
+        raise errors.Interrupted("SIGTERM")
+    assert claims(etcd) == []
+
+
+def test_a_claim_that_was_not_heard_of_is_given_back(hosts, etcd):
+    etcd.lose_answers = 1
+    with pytest.raises(Unreachable):
+        grants.renew(hosts("one"), HeadHunter(NEW_PAIR))
+    assert claims(etcd) == []
+
+
+def test_a_claim_that_a_second_member_refuses_after_the_first_one_took_it_is_ours(hosts, etcd, monkeypatch):
+    monkeypatch.setattr("hhtoken.shared.store.CLAIM_WAIT_SECONDS", 600)
+    fall_silent(hosts("one"), etcd)
+    silent = etcd.values[b"/t/-/intent"]
+    etcd.ask_twice = 1
+    other = hosts("other")
+    assert "no connection" in grants.renew(other, HeadHunter(NO_NETWORK)).message
+    assert claims(etcd) == ["intent"] and etcd.values[b"/t/-/intent"].revision > silent.revision
+    vault = other._vault.read()
+    assert vault.intent["id"] == host_identity(hosts("one").directory)["id"], "not the one of the first try"
+    assert other.record().perhaps_spent_at == vault.intent["at"]
+
+
+def test_of_a_claim_that_another_host_has_nothing_is_given_back(hosts, etcd):
+    owner = hosts("one")
+    with owner.lock(), owner.claim(False, time.time) as elsewhere:
+        assert elsewhere is None
+        assert "has set out to renew" in grants.renew(hosts("other"), HeadHunter(NEW_PAIR)).message
+        assert claims(etcd) == ["intent", "owner"]
+
+
+def test_what_is_sent_under_a_claim_has_to_leave_before_others_may_try(hosts, etcd):
+    store = hosts("one")
+    with store.lock(), store.claim(False, time.time):
+        journal = store.begin({"kind": "refresh"})
+        journal.close()
+    left = journal.send_before - time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert 0 < left <= 100, "of the 300 seconds of silence"
+    with store.lock():
+        journal = store.begin({"kind": "revoke"})
+        journal.close()
+    assert journal.send_before is None

@@ -9,6 +9,7 @@ import time
 from hhtoken import errors, record, reporting, signals
 from hhtoken.record import Record
 from hhtoken.shared import reconciliation
+from hhtoken.shared.claim import Claim
 from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
@@ -17,7 +18,6 @@ from hhtoken.wording import text
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
-SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
 FURTHEST_CLOCK_SECONDS = 2 * 3600
 SHORT_WAIT_SECONDS = 3
 PATIENCE_SECONDS = 5  # with etcd, once there is no way back; this host's readers wait for the new pair meanwhile
@@ -35,8 +35,7 @@ class SharedStore(TokenStore):
         self._provider_clock = provider_clock
         self._provider_ahead = None
         self._seen = self._replacing = None
-        self._claimed = self._send_before = None
-        self._may_be_spent = False
+        self._claimed = None
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted: not where ``settle`` has left a journal."""
@@ -72,20 +71,20 @@ class SharedStore(TokenStore):
     def claim(self, force, clock):
         """Inside the ``with``, this host alone may spend the refresh token; entering gives None, or else the Record to
         report. What nothing was spent under is given back at its end, so that another host need not wait."""
-        self._claimed = None
         try:
             yield self._claim(force, clock)
         finally:
-            if self._claimed and not self._may_be_spent:
+            claim, self._claimed = self._claimed, None
+            if claim:
                 with contextlib.suppress(errors.Error), signals.deferred():
-                    self._vault.release(*self._claimed)
+                    claim.give_back()
 
     def _claim(self, force, clock):
         pair = self.load().pair
         early = None if force else self._too_early(pair, clock())
         if early:
             return early
-        host = host_identity(self.directory)
+        self._claimed = Claim(self._vault, host_identity(self.directory))
         deadline = time.monotonic() + CLAIM_WAIT_SECONDS
         while True:
             contents = self._vault.read()
@@ -94,15 +93,10 @@ class SharedStore(TokenStore):
             if contents.verdict:
                 self._adopt(contents.verdict)
                 return self.record_of(pair) or _busy(contents, pair, clock())
-            if contents.owner is None or contents.owner.get("id") == host["id"]:
-                claimed_at, last = _boot_clock(), self.record_of(pair)
-                self._may_be_spent = bool(last and last.perhaps_spent_at)
-                revision = self._vault.claim(contents, host, {**host, "at": int(clock())})
-                if revision:
-                    self._claimed = revision, contents.intent
-                    self._take_up(contents.intent, host, pair)
-                    self._send_before = claimed_at + self._vault.silence_seconds * SEND_WITHIN
-                    return None
+            last = self.record_of(pair)
+            if self._claimed.take(contents, bool(last and last.perhaps_spent_at), clock()):
+                self._take_up(self._claimed.in_place_of, pair, last)
+                return None
             left = deadline - time.monotonic()
             if left <= 0:
                 return _busy(contents, pair, clock())
@@ -110,8 +104,9 @@ class SharedStore(TokenStore):
 
     def begin(self, intent):
         journal = super().begin(intent)
-        journal.send_before = self._send_before
-        self._may_be_spent = True
+        if self._claimed:
+            journal.send_before = self._claimed.send_before
+            self._claimed.begin()
         return journal
 
     def save(self, pair, replaces=None):
@@ -135,9 +130,9 @@ class SharedStore(TokenStore):
             reporting.message(error.hint, "hint: ")
 
     def remember(self, outcome):
+        if self._claimed:
+            self._claimed.conclude(outcome)
         super().remember(outcome)
-        # "Not yet", and what HeadHunter says of the application, has spent nothing; nor has what was not sent.
-        self._may_be_spent = bool(outcome.perhaps_spent_at) or outcome.dead or outcome.outcome == record.RENEWED
         if outcome.dead:
             with contextlib.suppress(errors.Error):
                 self._put_verdict(self._vault.read(), outcome)
@@ -316,19 +311,21 @@ class SharedStore(TokenStore):
             self._provider_ahead = ahead if ahead is not None and abs(ahead) <= FURTHEST_CLOCK_SECONDS else None
         return self._provider_ahead
 
-    def _take_up(self, intent, host, pair):
-        """Another host set out to spend this refresh token and fell silent: should HeadHunter say that it is spent, we
-        know when that was."""
-        if intent and intent.get("id") != host["id"]:
-            unknown = Record(
+    def _take_up(self, intent, pair, last):
+        """Where another host has set out to spend this refresh token and fallen silent, remember when that was, should
+        HeadHunter say that it is spent."""
+        if intent:
+            name, set_out_at = intent.get("name"), intent.get("at", 0)
+            unknown = record.after(
+                last,
                 outcome=record.OUTCOME_UNKNOWN,
-                at=intent.get("at", 0),
-                message=text("outcome unknown: host {name} does not say what came of it", name=intent.get("name")),
-                perhaps_spent_at=intent.get("at", 0),
+                at=set_out_at,
+                message=text("outcome unknown: host {name} does not say what came of it", name=name),
+                perhaps_spent_at=last.perhaps_spent_at if last and last.perhaps_spent_at else set_out_at,
                 refresh_token_sha256=fingerprint(pair.refresh_token),
             )
             super().remember(unknown)
-            reporting.event(f"trying in place of host {intent.get('name')}, which fell silent", reporting.WARNING)
+            reporting.event(f"trying in place of host {name}, which fell silent", reporting.WARNING)
 
     def _renewed_elsewhere(self, contents):
         self._reconcile(contents)
@@ -373,7 +370,3 @@ def _patiently(step):
 def _say(sentence, priority=reporting.WARNING):
     reporting.event(sentence, priority)
     reporting.warning(sentence)
-
-
-def _boot_clock():
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the host sleeps

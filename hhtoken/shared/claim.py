@@ -1,0 +1,63 @@
+"""One host's claim on the right to spend the refresh token, from the first try to get it until it is given back."""
+
+import os
+import time
+
+from hhtoken import outcomes
+
+SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
+
+
+class Claim:
+    """``vault``: a Vault. ``host``: of ``host_identity``.
+
+    ``in_place_of``: the intent of the host that fell silent, in whose place this one tries, or None. ``send_before``:
+    the latest moment, of CLOCK_BOOTTIME, at which to send; None before the first try.
+    """
+
+    def __init__(self, vault, host):
+        self._vault = vault
+        self._host = host
+        self._signature = {**host, "claim": os.urandom(8).hex()}  # tells it from an earlier claim of this host
+        self._may_have_spent = False  # by what was sent under this claim
+        self._goes_on = False  # with a claim under which this host has sent the token, and does not know what came of it
+        self.in_place_of = self.send_before = None
+
+    def take(self, contents, is_unsure, now):
+        """Try to get it, as things stand in the Contents; tell whether we have it. Raise what the Vault raises.
+
+        ``is_unsure``: whether this token may have been spent before. ``now``: Unix seconds."""
+        if self._is_in(contents):  # it took effect, and etcd's answer was lost
+            return True
+        if contents.owner and contents.owner.get("id") != self._host["id"]:
+            return False
+        is_ours = bool(contents.intent) and contents.intent.get("id") == self._host["id"]
+        self.in_place_of = None if is_ours else contents.intent
+        self._goes_on = is_ours and is_unsure
+        self.send_before = _boot_clock() + self._vault.silence_seconds * SEND_WITHIN
+        return bool(self._vault.claim(contents, self._signature, {**self._signature, "at": int(now)}))
+
+    def begin(self):
+        """From here on the token may be sent."""
+        self._may_have_spent = True
+
+    def conclude(self, outcome):
+        """Take note of what came of that (a Record)."""
+        self._may_have_spent = outcomes.may_have_spent(outcome)
+        if not outcome.perhaps_spent_at:  # so that an earlier request has not spent it either
+            self._goes_on, self.in_place_of = False, None
+
+    def give_back(self):
+        """Let the others try at once, where nothing was spent under it. Raise what the Vault raises."""
+        if self.send_before is None or self._may_have_spent or self._goes_on:
+            return
+        contents = self._vault.read()
+        if self._is_in(contents):
+            self._vault.release(contents.revisions["owner"], self.in_place_of)
+
+    def _is_in(self, contents):
+        return bool(contents.owner) and contents.owner.get("claim") == self._signature["claim"]
+
+
+def _boot_clock():
+    return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the host sleeps
