@@ -324,6 +324,68 @@ def test_a_pair_whose_removal_was_not_heard_of_is_removed_here_too(tmp_path, etc
     assert "token.json" not in os.listdir(tmp_path / "one")
 
 
+def test_a_pair_whose_removal_a_second_member_refuses_after_the_first_one_did_it_is_removed_here_too(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
+    with store.lock():
+        store.save(pair("a"))
+        etcd.ask_twice = 1
+        store.forget()
+    assert list(etcd.values) == [b"/t/-/end"]
+    assert "token.json" not in os.listdir(tmp_path / "one")
+
+
+def test_a_newer_pair_of_another_host_is_not_removed(tmp_path, etcd, monkeypatch):
+    store, other = host(tmp_path, "one", etcd), host(tmp_path, "other", etcd)
+    remove = store._vault.remove
+
+    def overtaken(*given):
+        with other.lock():
+            other.save(pair("b"))
+        return remove(*given)
+
+    monkeypatch.setattr(store._vault, "remove", overtaken)
+    with store.lock():
+        store.save(pair("a"))
+        with pytest.raises(errors.TryLaterError, match="another host has put a newer pair"):
+            store.forget()
+    assert store.load().pair.access_token == "ACCESS-a" and other.is_in_step()
+
+
+def test_a_pair_that_a_second_member_refuses_after_the_first_one_took_it_is_put_there_once(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
+    etcd.ask_twice = 1
+    with store.lock():
+        store.save(pair("a"))
+    assert mark_of(store.load().pair).generation == 1 and store.is_in_step()
+
+
+def test_a_pair_that_had_to_wait_for_etcd_is_in_step_once_a_second_member_refuses_it(tmp_path, etcd, monkeypatch):
+    store = host(tmp_path, "one", etcd)
+    with store.lock(), monkeypatch.context() as broken:
+        broken.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
+        store.save(pair("a"))
+    etcd.ask_twice = 1
+    with store.lock():
+        pass
+    assert store.is_in_step()
+
+
+def test_a_pair_that_follows_one_which_had_to_wait_for_etcd_has_the_next_generation(tmp_path, etcd, monkeypatch):
+    """Else the two would have the same one, and the dead one in etcd would take the place of the one that lives."""
+    store = host(tmp_path, "one", etcd)
+    with store.lock():
+        before = store.save(pair("a"))
+        with monkeypatch.context() as broken:
+            broken.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
+            before = store.save(pair("b"), replaces=fingerprint(before.refresh_token))
+    with store.lock(), monkeypatch.context() as broken:  # which puts that one there
+        broken.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
+        store.save(pair("c"), replaces=fingerprint(before.refresh_token))
+    with store.lock():
+        pass
+    assert store.load().pair.access_token == "ACCESS-c" and store.is_in_step()
+
+
 def test_a_pair_that_etcd_took_unheard_is_put_there_once(tmp_path, etcd):
     store = host(tmp_path, "one", etcd)
     etcd.lose_answers = 1

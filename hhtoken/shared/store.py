@@ -158,18 +158,21 @@ class SharedStore(TokenStore):
 
         The other hosts learn of it, and put their copies aside."""
         mine = self._local_pair()
-        _patiently(lambda: self._remove(mine))
+        while not _patiently(lambda: self._remove(mine)):
+            pass
         super().forget()
 
     def _remove(self, mine):
+        """Tell whether etcd has no pair any more; where that was refused, looking again tells why: a member refuses
+        also what another one has done already, whose answer was lost."""
         contents = self._vault.read()
         if contents.pair is None:
-            return
+            return True
         if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
             raise errors.TryLaterError(text("another host is renewing the pair"), text("try again in a moment"))
-        is_newer = mine is None or not reconciliation.is_same(mine, contents.pair)
-        if is_newer or not self._vault.remove(contents, mark_of(contents.pair).as_dict()):
+        if mine is None or not reconciliation.is_same(mine, contents.pair):
             raise errors.TryLaterError(text("another host has put a newer pair into etcd"), text("try again"))
+        return bool(self._vault.remove(contents, mark_of(contents.pair).as_dict()))
 
     # -- what stands in etcd, and what stands here --
 
@@ -267,10 +270,11 @@ class SharedStore(TokenStore):
         known = [mark_of(one) for one in (contents and contents.pair, self._local_pair(), pair) if one]
         if contents and contents.end:
             known.insert(0, reconciliation.from_dict(contents.end))
-        before = next(filter(None, known), None)
+        known = list(filter(None, known))
+        store = known[0].store if known else os.urandom(16).hex()
+        generation = max((mark.generation for mark in known if mark.store == store), default=0)
         ahead = self._ahead()
         expires_at = pair.expires_at + ahead + 1 if ahead is not None else 0
-        store, generation = (before.store, before.generation) if before else (os.urandom(16).hex(), 0)
         return marked(pair, Mark(store, generation + 1, expires_at, is_in_etcd))
 
     def _relation(self, local, contents):
