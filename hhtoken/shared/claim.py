@@ -20,7 +20,7 @@ class Claim:
         self._host = host
         self._signature = {**host, "claim": os.urandom(8).hex()}  # tells it from an earlier claim of this host
         self._may_have_spent = False  # by what was sent under this claim
-        self._goes_on = False  # with a claim under which this host has sent the token, and does not know what came of it
+        self._goes_on = False  # with a claim under which this host has sent the token, not knowing what came of it
         self.in_place_of = self.send_before = None
 
     def take(self, contents, is_unsure, now):
