@@ -69,6 +69,15 @@ def test_a_worker_that_finds_the_deadline_over_before_anybody_else_sends_nothing
         assert not [head for head, _form in provider.requests if head]
 
 
+def test_a_host_that_no_name_server_knows_has_been_sent_nothing(monkeypatch):
+    def unknown(*_given, **_more):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(NotSent, match="cannot reach hh.example.org .*; nothing was sent"):
+        transfer("http://hh.example.org/")
+
+
 def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
     def speak(listener):
         connection, _address = listener.accept()
