@@ -5,10 +5,11 @@ import os
 import time
 from math import ceil
 
-from hhtoken import durations, reporting
+from hhtoken import durations, reporting, signals
 from hhtoken.wording import text
 
 UNTOLD_SECONDS = 1  # what is over sooner is not worth a line
+LOOK_SECONDS = 1.0  # a signal that is only noted has to be answered while its sender still watches
 
 
 @contextlib.contextmanager
@@ -19,7 +20,7 @@ def waiting(what):
     to date, and returns how many of them the loop may sleep until the next time.
     """
     if not reporting.is_watched():
-        yield lambda left: max(0.0, left)
+        yield lambda left: _look_for_signals(what, max(0.0, left))
         return
     is_dumb = os.environ.get("TERM", "dumb") == "dumb"
     told_from = time.monotonic() + UNTOLD_SECONDS
@@ -36,12 +37,24 @@ def waiting(what):
                 else:
                     reporting.passing(what, left_over)
             told = whole
-        return max(0.0, left - whole + 1 if left > 0 else 0.0)
+        return _look_for_signals(what, max(0.0, left - whole + 1 if left > 0 else 0.0))
 
     try:
         yield tick
     finally:
         reporting.passing(None)
+
+
+def _look_for_signals(what, left):
+    """Where signals are only noted, say once that one was, and why the wait goes on; return for how many of the seconds
+    left the loop may sleep."""
+    if not signals.are_deferred():
+        return left
+    with contextlib.suppress(Exception):  # as above
+        name = signals.untold() if reporting.takes_more() else None
+        if name:
+            reporting.message(text("{signal} is noted; {what}, since a pair is at stake", signal=name, what=what))
+    return min(LOOK_SECONDS, left)
 
 
 def sleep(what, seconds):

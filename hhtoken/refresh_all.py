@@ -24,6 +24,8 @@ MOST_JOBS = 64
 
 HINT_AGAIN = text("the next run, or 'hhtoken refresh', clears up")
 
+HINT_BEGUN = text("what came of the accounts that were begun stands above; for the others, start it again")
+
 
 def run(settings, endpoint, force, jobs):
     """Given the Settings, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
@@ -38,12 +40,15 @@ def run(settings, endpoint, force, jobs):
     found = worker_pool.results(
         lambda name: _renew(name, settings, endpoint, force), listed, jobs or DEFAULT_JOBS, _result_of_the_dead
     )
-    worst = errors.OK
-    with contextlib.closing(found):
+    worst, told = errors.OK, 0
+    with signals.deferred(signals.ENDING), contextlib.closing(found):
         for name, (exit_code, sentence, hint) in zip(listed, found):
             sentence, hint = wording.from_data(sentence), wording.from_data(hint)
             reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, widths, language.said))
             worst = account_lines.worst((worst, exit_code))
+            told += 1
+    if told < len(listed):
+        signals.end_if_asked(HINT_BEGUN)
     return worst
 
 

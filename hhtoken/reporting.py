@@ -54,7 +54,7 @@ def passing(sentence, ending=""):
     for a terminal that is stopped (Ctrl-S): an answer may be under way. A job in the background leaves the terminal to
     the foreground."""
     global _is_passing
-    if not (sentence or _is_passing) or not _takes_more():
+    if not (sentence or _is_passing) or not takes_more():
         return
     if not _is_in_foreground():
         _is_passing = False
@@ -128,7 +128,8 @@ def _write(characters):
         pass
 
 
-def _takes_more():
+def takes_more():
+    """Tell whether standard error takes a line at once: a terminal may be stopped (Ctrl-S), a pipe full."""
     import select
 
     return bool(select.select([], [2], [], 0)[1])

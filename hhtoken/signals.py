@@ -9,7 +9,9 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
 
 _noted = None  # the first ending signal that came while it was deferred
+_is_untold = True
 _before = {}
+_deferred = []  # the handlers from before each of the deferrals that are under way
 
 
 def end_on_signals():
@@ -28,18 +30,52 @@ def give_back():
 
 
 @contextlib.contextmanager
-def deferred():
+def deferred(numbers=DEFERRED):
     """Inside the ``with``, note signals and go on: the answer in flight is worth more than a prompt end."""
-    previous = {number: signal.signal(number, _note) for number in DEFERRED}
+    previous = {number: signal.signal(number, _note) for number in numbers}
+    _deferred.append(previous)
     try:
         yield
     finally:
+        _deferred.remove(previous)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
+def are_deferred():
+    """Tell whether signals are only noted now."""
+    return bool(_deferred)
+
+
+def in_child():
+    """In a forked child, for which something else is at stake than for its parent: take the signals as the parent did
+    before it deferred them. What is noted here is not told, since the parent tells it."""
+    global _noted, _is_untold
+    _noted, _is_untold = None, False
+    if _deferred:
+        for number, handler in _deferred[0].items():
+            signal.signal(number, _end_once if handler is _end else handler)
+    _deferred.clear()
+
+
+def untold():
+    """Return the name of the ending signal that was noted, once, for whoever tells the operator; else None."""
+    global _is_untold
+    if _noted is None or not _is_untold:
+        return None
+    _is_untold = False
+    return signal.Signals(_noted).name
+
+
 def _end(number, _frame):
     raise errors.Interrupted(signal.Signals(number).name)
+
+
+def _end_once(number, frame):
+    """A child hears of the end twice: from the terminal, and from its parent; it is at its end by then."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    _end(number, frame)
 
 
 def end_was_asked():
@@ -47,10 +83,12 @@ def end_was_asked():
     return _noted is not None
 
 
-def end_if_asked():
-    """Raise Interrupted where an ending signal came while it was deferred."""
+def end_if_asked(hint=None):
+    """Raise Interrupted where an ending signal came while it was deferred. ``hint``: where something was at stake."""
     if _noted is not None:
-        _end(_noted, None)
+        end = errors.Interrupted(signal.Signals(_noted).name)
+        end.hint = hint or end.hint
+        raise end
 
 
 def _note(number, _frame):

@@ -13,6 +13,9 @@ import signal
 import socket
 
 from hhtoken import errors, reporting, signals
+from hhtoken.wording import text
+
+LOOK_SECONDS = 1.0  # for a signal that was noted while nothing came from the workers
 
 
 class _Worker:
@@ -33,9 +36,10 @@ def results(work, items, jobs, of_the_dead):
     """Call ``work`` for each of the items, ``jobs`` at once, and yield what each call returns, in the items' order.
 
     ``work`` runs in a worker, and returns what JSON can hold. ``of_the_dead``: given an item, and the exit code of the
-    worker that died of it (negative: the signal that killed it), returns what is yielded for it. Where the caller is
-    interrupted, the workers are, too, and are waited for: each saves the pair that it has in flight. Where the system
-    has no room for so many, fewer do the work; raise OSError where it has none for a single one.
+    worker that died of it (negative: the signal that killed it), returns what is yielded for it. Where the system has
+    no room for so many workers, fewer do the work; raise OSError where it has none for a single one. Where an ending
+    signal is noted, the workers get it, too, nothing new begins, and what came of all that had begun is yielded; where
+    the caller stops, they end as well, and are waited for: each saves the pair that it has in flight.
     """
     waiting = collections.deque(range(len(items)))
     ready, following = {}, 0
@@ -43,8 +47,10 @@ def results(work, items, jobs, of_the_dead):
     with selectors.DefaultSelector() as crew:
         try:
             while waiting or crew.get_map():
+                _pass_on_the_end(crew, waiting)
                 _staff(crew, waiting, jobs, work, items)
-                for key, _events in crew.select():
+                for key, _events in crew.select(LOOK_SECONDS):
+                    _pass_on_the_end(crew, waiting)
                     worker = key.data
                     line = worker.answers.readline()
                     if line.endswith(b"\n"):
@@ -57,10 +63,25 @@ def results(work, items, jobs, of_the_dead):
                     following += 1
         finally:
             with signals.deferred():
-                for key in list(crew.get_map().values()):
-                    os.kill(key.data.pid, signal.SIGTERM)
+                _end(crew)
                 for key in list(crew.get_map().values()):
                     _dismiss(crew, key.data)
+
+
+def _pass_on_the_end(crew, waiting):
+    """Where an ending signal was noted, let nothing new begin, say so once, and let the workers end with what they have
+    in flight."""
+    if signals.end_was_asked():
+        waiting.clear()
+    name = signals.untold()
+    if name:
+        reporting.message(text("{signal} is noted; waiting for what is in flight", signal=name))
+        _end(crew)
+
+
+def _end(crew):
+    for key in list(crew.get_map().values()):
+        os.kill(key.data.pid, signal.SIGTERM)
 
 
 def _staff(crew, waiting, jobs, work, items):
@@ -112,17 +133,19 @@ def _hire(crew, work, items):
 
 def _be_worker(crew, ours, theirs, signal_mask, work, items):
     """Be the child, to the end: this does not return."""
-    code = errors.DEFECT
+    code = errors.TEMPFAIL  # wherever a signal ends it
     try:
+        signals.in_child()
         signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
         for key in crew.get_map().values():  # else their workers would not hear that the parent has gone
             key.data.close()
         ours.close()
         _serve(theirs, work, items)
         code = errors.OK
-    except errors.Interrupted as end:
-        code = end.exit_code
+    except errors.Interrupted:
+        pass
     except Exception as defect:
+        code = errors.DEFECT
         reporting.defect(defect)
     finally:
         os._exit(code)  # nothing of the parent's may run in the child

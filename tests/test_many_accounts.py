@@ -1,19 +1,22 @@
 """``refresh --all`` and ``status --all``: many accounts, several at once, none in the way of another."""
 
 import errno
+import fcntl
 import itertools
 import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import obtain_pair, refreshes, wait_for
+from conftest import Reader, obtain_pair, refreshes, wait_for
 from prometheus_client.parser import text_string_to_metric_families
+from rough_provider import answering, http
 from test_accounts import account, place
 
 from hhtoken import account_lines, errors, worker_pool
@@ -223,6 +226,50 @@ def test_a_signal_waits_for_the_pair_in_flight_and_begins_no_other(operator, san
     assert not (alice.state / "journal").exists()
 
 
+@pytest.mark.parametrize("jobs, begun", [("1", ["alice"]), ("2", ["alice", "bob"])])
+def test_what_came_of_each_account_that_was_begun_is_told_after_a_signal_too(operator, sandbox, three, jobs, begun):
+    """Ctrl-C reaches the parent and its workers; then the answers are lost."""
+    before = {one: one.token_file.read_bytes() for one in three}
+    sandbox.weather.add("hang_after", times=None)
+    running = operator.start("refresh", "--all", "--jobs", jobs, HHTOKEN_DEADLINE=5)
+    wait_for(lambda: refreshes(sandbox) == len(begun))
+    for pid in (*children_of(running.pid), running.pid):
+        os.kill(pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert [line.split()[:4] for line in out.splitlines()] == [[name, "75", "outcome", "unknown:"] for name in begun]
+    assert running.returncode == 75 and "interrupted by SIGINT" in err
+    assert "nothing is lost" not in err and "for the others, start it again" in err
+    assert err.count("is noted") <= 1, "the workers leave that to their parent"
+    assert refreshes(sandbox) == len(begun)
+    assert all(one.token_file.read_bytes() == before[one] for one in three)
+
+
+def test_the_parent_alone_hears_of_the_end_says_so_and_passes_it_on(operator, three):
+    answer, may_answer = http(json.dumps({**PAIR, "expires_in": 1000})), threading.Event()
+
+    def handle(connection):
+        may_answer.wait(60)
+        connection.sendall(answer)
+
+    with answering(handle) as provider, open(three[2].state / ".lock", "w") as lock:
+        os.fchmod(lock.fileno(), 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # carol's worker has nothing at stake yet
+        running = operator.start("refresh", "--all", "--jobs", "3", HH_TOKEN_URL=provider.url)
+        out, err = Reader(running.stdout), Reader(running.stderr)
+        wait_for(lambda: len(provider.requests) == 2)
+        running.terminate()
+        wait_for(lambda: "SIGTERM is noted; waiting for what is in flight" in err.text)
+        may_answer.set()
+        assert running.wait(60) == 75
+        out.join(10)
+        err.join(10)
+    running.stdout.close()
+    running.stderr.close()
+    told = [line.split(None, 2)[1:] for line in out.text.splitlines()]
+    assert [code for code, _said in told] == ["0", "0", "75"]
+    assert "nothing is lost" not in err.text and len(err.text.splitlines()) == 1
+
+
 def test_workers_end_when_their_parent_is_killed(operator, sandbox, three):
     sandbox.weather.add("slow")
     running = operator.start("refresh", "--all", "--jobs", "1")
@@ -243,9 +290,13 @@ def is_running(pid):
 
 
 def child_of(pid):
+    (found,) = children_of(pid)
+    return found
+
+
+def children_of(pid):
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
-    assert len(found) == 1
-    return int(found[0])
+    return [int(one) for one in found]
 
 
 def test_without_any_account_a_human_is_asked(lonely):

@@ -1,5 +1,6 @@
 """What a person at a terminal sees while hhtoken waits, and that nobody else sees any of it. On real terminals."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -12,8 +13,10 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 import requests
-from conftest import PROGRAM, free_port, obtain_pair, wait_for
+from conftest import PROGRAM, Reader, free_port, obtain_pair, wait_for
+from rough_provider import answering, http
 
 CTRL_C, CTRL_S, CTRL_Q = b"\x03", b"\x13", b"\x11"
 SECONDS_LEFT = re.compile(r"(\d+) seconds? left")
@@ -175,6 +178,59 @@ def test_a_slow_answer_is_waited_for_aloud_without_a_secret(operator, sandbox, e
     terminal.end(expect=75)
     assert re.search("hhtoken: waiting for the answer of 127.0.0.1, [123] seconds? left", terminal.stream)
     assert not any(secret in terminal.stream for secret in secrets)
+
+
+@contextlib.contextmanager
+def slow_provider():
+    """A provider, and the event that lets it answer."""
+    answer, may_answer = http('{"access_token": "NEW-A", "refresh_token": "NEW-R", "expires_in": 1000}'), threading.Event()
+
+    def handle(connection):
+        may_answer.wait(60)
+        connection.sendall(answer)
+
+    with answering(handle) as provider:
+        try:
+            yield provider, may_answer
+        finally:
+            may_answer.set()
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_an_interrupt_that_has_to_wait_is_answered_once(operator, expired, term):
+    with slow_provider() as (provider, may_answer):
+        terminal = Terminal(operator, "refresh", HH_TOKEN_URL=provider.url, TERM=term)
+        wait_for(lambda: counted_down(terminal))
+        terminal.type(CTRL_C)
+        wait_for(lambda: "is noted" in terminal.stream)
+        terminal.type(CTRL_C)
+        told = len(terminal.stream)
+        wait_for(lambda: term == "dumb" or len(terminal.stream) > told)  # the next second is told, too
+        may_answer.set()
+        screen = terminal.end()
+    noted = [line for line in screen if "is noted" in line]
+    assert len(noted) == 1 and noted[0].endswith(
+        "hhtoken: SIGINT is noted; waiting for the answer of 127.0.0.1, since a pair is at stake"
+    )
+    assert any("renewed the pair" in line for line in screen)
+    assert operator.stored()["access_token"] == "NEW-A"
+
+
+def test_an_interrupt_that_has_to_wait_is_answered_in_a_log_too(operator, expired):
+    with slow_provider() as (provider, may_answer):
+        running = operator.start("refresh", HH_TOKEN_URL=provider.url)
+        err = Reader(running.stderr)
+        wait_for(lambda: provider.requests)
+        running.terminate()
+        wait_for(lambda: "is noted" in err.text)
+        may_answer.set()
+        assert running.wait(30) == 0
+        err.join(10)
+    running.stdout.close()
+    running.stderr.close()
+    first, second = err.text.splitlines()
+    assert first == "hhtoken: SIGTERM is noted; waiting for the answer of 127.0.0.1, since a pair is at stake"
+    assert "renewed the pair" in second
 
 
 def test_a_stopped_terminal_keeps_no_answer_waiting(operator, sandbox, expired):
