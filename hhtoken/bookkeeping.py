@@ -7,11 +7,11 @@ from hhtoken.record import NOT_DUE, Record
 from hhtoken.token_store import fingerprint
 from hhtoken.wording import text
 
-REFRESH, CODE, REVOKE = "refresh", "code", "revoke"  # the kinds of intent
-
 
 def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
     """Write down and log that a Pair has been saved; return the Record of it. ``spent_sha256``: as in the Record."""
+    if not pair.refresh_token:
+        message = text("{message}, but without a refresh token, so nobody can renew it", message=message)
     saved = remember_saved(store, pair, answer, outcome, message, spent_sha256)
     assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
     reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)

@@ -9,8 +9,9 @@ import time
 
 from hhtoken import errors, outcomes, progress, record, refresh_policy, reporting, signals
 from hhtoken.answer import pair_in
-from hhtoken.bookkeeping import CODE, REFRESH, keep_evidence, received_at, remember, report_saved, settle_quietly
+from hhtoken.bookkeeping import keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.http_transfer import NotSent
+from hhtoken.record import CODE, REFRESH
 from hhtoken.recovery import recover
 from hhtoken.token_store import NEW_GRANT, fingerprint
 from hhtoken.wording import text

@@ -19,6 +19,8 @@ OUTCOME_OF = {
     provider_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
 
+HINT_PAUSE = text("wait, or type 'hhtoken refresh --force' to ask at once")
+
 PAUSES_OF = {
     provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
     provider_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
@@ -37,15 +39,22 @@ def standing(pair, last, now, force=False):
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
-            message=text("the access token has expired, and there is no refresh token to renew it"),
+            message=why_impossible(pair, now),
             hint=provider_errors.HINT_AUTHORIZE,
         )
     if decision.kind == refresh_policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
         waiting.message += text("; no new attempt before {moment}", moment=durations.local(decision.until))
-        waiting.hint = text("wait, or type 'hhtoken refresh --force' to ask at once")
+        waiting.hint = HINT_PAUSE
         return waiting
     return last
+
+
+def why_impossible(pair, now):
+    """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
+    if pair.seconds_left(now):
+        return text("the access token lives, but there is no refresh token to renew it")
+    return text("the access token has expired, and there is no refresh token to renew it")
 
 
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
@@ -54,7 +63,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
     request_id = provider_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,
-        at=pair.obtained_at,
+        at=answer.received_at if isinstance(answer.received_at, int) else pair.obtained_at,
         message=message + _quoted(request_id),
         http_status=answer.status or None,
         request_id=request_id,
@@ -140,7 +149,7 @@ def _lost(answer, last, now):
         record.OUTCOME_UNKNOWN,
         errors.TEMPFAIL,
         text("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
-        text("the next run tries once more, or type 'hhtoken refresh' now"),
+        text("the next run tries once more, or type 'hhtoken refresh --force' now"),
     )
 
 

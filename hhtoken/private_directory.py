@@ -13,6 +13,7 @@ from hhtoken.wording import text
 
 LARGEST_FILE_BYTES = 256 * 1024
 TEMPORARY_SUFFIX = ".tmp"
+FEWEST_INODES = 2  # for what a refresh has at once: its journal, and beside it the reserve or the new pair
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
 THROUGH_LINKS = READ_FLAGS & ~os.O_NOFOLLOW
@@ -163,6 +164,23 @@ class PrivateDirectory:
             return os.listdir(self.descriptor)
         except OSError as error:
             raise storage_error(text("read"), self.path, error) from None
+
+    def why_no_room(self, size):
+        """Return the StorageError that says why a few new files of so many bytes in all cannot be made here, or None
+        where nothing that can be seen without writing stands against it."""
+        try:
+            disk = os.fstatvfs(self.descriptor)
+        except OSError as error:
+            return storage_error(text("look at"), self.path, error)
+        if disk.f_flag & os.ST_RDONLY:
+            why = errno.EROFS
+        elif not os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor):
+            why = errno.EACCES if os.geteuid() else errno.EPERM  # root may do all but that: see chattr(1)
+        elif disk.f_bavail * disk.f_frsize < size or disk.f_files and disk.f_ffree < FEWEST_INODES:
+            why = errno.ENOSPC
+        else:
+            return None
+        return storage_error(text("write in"), self.path, OSError(why, os.strerror(why)))
 
     def close_to_others(self, own_names):
         """Before the first write: give the directory mode 0700 if it is ours alone, that is, empty or holding one of

@@ -29,7 +29,7 @@ EXIT_CODES = {
 }
 
 HINT_AUTHORIZE = errors.HINT_AUTHORIZE
-HINT_WAIT = text("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh' now")
+HINT_WAIT = text("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh --force' now")
 HINT_CREDENTIALS = text("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
 HINT_ADDRESS = text("check HH_TOKEN_URL, or leave it unset")
 HINT_SUPPORT = text("write to HeadHunter's support and quote the request id; then type 'hhtoken refresh'")

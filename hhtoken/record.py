@@ -28,6 +28,7 @@ OUTCOMES = (
     MISCONFIGURED,
     NONSENSE,
 )
+REFRESH, CODE, REVOKE = "refresh", "code", "revoke"  # the kinds of intent: what a request in flight is for
 LATEST_SECONDS = 2**40  # far beyond any clock; what is later comes from damage
 
 DEFAULTS = {
@@ -61,6 +62,11 @@ class Record:
     def __init__(self, **values):
         for name, default in DEFAULTS.items():
             setattr(self, name, values.get(name, default))
+
+    @property
+    def lives_on_until(self):
+        """Until when the access token lives by HeadHunter's "not yet", whatever we have computed; or 0."""
+        return self.lives_until if self.outcome == NOT_YET else 0
 
     def as_dict(self):
         return {name: getattr(self, name) for name in DEFAULTS}

@@ -4,7 +4,8 @@ import time
 
 from hhtoken import errors, outcomes, record, reporting
 from hhtoken.answer import Answer, pair_in
-from hhtoken.bookkeeping import CODE, REFRESH, REVOKE, keep_evidence, received_at, remember_saved, report_saved
+from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
+from hhtoken.record import CODE, REFRESH, REVOKE
 from hhtoken.token_store import fingerprint
 from hhtoken.wording import text
 

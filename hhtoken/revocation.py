@@ -3,8 +3,9 @@
 import time
 
 from hhtoken import api_answers, errors, reporting, signals
-from hhtoken.bookkeeping import REVOKE, settle_quietly
+from hhtoken.bookkeeping import settle_quietly
 from hhtoken.http_transfer import NotSent
+from hhtoken.record import REVOKE
 from hhtoken.recovery import recover
 from hhtoken.token_store import fingerprint
 from hhtoken.wording import text

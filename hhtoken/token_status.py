@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import __version__, account_names, api_answers, errors, provider_errors, record, refresh_policy
+from hhtoken import __version__, account_names, api_answers, errors, outcomes, provider_errors, record, refresh_policy
 from hhtoken.wording import text
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
@@ -43,6 +43,22 @@ STATE_AFTER = {
 
 HINT_REFRESH = text("type 'hhtoken refresh', or let the timer do it")
 
+# What is in flight, by the kind of its intent, and what to do about it.
+UNSETTLED = {
+    record.REFRESH: (
+        text("a refresh is under way, or was interrupted"),
+        text("type 'hhtoken refresh'; it waits, or clears up"),
+    ),
+    record.CODE: (
+        text("an authorization is under way, or was interrupted"),
+        text("type 'hhtoken refresh'; it waits, or clears up"),
+    ),
+    record.REVOKE: (
+        text("a revocation is under way, or was interrupted, so HeadHunter may have ended this pair"),
+        text("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
+    ),
+}
+
 
 class Report:
     """``state``, ``reason``, ``next_step`` (or None), ``exit_code``; ``pair`` and ``last`` (a Record) or None."""
@@ -63,8 +79,8 @@ class Report:
         """When the access token expires, in Unix seconds; later than computed where HeadHunter has said "not yet"."""
         if not self.pair:
             return 0
-        computed = self.pair.expires_at
-        return max(computed, self.last.lives_until) if self.last and self.last.lives_until > self.now else computed
+        told = self.last.lives_on_until if self.last else 0
+        return max(self.pair.expires_at, told) if told > self.now else self.pair.expires_at
 
     @property
     def seconds_left(self):
@@ -72,51 +88,87 @@ class Report:
 
     @property
     def is_usable(self):
-        return self.seconds_left > 0 and not (self.last and self.last.refused)
+        return self.seconds_left > 0 and not self.is_refused
+
+    @property
+    def is_refused(self):
+        """Whether the access token lives, but HeadHunter is known to refuse it, and any other of this grant."""
+        return self.seconds_left > 0 and self.last is not None and self.last.refused in api_answers.FOR_GOOD
+
+    def why_refused(self):
+        """Return the Error where ``is_refused``, else None."""
+        return errors.with_exit_code(*api_answers.OAUTH[self.last.refused]) if self.is_refused else None
 
 
 def look(store, now):
     """Given a TokenStore and the time, return the Report; raise StorageError where the store cannot be read."""
-    last = store.record()
+    last, in_flight = store.record(), _in_flight(store)
     try:
         pair = store.load().pair
     except errors.AuthorizationNeededError as error:
-        if not store.has_journal():
+        if in_flight in (None, record.REVOKE):  # a revocation removes the pair first, its intent last
             return of_error(error, last, now)
         reason = text("a run was interrupted before it had put its pair in place")
         return Report(IN_FLIGHT, reason, text("type 'hhtoken refresh'"), errors.UNAVAILABLE, None, last, now)
     except errors.DataError as error:
         return of_error(error, last, now)
-    return of_pair(pair, store.record_of(pair), now, store.has_journal())
+    report = of_pair(pair, store.record_of(pair), now, in_flight)
+    return _in_want_of_room(report, store) if _is_for_the_next_refresh(report) else report
 
 
-def of_pair(pair, last, now, is_unsettled=False):
-    """Given the Pair, the Record of its last refresh (or None), the time, and whether a request is in flight or was
-    interrupted, return the Report."""
-    left = Report(VALID, "", None, 0, pair, last, now).seconds_left
+def _in_flight(store):
+    """Return the kind of the request that is in flight, or was interrupted: a refresh, where that cannot be told; None
+    where there is none."""
+    if not store.has_journal():
+        return None
+    try:
+        kinds = {intent.get("kind") for intent, _answer in store.leftovers()}
+    except errors.Error:
+        return record.REFRESH
+    return kinds.pop() if len(kinds) == 1 and kinds <= set(UNSETTLED) else record.REFRESH
+
+
+def _is_for_the_next_refresh(report):
+    return not report.seconds_left and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
+
+
+def _in_want_of_room(report, store):
+    """Return the Report as it is, or one that says why the next refresh will not dare to ask for a new pair."""
+    trouble = store.why_no_room()
+    if trouble is None:
+        return report
+    reason = text("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
+    hint = text("{mend}; the next run, or 'hhtoken refresh', then renews the pair", mend=trouble.hint)
+    return Report(report.state, reason, hint, trouble.exit_code, report.pair, report.last, report.now)
+
+
+def of_pair(pair, last, now, in_flight=None):
+    """Given the Pair, the Record of its last refresh (or None), the time, and of which kind the request is that is in
+    flight or was interrupted (or None), return the Report."""
+
+    def report(state, reason, hint, exit_code):
+        return Report(state, reason, hint, exit_code, pair, last, now)
+
+    lives = report(VALID, text("the access token lives"), None, errors.OK)
     if last and last.dead:
-        return Report(AUTHORIZATION_NEEDED, last.message, last.hint, errors.NOPERM, pair, last, now)
-    if is_unsettled:
-        reason = text("a refresh is under way, or was interrupted")
-        hint = text("type 'hhtoken refresh'; it waits, or clears up")
-        exit_code = errors.OK if left else errors.UNAVAILABLE
-        return Report(IN_FLIGHT, reason, hint, exit_code, pair, last, now)
-    if left and last and last.refused in api_answers.FOR_GOOD:  # after expiry the refresh has the word
+        return report(AUTHORIZATION_NEEDED, last.message, last.hint, errors.NOPERM)
+    if in_flight:
+        return report(IN_FLIGHT, *UNSETTLED[in_flight], errors.OK if lives.is_usable else errors.UNAVAILABLE)
+    if lives.is_refused:  # after expiry the refresh has the word
         exit_code, reason, hint = api_answers.OAUTH[last.refused]
         state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
-        return Report(state, reason, hint, exit_code, pair, last, now)
-    if left:
-        return Report(VALID, text("the access token lives"), None, errors.OK, pair, last, now)
+        return report(state, reason, hint, exit_code)
     if not pair.refresh_token:
-        reason = text("the access token has expired, and there is no refresh token")
-        return Report(
-            AUTHORIZATION_NEEDED, reason, provider_errors.HINT_AUTHORIZE, errors.NOPERM, pair, last, now
-        )
+        reason = outcomes.why_impossible(pair, now)
+        return report(AUTHORIZATION_NEEDED, reason, provider_errors.HINT_AUTHORIZE, errors.NOPERM)
+    if lives.seconds_left:
+        return lives
     if last and last.outcome in STATE_AFTER:
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
-        hint = last.hint or HINT_REFRESH
-        return Report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE, pair, last, now)
-    return Report(DUE, text("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE, pair, last, now)
+        is_paused = refresh_policy.decide(pair, last, now).kind == refresh_policy.WAITING
+        hint = last.hint or (outcomes.HINT_PAUSE if is_paused else HINT_REFRESH)
+        return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
+    return report(DUE, text("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
 
 
 def of_error(error, last, now):

@@ -82,8 +82,8 @@ class TokenStore:
         Error that says why it is not to be used, or None."""
         left = pair.seconds_left(now)
         last = None if left else self.record_of(pair)
-        if last and last.lives_until > now:
-            left = int(last.lives_until - now)  # HeadHunter has said "not yet": our clock was wrong once
+        if last and last.lives_on_until > now:
+            left = int(last.lives_on_until - now)  # HeadHunter has said "not yet": our clock was wrong once
         if left > 0 and left >= min_seconds:
             return None
         if left > 0:
@@ -129,6 +129,12 @@ class TokenStore:
     def is_unsettled(self):
         """Tell whether there is something to put in order, under the lock, before anything new is begun."""
         return self.has_journal()
+
+    def why_no_room(self):
+        """Return the StorageError for which ``begin`` would fail, as far as can be seen without writing, or None."""
+        from hhtoken import journal
+
+        return self.directory.why_no_room(RESERVE_BYTES + journal.SIZE)
 
     # -- for writers, under the lock --
 

@@ -126,6 +126,8 @@ def test_a_predecessors_file_is_taken_over_with_its_modification_time(operator, 
     stored = operator.stored()
     assert (stored["obtained_at"], stored["expires_at"]) == (then, then + 1000)
     assert stored["refresh_token"] == pair["refresh_token"]
+    last = json.loads((operator.state / "last-refresh.json").read_text())
+    assert last["message"] == "imported a pair" and last["at"] > then + 300, "the time of the import"
     assert "600" not in operator.run("show", "--json").stderr
 
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -234,6 +235,24 @@ def test_a_user_who_cannot_be_named_is_a_warning(operator, sandbox, login):
         assert running.end() == 0
     assert "warning: who authorized is not known" in running.stderr.text
     assert operator.stored()["access_token"] not in running.stderr.text
+
+
+def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator, sandbox, login):
+    sandbox.weather.add("no_refresh_token")
+    running = login()
+    requests.get(send_out(running.address()), timeout=10)
+    assert running.end() == 0
+    said = running.stderr.text
+    assert "without a refresh token, so nobody can renew it" in said and "who renews it" not in said
+    assert re.search("hint: before 20.*, type 'hhtoken login'", said)
+    status = json.loads(operator.run("status", "--json", expect=77).stdout)
+    assert status["usable"] and status["state"] == "authorization_needed" and "hhtoken login" in status["next_step"]
+    assert "the access token lives, but there is no refresh token" in status["reason"]
+    assert "hhtoken_authorization_needed 1" in operator.run("status", "--prometheus", expect=77).stdout
+    assert "the access token lives, but there is no refresh token" in operator.run("refresh", "--force", expect=77).stderr
+    operator.run("refresh")
+    operator.run("show", "--field", "access_token")
+    assert "no refresh token" in operator.run("notice").stdout
 
 
 def test_an_api_out_of_reach_is_a_warning(login):

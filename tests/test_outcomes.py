@@ -450,6 +450,12 @@ def test_a_saved_pair_is_remembered_with_the_request_id():
     assert outcomes.saved(record.AUTHORIZED, "imported", PAIR, Answer(), "f").http_status is None
 
 
+@pytest.mark.parametrize("received_at, at", [(NOW, NOW), (None, NOW - 1000), ("today", NOW - 1000)])
+def test_a_saved_pair_is_remembered_at_the_time_of_its_answer(received_at, at):
+    found = outcomes.saved(record.AUTHORIZED, "imported", PAIR, Answer(received_at=received_at), "f")
+    assert (found.at, found.lives_until) == (at, PAIR.expires_at)
+
+
 @pytest.mark.parametrize(
     "exit_code, kind",
     [

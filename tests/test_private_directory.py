@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -314,6 +315,46 @@ def test_a_file_of_a_third_party_is_refused_and_one_of_the_owner_or_ours_is_read
     with pytest.raises(StorageError, match="belongs to user 12346, not to the owner of the directory") as raised:
         directory.read("file")
     assert f"chown --reference={directory.path}" in raised.value.hint
+
+
+def disk(**changes):
+    facts = {"f_flag": 0, "f_bavail": 50, "f_frsize": 4096, "f_files": 1000, "f_ffree": 100}
+    return lambda _descriptor: SimpleNamespace(**{**facts, **changes})
+
+
+@pytest.mark.parametrize(
+    "facts, said",
+    [
+        ({"f_flag": os.ST_RDONLY}, "read-only file system"),
+        ({"f_bavail": 1}, "no space left on device"),
+        ({"f_ffree": 1}, "no space left on device"),
+        ({"f_files": 0, "f_ffree": 0}, None),  # a file system that makes them as they are needed
+        ({"f_bavail": 2, "f_ffree": 2}, None),
+    ],
+)
+def test_want_of_room_is_seen_without_writing(directory, monkeypatch, facts, said):
+    monkeypatch.setattr(os, "fstatvfs", disk(**facts))
+    trouble = directory.why_no_room(8192)
+    assert str(trouble) == (f"cannot write in {directory.path}: {said}" if said else "None")
+    assert trouble is None or trouble.hint
+
+
+@pytest.mark.parametrize("me, said", [(0, "operation not permitted"), (1000, "permission denied")])
+def test_a_directory_that_may_not_be_written_is_seen(directory, monkeypatch, me, said):
+    monkeypatch.setattr(os, "geteuid", lambda: me)
+    monkeypatch.setattr(os, "access", lambda *_words, **_options: False)
+    assert str(directory.why_no_room(1)) == f"cannot write in {directory.path}: {said}"
+
+
+def test_a_disk_that_cannot_be_asked_for_its_room_is_an_error(directory, monkeypatch):
+    broken(monkeypatch, "fstatvfs")
+    assert str(directory.why_no_room(1)) == f"cannot look at {directory.path}: input/output error"
+
+
+def test_a_directory_with_room_has_room_and_is_left_as_it_was(directory):
+    before = os.stat(directory.path).st_mtime_ns
+    assert directory.why_no_room(1) is None
+    assert os.stat(directory.path).st_mtime_ns == before
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o601])

@@ -247,11 +247,14 @@ def test_not_yet_is_remembered_with_a_growing_wait(operator, sandbox, expired):
 
 def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
     sandbox.weather.add("rate_limit_absurd")
-    operator.run("refresh", expect=75)
+    first = operator.run("refresh", expect=75).stderr
     record = json.loads((operator.state / "last-refresh.json").read_text())
     assert record["not_before"] - record["at"] == 3600
-    operator.run("refresh", expect=75)
+    second = operator.run("refresh", expect=75).stderr
     assert refreshes(sandbox) == 1
+    status = operator.run("status", "--json", expect=75).stdout
+    for hint in (first, second, json.loads(status)["next_step"]):
+        assert "'hhtoken refresh --force'" in hint and "'hhtoken refresh'" not in hint, "that would do nothing"
     operator.run("refresh", "--force")
     assert refreshes(sandbox) == 2
 

@@ -53,6 +53,21 @@ def test_every_file_that_may_hold_a_token_goes(operator, pair):
     assert operator.files() == [*LEFT, "mine.txt"] and holds(operator, pair) == []
 
 
+def test_a_revocation_that_was_killed_is_no_refresh(operator, pair):
+    may_answer = threading.Event()
+    with answering(lambda _connection: may_answer.wait(60)) as provider:
+        process = operator.start("revoke", "--yes", HH_API_URL=base(provider))
+        wait_for(lambda: provider.requests)
+        meanwhile = operator.run("status").stdout
+        process.kill()
+        process.communicate(timeout=30)
+        after = operator.run("status").stdout
+        may_answer.set()
+    for said in (meanwhile, after):
+        assert "in flight: a revocation is under way, or was interrupted" in said and "a refresh is" not in said
+        assert "to do:        type 'hhtoken revoke' to end it, or 'hhtoken whoami'" in said
+
+
 def test_the_published_token_goes_too(operator, pair, tmp_path):
     readers = tmp_path / "readers"
     readers.mkdir(mode=0o710)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Operator, refreshes
+from conftest import PROGRAM, Operator, obtain_pair, refreshes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +68,27 @@ def test_the_summary_has_no_secret_and_tells_whether_the_token_is_usable(lonely,
     summary = lonely.run("show", "--json", expect=code).stdout
     assert json.loads(summary)["usable"] is usable
     assert "ACCESS" not in text + summary and "REFRESH" not in text + summary
+
+
+@pytest.mark.parametrize("expires_at", [-5, 0, 5])
+def test_show_and_status_agree_on_an_expiry_that_was_edited_by_hand(operator, sandbox, expired, expires_at):
+    operator.run("refresh")
+    operator.token_file.write_text(json.dumps({**operator.stored(), "expires_at": expires_at}))
+    status = json.loads(operator.run("status", "--json", expect=69).stdout)
+    summary = json.loads(operator.run("show", "--json", expect=69).stdout)
+    for said in (status, summary):
+        assert (said["usable"], said["seconds_left"], said["expires_at"]) == (False, 0, expires_at)
+    operator.run("show", "--field", "access_token", expect=69)
+    assert "expired" in operator.run("show", expect=69).stdout
+
+
+def test_show_and_status_agree_on_a_token_that_lives_by_headhunters_word(operator, sandbox):
+    operator.store(obtain_pair(sandbox))
+    operator.run("refresh")
+    status = json.loads(operator.run("status", "--json").stdout)
+    summary = json.loads(operator.run("show", "--json").stdout)
+    assert summary["usable"] and status["usable"] and summary["expires_at"] == status["expires_at"]
+    assert "usable, " in operator.run("show").stdout
 
 
 def test_refresh_renews_what_is_due_and_leaves_what_is_not(operator, sandbox, expired):

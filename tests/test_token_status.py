@@ -54,6 +54,8 @@ LOST = outcomes.judge(Answer(failure="the connection broke"), {}, None, NOW - 50
 NONSENSE = judged(200)
 UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY))
 ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)
+REVOKED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_revoked")
+ODD = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_borrowed")
 NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", provider_errors.HINT_AUTHORIZE)
 DAMAGED = errors.DataError("token.json makes no sense", "restore a copy")
 
@@ -65,20 +67,26 @@ REPORTS = {
     "valid after weather": (token_status.of_pair(pair(500), GUARD, NOW), "valid", 0),
     "expired": (token_status.of_pair(pair(0), None, NOW), "due", 69),
     "expired long ago": (token_status.of_pair(pair(-90 * DAY), RENEWED, NOW), "due", 69),
-    "in flight": (token_status.of_pair(pair(), None, NOW, True), "in_flight", 69),
-    "in flight, still valid": (token_status.of_pair(pair(500), None, NOW, True), "in_flight", 0),
+    "in flight": (token_status.of_pair(pair(), None, NOW, record.REFRESH), "in_flight", 69),
+    "in flight, still valid": (token_status.of_pair(pair(500), None, NOW, record.REFRESH), "in_flight", 0),
+    "an authorization in flight": (token_status.of_pair(pair(500), None, NOW, record.CODE), "in_flight", 0),
+    "a revocation in flight": (token_status.of_pair(pair(500), None, NOW, record.REVOKE), "in_flight", 0),
+    "refused and in flight": (token_status.of_pair(pair(500), REVOKED, NOW, record.REFRESH), "in_flight", 69),
+    "refused": (token_status.of_pair(pair(500), REVOKED, NOW), "authorization_needed", 77),
+    "refused until it expired": (token_status.of_pair(pair(), REVOKED, NOW), "due", 69),
+    "refused in a way that this version does not know": (token_status.of_pair(pair(500), ODD, NOW), "valid", 0),
     "not yet": (token_status.of_pair(pair(), NOT_YET, NOW), "not_yet", 69),
     "guard": (token_status.of_pair(pair(), GUARD, NOW), "try_later", 75),
     "nonsense": (token_status.of_pair(pair(), NONSENSE, NOW), "try_later", 65),
     "lost": (token_status.of_pair(pair(), LOST, NOW), "outcome_unknown", 75),
     "dead": (token_status.of_pair(pair(), DEAD, NOW), "authorization_needed", 77),
     "dead but valid": (token_status.of_pair(pair(500), DEAD, NOW), "authorization_needed", 77),
-    "dead and in flight": (token_status.of_pair(pair(), DEAD, NOW, True), "authorization_needed", 77),
+    "dead and in flight": (token_status.of_pair(pair(), DEAD, NOW, record.REFRESH), "authorization_needed", 77),
     "locked": (token_status.of_pair(pair(), LOCKED, NOW), "authorization_needed", 77),
     "unclear for days": (token_status.of_pair(pair(), UNCLEAR_FOR_DAYS, NOW), "authorization_needed", 77),
     "wrong secret": (token_status.of_pair(pair(), WRONG_SECRET, NOW), "misconfigured", 78),
     "no refresh token": (token_status.of_pair(pair(-1, None), None, NOW), "authorization_needed", 77),
-    "no refresh token, valid": (token_status.of_pair(pair(500, None), None, NOW), "valid", 0),
+    "no refresh token, valid": (token_status.of_pair(pair(500, None), None, NOW), "authorization_needed", 77),
     "no pair": (token_status.of_error(NO_PAIR, None, NOW), "no_pair", 77),
     "no pair any more": (token_status.of_error(NO_PAIR, DEAD, NOW), "no_pair", 77),
     "no pair, but it lived": (token_status.of_error(NO_PAIR, ALIVE, NOW), "no_pair", 77),
@@ -155,8 +163,71 @@ def test_a_store_is_looked_at_as_it_stands(tmp_path, monkeypatch):
     store.remember(NOT_YET)
     store.begin({}).close()
     assert token_status.look(store, NOW).state == "in_flight"
+    (tmp_path / "state" / "journal").unlink()
+    (tmp_path / "state" / "journal").mkdir()  # what is in flight cannot be told
+    assert token_status.look(store, NOW).state == "in_flight"
     (tmp_path / "state" / "token.json").write_text("{")
     assert token_status.look(store, NOW).state == "damaged"
+
+
+@pytest.mark.parametrize("kind, said", [("refresh", "a refresh is"), ("code", "an authorization is"),
+                                        ("revoke", "a revocation is"), ("other", "a refresh is")])  # fmt: skip
+def test_what_is_in_flight_is_told_by_its_intent(tmp_path, monkeypatch, kind, said):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
+    store = open_store(str(tmp_path / "state"), create=True)
+    store.save(pair(500))
+    store.begin({"kind": kind}).close()
+    report = token_status.look(store, NOW)
+    assert report.state == "in_flight" and report.reason.startswith(said + " under way, or was interrupted")
+    assert ("hhtoken revoke" in report.next_step) == (kind == "revoke")
+
+
+def test_a_revocation_that_was_interrupted_after_the_pair_had_gone_leaves_no_pair(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
+    store = open_store(str(tmp_path / "state"), create=True)
+    store.begin({"kind": "revoke"}).close()
+    assert (token_status.look(store, NOW).state, token_status.look(store, NOW).exit_code) == ("no_pair", 77)
+
+
+@pytest.mark.parametrize("last", [None, GUARD, LOST, NONSENSE, NOT_YET])
+def test_where_a_refresh_is_due_a_directory_that_cannot_be_written_is_told(tmp_path, monkeypatch, last):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
+    store = open_store(str(tmp_path / "state"), create=True)
+    store.save(pair())
+    if last:
+        store.remember(Record(**{**last.as_dict(), "refresh_token_sha256": fingerprint(REFRESH)}))
+    before = token_status.look(store, NOW)
+    trouble = errors.StorageError("no space left on device", "make room")
+    monkeypatch.setattr(type(store), "why_no_room", lambda _store: trouble)
+    report = token_status.look(store, NOW)
+    assert (report.state, report.exit_code) == (before.state, 74) and before.exit_code != 74
+    assert report.reason == f"{before.reason}; no new pair could be stored: no space left on device"
+    assert report.next_step == "make room; the next run, or 'hhtoken refresh', then renews the pair"
+
+
+@pytest.mark.parametrize("last, left", [(None, 500), (DEAD, -5), (LOCKED, -5), (WRONG_SECRET, -5)])
+def test_a_directory_that_cannot_be_written_is_not_looked_at_where_no_refresh_can_help(tmp_path, monkeypatch, last, left):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
+    store = open_store(str(tmp_path / "state"), create=True)
+    store.save(pair(left))
+    if last:
+        store.remember(Record(**{**last.as_dict(), "refresh_token_sha256": fingerprint(REFRESH)}))
+    monkeypatch.setattr(type(store), "why_no_room", None)
+    assert token_status.look(store, NOW).exit_code == (last.exit_code if last else 0)
+
+
+def test_what_a_new_pair_was_said_to_live_for_does_not_count_against_the_file():
+    """Only HeadHunter's "not yet" says that our own computation was wrong."""
+    said = Record(outcome=record.AUTHORIZED, at=NOW - 50, message="stored a new pair", lives_until=NOW + 500)
+    report = token_status.of_pair(pair(-NOW - 5), said, NOW)
+    assert (report.state, report.exit_code, report.seconds_left, report.is_usable) == ("due", 69, 0, False)
+
+
+def test_during_a_pause_the_step_is_one_that_does_something():
+    assert report_of("not yet").next_step == "wait, or type 'hhtoken refresh --force' to ask at once"
+    after = token_status.of_pair(pair(), NOT_YET, NOT_YET.not_before)
+    assert after.next_step == token_status.HINT_REFRESH
+    assert "'hhtoken refresh --force' now" in report_of("guard").next_step
 
 
 # -- for programs --
@@ -238,7 +309,7 @@ def test_the_json_agrees_with_the_report(name):
         report.next_step,
         "/state",
     )
-    assert fields["usable"] == (fields["seconds_left"] > 0)
+    assert fields["usable"] == (fields["seconds_left"] > 0 and report.last is not REVOKED)
     if report.pair:
         assert (fields["obtained_at"], fields["expires_at"]) == (report.pair.obtained_at, report.pair.expires_at)
     else:
@@ -316,7 +387,7 @@ def test_the_prometheus_text_agrees_with_the_report(name):
     report, state, exit_code = REPORTS[name]
     found = metrics(token_status.to_prometheus([(None, report)]))
     assert found["hhtoken_state"] == {f'{{state="{one}"}}': int(one == state) for one in token_status.STATES}
-    assert found["hhtoken_token_usable"] == {None: int(report.seconds_left > 0)}
+    assert found["hhtoken_token_usable"] == {None: int(report.is_usable)}
     assert found["hhtoken_authorization_needed"] == {None: int(exit_code == 77)}
     assert found["hhtoken_authorization_needed"] == {None: int(state in ("no_pair", "authorization_needed"))}
     assert found["hhtoken_token_expiry_timestamp_seconds"] == {None: report.pair.expires_at if report.pair else 0}

@@ -92,6 +92,17 @@ def test_status_doctor_and_notice_remember_a_refusal_for_good(operator, sandbox,
     assert not known["last_refresh"]["dead"] and known["next_refresh_at"]  # that is for the refresh to find out
     assert reason in operator.run("doctor", expect=code).stdout and reason in operator.run("notice").stdout
     assert operator.run("show", "--field", "access_token").stdout  # it may be of use to find out more
+    assert operator.run("show", "--header").stdout
+    summary = operator.run("show", expect=code)
+    assert f"not usable: {reason}\n" in summary.stdout and reason in summary.stderr
+    fields = json.loads(operator.run("show", "--json", expect=code).stdout)
+    assert not fields["usable"] and (fields["seconds_left"] > 0) and fields["expires_at"] == known["expires_at"]
+    for words in (("exec", "--", "echo", "ran"), ("show", "--refresh", "--header")):
+        run = operator.run(*words, expect=code)
+        assert run.stdout == "" and reason in run.stderr and "hint: " in run.stderr
+    operator.run("show", "--refresh", "--header", "--allow-expired")
+    operator.run("show", "--allow-expired")
+    assert "refresh:      not possible\n" in operator.run("status", expect=code).stdout
     operator.run("refresh")
 
 

@@ -6,7 +6,7 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, signals, stores, token_endpoint
+from hhtoken import config, errors, grants, signals, stores, token_endpoint, token_status
 from hhtoken.wording import text
 
 SUMMARY = text("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
@@ -54,7 +54,9 @@ def run(arguments):
     grants.renew_for("exec", store, token_endpoint.from_settings(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()
-    unusable = store.why_unusable(pair, time.time(), arguments.min_seconds)
+    now = time.time()
+    refused = token_status.of_pair(pair, store.record_of(pair), now).why_refused()
+    unusable = refused or store.why_unusable(pair, now, arguments.min_seconds)
     if unusable:
         raise unusable
     _become(words, {**environment, VARIABLE: pair.access_token}, arguments.umask)

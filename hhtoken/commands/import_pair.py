@@ -35,7 +35,8 @@ def run(arguments):
         last = store.record_of(pair)
         if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
             spent = last.spent_sha256 if last else None
-            bookkeeping.remember_saved(store, pair, Answer(), record.AUTHORIZED, text("imported a pair"), spent)
+            now = Answer(received_at=int(time.time()))  # the pair may be older
+            bookkeeping.remember_saved(store, pair, now, record.AUTHORIZED, text("imported a pair"), spent)
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
     left = pair.seconds_left(time.time())
     moment = durations.local(pair.expires_at)

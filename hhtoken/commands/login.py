@@ -78,8 +78,9 @@ def run(arguments):
         )
     conclude(arrival)
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
-        _introduce(store, api)
-        _say_who_renews(settings)
+        pair = store.load().pair
+        _introduce(pair, api)
+        _say_who_renews(pair, settings)
     return 0
 
 
@@ -178,9 +179,8 @@ def _draw(address, redirect_uri):
         reporting.message(text("a phone cannot come back to this machine; paste the address that it ends up on here"))
 
 
-def _introduce(store, api):
+def _introduce(pair, api):
     """Say who authorized, on standard output alone; a failure of that is a warning."""
-    pair = store.load().pair
     try:
         verdict, person = api_answers.identify(api.me(pair.access_token), (pair.access_token, pair.refresh_token))
     except errors.Error as error:
@@ -191,7 +191,12 @@ def _introduce(store, api):
         reporting.warning(text("who authorized is not known: {reason}", reason=verdict.meaning))
 
 
-def _say_who_renews(settings):
+def _say_who_renews(pair, settings):
+    if not pair.refresh_token:
+        moment = durations.local(pair.expires_at)
+        hint = text("before {moment}, {authorize}", moment=moment, authorize=errors.HINT_AUTHORIZE)
+        reporting.message(hint, "hint: ")
+        return
     account = settings.account()
     found = renewers.look(settings.main_directory(), account)
     if found.timers:

@@ -58,6 +58,8 @@ def run(arguments):
         reporting.warning(text("the clock is before the time at which this token was obtained; see 'date'"))
     unusable = None if arguments.allow_expired else store.why_unusable(pair, now, arguments.min_seconds)
     if arguments.field == "access_token" or arguments.header:
+        if arguments.refresh and not arguments.allow_expired:  # the plain forms read the pair and no other file
+            unusable = _report(store, pair, now).why_refused() or unusable
         if unusable:
             raise unusable
         reporting.result(f"Authorization: Bearer {pair.access_token}" if arguments.header else pair.access_token)
@@ -65,10 +67,19 @@ def run(arguments):
     if arguments.field is not None:
         reporting.result(_field(pair, arguments.field, now))
         return 0
-    reporting.result(_summary(pair, now, arguments.json))
+    report = _report(store, pair, now)
+    reporting.result(_summary(report, arguments.json))
+    if not arguments.allow_expired:
+        unusable = report.why_refused() or unusable
     if unusable:
         raise unusable
     return 0
+
+
+def _report(store, pair, now):
+    from hhtoken import token_status
+
+    return token_status.of_pair(pair, store.record_of(pair), now)
 
 
 def _renew(store, settings):
@@ -94,27 +105,34 @@ def _field(pair, name, now):
     return json.dumps(value)
 
 
-def _summary(pair, now, as_json):
-    left = pair.seconds_left(now)
+def _summary(report, as_json):
+    pair = report.pair
     if as_json:
         import json
 
         summary = {
-            "usable": left > 0,
-            "seconds_left": left,
+            "usable": report.is_usable,
+            "seconds_left": report.seconds_left,
             "obtained_at": pair.obtained_at,
-            "expires_at": pair.expires_at,
+            "expires_at": report.expires_at,
             "has_refresh_token": bool(pair.refresh_token),
         }
         return json.dumps(summary, indent=2)
     from hhtoken import durations, language
 
-    usable = text("usable, {span} left", span=durations.span(left))
     return language.table(
         (
-            (text("access token"), usable if left else text("expired")),
-            (text("expires"), durations.local(pair.expires_at)),
+            (text("access token"), _life(report)),
+            (text("expires"), durations.local(report.expires_at)),
             (text("obtained"), durations.local(pair.obtained_at)),
             (text("refresh token"), text("stored") if pair.refresh_token else text("none")),
         )
     )
+
+
+def _life(report):
+    from hhtoken import durations
+
+    if report.is_usable:
+        return text("usable, {span} left", span=durations.span(report.seconds_left))
+    return text("not usable: {reason}", reason=report.reason) if report.seconds_left else text("expired")

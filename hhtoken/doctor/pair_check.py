@@ -39,7 +39,4 @@ def judge(seen):
     if seen.exit_code:
         return [findings.problem(ABOUT, seen.reason, advice=seen.next_step, exit_code=seen.exit_code)]
     until = durations.local(seen.expires_at)
-    if token_status.next_refresh_at(seen) is None:
-        says = text("the access token lives until {moment}, and cannot be renewed then", moment=until)
-        return [findings.note(ABOUT, says, advice=errors.HINT_AUTHORIZE)]
     return [findings.ok(ABOUT, text("the access token lives until {moment}", moment=until))]

@@ -33,6 +33,12 @@ def refuses(operator, sandbox, stored):
     assert operator.token_file.read_bytes() == stored
 
 
+def status_tells(operator, why):
+    """Assert that ``status`` finds out the same, without an attempt."""
+    run = operator.run("status", expect=74, program=PROGRAM)
+    assert f"no new pair could be stored: cannot write in {operator.state}: {why}" in run.stdout, run
+
+
 def succeeds(operator, sandbox):
     operator.run("refresh", program=PROGRAM)
     assert refreshes(sandbox) == 1
@@ -44,8 +50,11 @@ def test_a_full_disk_is_found_before_the_request(kind, sandbox, tmp_path):
     with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
         operator, stored = due(sandbox, disk / "state")
         fill(disk)
+        status_tells(operator, "no space left on device")
         refuses(operator, sandbox, stored)
+        status_tells(operator, "no space left on device")
         (disk / "filling").unlink()
+        operator.run("status", expect=69, program=PROGRAM)
         succeeds(operator, sandbox)
 
 
@@ -59,10 +68,12 @@ def test_nearly_no_room_is_enough_or_nothing_is_sent(kind, sandbox, tmp_path, no
             (disk / "room").write_bytes(bytes(free * 1024))
             fill(disk)
             (disk / "room").unlink()
+            before = operator.run("status", expect=(69, 74), program=PROGRAM)
             run = operator.run("refresh", expect=(0, 74), program=PROGRAM)
             if run.code:
                 assert refreshes(sandbox) == 0 and operator.token_file.read_bytes() == stored, (free, run)
             else:
+                assert before.code == 69, "status gives no false alarm"
                 sandbox.provider.check_user_token(operator.stored()["access_token"])
             figures = {"saved": int(not run.code), "refused": int(run.code > 0)}
             note(f"Little room on a disk: {kind}", f"{free:3} KiB free", figures)
@@ -130,10 +141,12 @@ def test_few_inodes_are_enough_or_nothing_is_sent(sandbox, tmp_path, left):
                 break
         for file in made[:left]:
             file.unlink()
+        before = operator.run("status", expect=(69, 74), program=PROGRAM)
         run = operator.run("refresh", expect=(0, 74), program=PROGRAM)
         if run.code:
             assert refreshes(sandbox) == 0 and operator.token_file.read_bytes() == stored
         else:
+            assert before.code == 69, "status gives no false alarm"
             sandbox.provider.check_user_token(operator.stored()["access_token"])
 
 
@@ -142,6 +155,7 @@ def test_a_read_only_disk_is_found_before_the_request(kind, sandbox, tmp_path):
     with FILE_SYSTEMS[kind](tmp_path / "disk") as disk:
         operator, stored = due(sandbox, disk / "state")
         do("mount", "-o", "remount,ro", disk)
+        status_tells(operator, "read-only file system")
         refuses(operator, sandbox, stored)
         do("mount", "-o", "remount,rw", disk)
         succeeds(operator, sandbox)
