@@ -26,6 +26,10 @@ PLACEHOLDER_STARTS = ("your_", "your-", "changeme", "change_me", "change-me", "p
 PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your_domain.")
 
 
+FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT")  # it needs neither client id nor secret
+WITH_FLAGS = ("HHTOKEN_STATE_DIR", "HHTOKEN_ENV_FILE", "HHTOKEN_ACCOUNT")
+
+
 class Settings:
     """The settings of one run. Values are looked up, and judged, when a command asks for them."""
 
@@ -108,6 +112,19 @@ class Settings:
 
     def env_file_path(self):
         return self._env_file_path
+
+    def env_file_to_write(self):
+        """Return the path of the env file that is in use, or where there is none of the operator's own, of a new one.
+        """
+        return self._env_file_path if self._env_file or os.geteuid() == 0 else OWN_ENV_FILE
+
+    def of_refresh_in_environment_alone(self):
+        """Return the names of the settings with which a refresh would go another way if this environment were not."""
+        return sorted(
+            name
+            for name, value in self._environment.items()
+            if value and _is_for_refresh(name) and value != self._in_file(name)[0]
+        )
 
     def client_id(self):
         return self._required("HH_CLIENT_ID")
@@ -296,6 +313,10 @@ def load(arguments, environment=None):
     settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
     reporting.speak_for(settings.account())
     return settings
+
+
+def _is_for_refresh(name):
+    return name in FOR_REFRESH or name.startswith("HHTOKEN_") and name not in WITH_FLAGS
 
 
 def _is_within(place, directory):

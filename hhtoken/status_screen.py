@@ -45,6 +45,17 @@ class Row:
         self.command = command
 
 
+class Hidden:
+    """Settings that another program, started by cron, would not see: their ``names``, and the ``place`` for them, the
+    path of an env file."""
+
+    __slots__ = ("names", "place")
+
+    def __init__(self, names, place):
+        self.names = names
+        self.place = place
+
+
 def rows(
     report,
     directory,
@@ -54,14 +65,14 @@ def rows(
     instance="",
     others=None,
     published=None,
+    hidden=None,
 ):
     """Given the Report, the state directory, the Renewers, the words of the command that renews this pair from
     anywhere, whether the reader's terminal shows more than ASCII, what stands behind the names of an account's units,
-    where the service keeps its pair if that is elsewhere (or None), and where the access token is published, or the
-    Error for which it cannot be (or None), return the Rows."""
+    where the service keeps its pair if that is elsewhere (or None), where the access token is published, or the
+    Error for which it cannot be (or None), and the Hidden settings (or None), return the Rows."""
     tone = _tone(report)
-    state = text("{state}: {reason}", state=WORDS[report.state], reason=report.reason)
-    found = [Row(text("state"), state, tone=tone)]
+    found = [Row(text("state"), _state(report), tone=tone)]
     if report.pair:
         found.append(Row(text("access token"), *_life(report, has_unicode), tone=tone))
         found.append(Row(text("refresh"), _plan(report)))
@@ -71,7 +82,7 @@ def rows(
     found.append(Row(text("stored in"), directory))
     if published:
         found.append(_published(published))
-    needed, command = _to_do(report, renewers, refresh, instance)
+    needed, command = _to_do(report, renewers, refresh, instance, hidden)
     found.append(Row(text("to do"), needed, command=command))
     if others and not report.pair:  # sudo was forgotten, perhaps
         found.append(Row(text("but"), text("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
@@ -129,6 +140,13 @@ def _tone(report):
     return BAD if report.exit_code in (errors.NOPERM, errors.CONFIG, errors.DATAERR) else POOR
 
 
+def _state(report):
+    word = WORDS[report.state]
+    if report.reason.startswith(f"{word}: "):  # which then is the beginning of the translation, too
+        return report.reason
+    return text("{state}: {reason}", state=word, reason=report.reason)
+
+
 def _life(report, has_unicode):
     left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
     drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
@@ -142,19 +160,24 @@ def _life(report, has_unicode):
 
 def _plan(report):
     at = token_status.next_refresh_at(report)
-    if at is None:
+    if _is_last(report):
         return text("not possible")
     return text("due now") if at <= report.now else text("possible from {moment}", moment=durations.local(at))
 
 
 def _who(report, renewers):
-    if token_status.next_refresh_at(report) is None:
+    if _is_last(report):
         return text("nobody: it cannot be renewed")
     if renewers.timers:
         return joined(", ", [_timer(name, at) for name, at in renewers.timers.items()])
     if renewers.cron:
         return text("cron ({table})", table=renewers.cron)
     return text("nobody that this command can see")
+
+
+def _is_last(report):
+    """Of a pair that is refused, the refresh will hear so from HeadHunter; until then it is only known."""
+    return report.is_refused or token_status.next_refresh_at(report) is None
 
 
 def _timer(name, at):
@@ -178,22 +201,28 @@ def _attempt(last):
     return said
 
 
-def _to_do(report, renewers, refresh, instance):
+def _to_do(report, renewers, refresh, instance, hidden):
     """Return what to do, a Text, and the command at its end, or None."""
     needed = report.next_step
-    if token_status.next_refresh_at(report) is None and not needed:
-        return text("nothing yet; after that, {hint}", hint=errors.HINT_AUTHORIZE), None
     if report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
-        help_wanted, command = _help(renewers, refresh, instance)
+        help_wanted, command = _help(renewers, refresh, instance, hidden)
         return text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted, command
     if list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
         return text("for a renewal at expiry, not hours later, type:"), ENABLE.format(instance=instance)
     return needed or text("nothing"), None
 
 
-def _help(renewers, refresh, instance):
+def _help(renewers, refresh, instance, hidden):
     if renewers.can_be_enabled:
         return text("to have it renewed, type:"), ENABLE.format(instance=instance)
+    if hidden:
+        return text(
+            "unless you know who runs 'hhtoken refresh' after expiry, let cron do it; but it does not see what is set "
+            "in this environment alone: {names}; so put that into a file, e.g. {path}, as lines NAME=VALUE, name the "
+            "file by HHTOKEN_ENV_FILE, and type 'hhtoken status' again for the line of the crontab",
+            names=", ".join(hidden.names),
+            path=hidden.place,
+        ), None
     return text(
         "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line:"
     ), cron_line(refresh)

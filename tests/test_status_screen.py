@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
-from test_token_status import DEAD, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
+from test_token_status import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
 
 from hhtoken import errors, provider_errors, renewers, status_screen, terminal, token_status
 from hhtoken.renewers import Renewers
@@ -45,7 +45,8 @@ def answers(name, seen=BOTH):
 def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
     report, state, _exit_code = REPORTS[name]
     found = answers(name)
-    assert found["state"] == f"{state.replace('_', ' ')}: {report.reason}"
+    word = state.replace("_", " ")
+    assert found["state"] == (report.reason if name == "lost" else f"{word}: {report.reason}")
     assert found["stored in"] == "/state"
     assert report.next_step is None or found["to do"] == report.next_step
     assert {"access token", "refresh", "renewed by"} & set(found) == (
@@ -73,7 +74,10 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
                                              "since 2023-11-12 01:13:20 +0300"),
         ("no refresh token", "refresh", "not possible"),
         ("no refresh token, valid", "refresh", "not possible"),
-        ("no refresh token, valid", "to do", f"nothing yet; after that, {provider_errors.HINT_AUTHORIZE}"),
+        ("no refresh token, valid", "to do", provider_errors.HINT_AUTHORIZE),
+        ("refused", "refresh", "not possible"),
+        ("refused", "renewed by", "nobody: it cannot be renewed"),
+        ("lost", "state", LOST.message),
         ("fresh", "to do", "nothing"),
         ("fresh", "renewed by", "hh-token-due.timer (next look 2023-11-15 01:14:20 +0300), "
                                 "hh-token-refresh.timer (next look 2023-11-15 02:13:20 +0300)"),
@@ -354,6 +358,7 @@ def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely
     tail = f" --state-dir {lonely.state}"
     if renewers.cron_table():
         pytest.skip("cron renews a pair on this machine")
+    del lonely.environment["HH_TOKEN_URL"]
     assert lonely.run("status").stdout.rstrip().endswith(f"{tail} refresh")
     shown = lonely.run("--account", "alice", "--env-file", os.path.relpath(settings), "status").stdout.rstrip()
     assert shown.endswith(f"{tail} --account alice --env-file '{settings}' refresh")
@@ -362,6 +367,27 @@ def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely
     assert renewers.has_cron_line(f"* * * * * {line}")
     by_environment = lonely.run("status", HHTOKEN_ENV_FILE=str(settings), HHTOKEN_ACCOUNT="alice").stdout.rstrip()
     assert by_environment.endswith(line)
+
+
+def test_no_line_for_cron_is_offered_where_it_would_do_something_else(lonely, tmp_path):
+    if renewers.cron_table():
+        pytest.skip("cron renews a pair on this machine")
+    lonely.store(FRESH, left=1000, life=1000)
+    settings = tmp_path / "settings.env"
+    address = lonely.environment["HH_TOKEN_URL"]
+    settings.write_text(f"HH_TOKEN_URL={address}\n")
+    alone = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/x", "HH_CLIENT_ID": "id", "HHTOKEN_DEADLINE": "", "HH_USER_AGENT": "a"}
+    told = lonely.run("status", **alone).stdout
+    assert "* * * * *" not in told and "crontab -e" not in told
+    assert ": HHTOKEN_STORE, HH_TOKEN_URL, HH_USER_AGENT; so put that into a file, e.g. " in told
+    assert "by HHTOKEN_ENV_FILE" in told
+    alone["HHTOKEN_ENV_FILE"] = str(settings)
+    told = lonely.run("status", **alone).stdout
+    assert f": HHTOKEN_STORE, HH_USER_AGENT; so put that into a file, e.g. {settings}, " in told
+    settings.write_text("HH_TOKEN_URL=https://example.org/\n")
+    assert "HH_TOKEN_URL; so" in lonely.run("status", HHTOKEN_ENV_FILE=str(settings)).stdout
+    settings.write_text(f"HH_TOKEN_URL={address}\n")
+    assert "* * * * *" in lonely.run("status", HHTOKEN_ENV_FILE=str(settings)).stdout
 
 
 def test_where_the_token_is_published_is_told_and_why_it_cannot_be(lonely, tmp_path):

@@ -72,6 +72,7 @@ def _screen(report, settings):
         account_names.instance(account),
         _service_directory(directory),
         _published(settings),
+        _hidden_from_cron(settings),
     )
     return status_screen.laid_out(
         table,
@@ -89,6 +90,14 @@ def _refresh_command(settings):
     if settings.env_file_path() != config.DEFAULT_ENV_FILE:
         words += ["--env-file", os.path.abspath(settings.env_file_path())]
     return [*words, "refresh"]
+
+
+def _hidden_from_cron(settings):
+    """Return the Hidden settings without which that command would do something else, or None."""
+    from hhtoken.status_screen import Hidden
+
+    names = settings.of_refresh_in_environment_alone()
+    return Hidden(names, settings.env_file_to_write()) if names else None
 
 
 def _published(settings):
