@@ -339,7 +339,9 @@ def _is_same(path, other):
 def _read_file(path, optional=False):
     """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had."""
     try:
-        data, status = private_directory.read_regular(path, LARGEST_SETTINGS_FILE_BYTES + 1, private_directory.THROUGH_LINKS)
+        data, status = private_directory.read_regular(
+            path, LARGEST_SETTINGS_FILE_BYTES + 1, private_directory.THROUGH_LINKS
+        )
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None

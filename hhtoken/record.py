@@ -72,7 +72,8 @@ class Record:
         return {name: getattr(self, name) for name in DEFAULTS}
 
 
-LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "refused")  # true of a pair whatever else befalls it
+# True of a pair, whatever else befalls it.
+LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "refused")
 
 
 def after(last, **values):
