@@ -83,8 +83,8 @@ class Settings:
         return os.path.abspath(path)
 
     def published_file(self):
-        """Return the path where the access token is to be published, or None; raise ConfigError where that would
-        destroy what is there."""
+        """Return the absolute path where the access token is to be published, or None; raise ConfigError where it is
+        none, or publishing would destroy what is there."""
         return self.published_file_of(self.account())
 
     def published_file_of(self, account):
@@ -92,6 +92,11 @@ class Settings:
         path = self._get("HHTOKEN_PUBLISH")
         if not path:
             return None
+        if not os.path.isabs(path) or path.endswith("/"):
+            raise errors.ConfigError(
+                text("{setting} is not the absolute path of a file", setting=self._found("HHTOKEN_PUBLISH")),
+                text("for example /run/hh-token/access_token"),
+            )
         path = f"{path}-{account}" if account else path
         if self.is_state(path) or _is_same(path, self._env_file_path):
             raise errors.ConfigError(

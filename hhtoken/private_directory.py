@@ -17,6 +17,7 @@ FEWEST_INODES = 2  # for what a refresh has at once: its journal, and beside it 
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
 THROUGH_LINKS = READ_FLAGS & ~os.O_NOFOLLOW
+STATE_FILES = ("token.json", ".lock")  # whichever directory has one of them is a state directory
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -182,19 +183,17 @@ class PrivateDirectory:
             return None
         return storage_error(text("write in"), self.path, OSError(why, os.strerror(why)))
 
-    def close_to_others(self, own_names):
-        """Before the first write: give the directory mode 0700 if it is ours alone, that is, empty or holding one of
-        these names. Raise StorageError where it is somebody else's: a mistyped path must not lock a machine out."""
-        if not os.fstat(self.descriptor).st_mode & 0o077:
+    def close_to_others(self):
+        """Before the first write: give the directory mode 0700 if it is ours alone. Raise StorageError where it is
+        somebody else's: a mistyped path must not lock a machine out."""
+        mode = os.fstat(self.descriptor).st_mode
+        if not mode & 0o077:
             return
         names = os.listdir(self.descriptor)
-        if names and not set(own_names) & set(names):
+        if not is_of_its_own(mode, names):
             raise errors.StorageError(
                 text("{path} is open to others and holds files that are not hhtoken's", path=self.path),
-                text(
-                    "name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}",
-                    path=self.path,
-                ),
+                how_to_close(self.path, mode, names),
             )
         try:
             os.fchmod(self.descriptor, 0o700)
@@ -311,11 +310,28 @@ def _open(name, outer, path, create):
             ),
         )
     if status.st_mode & 0o022:
+        names = os.listdir(descriptor)
         os.close(descriptor)
         raise errors.StorageError(
-            text("others may write in {path}", path=path), text("type: chmod 700 {path}", path=path)
+            text("others may write in {path}", path=path), how_to_close(path, status.st_mode, names)
         )
     return PrivateDirectory(path, descriptor, status)
+
+
+def is_of_its_own(mode, names):
+    """Given the mode of a directory and the names in it, tell whether it is a state directory, or may become one."""
+    is_for_all = mode & stat.S_ISVTX  # /tmp, whatever lies there
+    return not is_for_all and (not names or not set(STATE_FILES).isdisjoint(names))
+
+
+def how_to_close(path, mode, names):
+    """Given the path of a directory that is open to others, its mode and the names in it, return what to type: nothing
+    that would lock others out of what is theirs, too."""
+    if is_of_its_own(mode, names):
+        return text("type: chmod 700 {path}", path=path)
+    if mode & stat.S_ISVTX:
+        return text("name a directory of its own with --state-dir")
+    return text("name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}", path=path)
 
 
 def _is_made(name, descriptor):

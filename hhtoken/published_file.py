@@ -84,20 +84,13 @@ def read(path):
 
 
 def _open_directory(path):
-    where = os.path.dirname(path)
-    hint = text(
-        "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where
-    )
-    if not os.path.isabs(path) or path.endswith("/"):
-        raise errors.StorageError(
-            text("HHTOKEN_PUBLISH is not the absolute path of a file"), text("for example /run/hh-token/access_token")
-        )
+    where, name = os.path.split(path)
     try:
         directory = open_directory(where)
     except errors.StorageError as error:
-        raise errors.StorageError(error.message, hint) from None
+        raise errors.StorageError(error.message, _how_to_make(where, name)) from None
     if directory is None:
-        raise errors.StorageError(text("there is no directory {path}", path=where), hint)
+        raise errors.StorageError(text("there is no directory {path}", path=where), _how_to_make(where, name))
     return directory
 
 
@@ -110,6 +103,23 @@ def _remove_leftovers(directory, name):
                 written_at = os.stat(found, dir_fd=directory.descriptor, follow_symlinks=False).st_ctime
                 if time.time() - written_at > LEFTOVER_SECONDS:
                     directory.discard(found)
+
+
+def _how_to_make(where, name):
+    """Return how to make the directory; where there is one that others use, too, that it is none for this."""
+    if os.path.lexists(where) and not _is_of_its_own(where, name):
+        return text("name a file in a directory of its own, for example /run/hh-token/access_token")
+    return text("see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where)
+
+
+def _is_of_its_own(where, name):
+    """Tell whether a directory is for published files alone; each account's begins with the name of the main one."""
+    try:
+        mode, found = os.lstat(where).st_mode, os.listdir(where)
+    except OSError:
+        return False
+    is_for_all = mode & stat.S_ISVTX or not stat.S_ISDIR(mode)
+    return not is_for_all and all(one.lstrip(".").startswith(name) or name.startswith(one) for one in found)
 
 
 def _require_group(directory):

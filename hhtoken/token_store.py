@@ -144,7 +144,7 @@ class TokenStore:
         ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of whatever is there."""
         from hhtoken import file_lock
 
-        self.directory.close_to_others((TOKEN_FILE, LOCK_FILE))
+        self.directory.close_to_others()
         return file_lock.held(self.directory, LOCK_FILE)
 
     def claim(self, _force, _clock):

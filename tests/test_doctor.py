@@ -244,12 +244,13 @@ def test_a_state_directory_as_it_should_be_has_only_good_lines():
 @pytest.mark.parametrize(
     "facts, command, exit_code",
     [
-        (store_facts(status=status(0o755, kind=stat.S_IFDIR)), "chmod 700 /var/lib/hh-token", 78),
-        (store_facts(("a b", status(0o644))), "chmod 600 '/var/lib/hh-token/a b'", 78),
-        (store_facts(("x", status(uid=0))), "chown --reference=/var/lib/hh-token /var/lib/hh-token/x", 74),
-        (store_facts(("x", status(0o200))), "chmod 600 /var/lib/hh-token/x", 74),
-        (store_facts(("x", status(nlink=2))), "ls -l /var/lib/hh-token/x", 74),
-        (store_facts(("x", status(kind=stat.S_IFLNK))), "ls -l /var/lib/hh-token/x", 74),
+        (store_facts(status=status(0o755, kind=stat.S_IFDIR)), "chmod 700 /var/lib/hh-token", 74),
+        (store_facts(("journal", status(0o644)), path="/a b"), "chmod 600 '/a b/journal'", 74),
+        (store_facts(("journal", status(uid=0))), "chown --reference=/var/lib/hh-token /var/lib/hh-token/journal", 74),
+        (store_facts(("journal", status(0o200))), "chmod 600 /var/lib/hh-token/journal", 74),
+        (store_facts(("journal", status(nlink=2))), "ls -l /var/lib/hh-token/journal", 74),
+        (store_facts((".lock", status(kind=stat.S_IFLNK))), "ls -l /var/lib/hh-token/.lock", 74),
+        (store_facts((".lock", status(kind=stat.S_IFDIR))), "ls -l /var/lib/hh-token/.lock", 74),
         (store_facts(status=status(0o700, 0, kind=stat.S_IFDIR), files=[]),
          "chown -R hh-token:hh-token /var/lib/hh-token", 74),
         (store_facts(mount=("/var", "ext4", True)), "mount -o remount,rw /var", 74),
@@ -265,17 +266,35 @@ def test_what_is_wrong_in_the_state_directory_is_named_with_its_remedy(facts, co
     assert (problem.command, problem.exit_code) == (command, exit_code)
 
 
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+@pytest.mark.parametrize("name", ["other", "other.json", ".other.tmp", "lock"])
+def test_nothing_is_typed_that_would_close_a_directory_that_others_use(mode, name):
+    foreign = (name, status(0o644, uid=1))
+    facts = store_facts(path="/tmp", status=status(mode, kind=stat.S_IFDIR), files=[foreign])
+    [problem] = [one for one in store_check.judge(facts) if one.kind == "problem"]
+    assert (problem.command, problem.exit_code) == (None, 74)
+    assert "name a directory of its own with --state-dir" in problem.advice
+    assert ("chmod 700 /tmp" in problem.advice) == (mode == 0o755), "where it is certain, not even perhaps"
+
+
+def test_a_sticky_directory_is_everybodys_whatever_lies_in_it():
+    facts = store_facts((".lock", status(0o644)), path="/tmp", status=status(0o1777, kind=stat.S_IFDIR))
+    directory, lock = [one for one in store_check.judge(facts) if one.kind == "problem"]
+    assert (directory.command, lock.command) == (None, "chmod 600 /tmp/.lock")
+
+
 @pytest.mark.parametrize(
     "facts, word",
     [
         (store_facts(exists=False), "first authorization"),
         (store_facts(mount=("/run", "tmpfs", False)), "next boot"),
         (store_facts(mount=("/mnt", "nfs4", False)), "network file system"),
-        (store_facts((".x.tmp", status(mtime=NOW - 700))), "killed"),
+        (store_facts((".token.json.7.ab.tmp", status(mtime=NOW - 700))), "killed"),
         (store_facts(("answer.kept", status())), "kept aside"),
         (store_facts(("token.json.unclaimed-5", status())), "replaced by hand"),
         (store_facts(("accounts", status(0o700, kind=stat.S_IFDIR)), ("answer.kept", status())), "kept aside"),
-        (store_facts(("sub", status(0o700, kind=stat.S_IFDIR))), "is a directory"),
+        (store_facts(("sub", status(0o700, kind=stat.S_IFDIR))), "not hhtoken's"),
+        (store_facts(("notes", status(0o644, uid=0))), "not hhtoken's"),
         (store_facts(room=Facts(f_bavail=1000, f_frsize=4096, f_files=0, f_favail=0)), "only 3 MiB"),
         (store_facts(me=1000, path="/home/me/s", error=PermissionError(13, "x")), "not yours to look into"),
         (store_facts(me=1000, path="/home/me/s"), "another one, in /var/lib/hh-token"),
@@ -288,7 +307,7 @@ def test_what_is_odd_in_the_state_directory_is_a_note_and_no_problem(facts, word
 
 
 def test_a_temporary_file_of_this_moment_belongs_to_a_run():
-    assert "note" not in kinds(store_check.judge(store_facts((".x.tmp", status(mtime=NOW - 5)))))
+    assert "note" not in kinds(store_check.judge(store_facts((".token.json.7.ab.tmp", status(mtime=NOW - 5)))))
 
 
 def test_a_directory_elsewhere_may_belong_to_anybody():

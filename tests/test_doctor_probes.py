@@ -244,7 +244,7 @@ def test_the_state_directory_is_looked_at_as_it_stands_and_nothing_is_mended(tmp
 def test_a_state_directory_that_is_none_is_no_accident(tmp_path):
     (tmp_path / "file").write_text("")
     [finding] = store_check.judge(store_check.look(str(tmp_path / "file")))
-    assert (finding.kind, finding.exit_code) == ("problem", 78)
+    assert (finding.kind, finding.exit_code) == ("problem", 74)
     assert [one.kind for one in store_check.judge(store_check.look(str(tmp_path / "none")))][0] == "note"
 
 
@@ -327,9 +327,9 @@ def test_doctor_changes_nothing_and_prints_no_secret(operator, sandbox, expired)
 def test_the_json_tells_the_same_with_the_same_exit_code(operator, sandbox):
     operator.store(obtain_pair(sandbox), left=1000, life=1000)
     operator.token_file.chmod(0o640)
-    done = operator.run("doctor", "--json", expect=78)
+    done = operator.run("doctor", "--json", expect=74)
     fields = json.loads(done.stdout)
-    assert fields["exit_code"] == 78
+    assert fields["exit_code"] == 74
     [problem] = [one for one in fields["findings"] if one["kind"] == "problem"]
     assert problem["command"] == f"chmod 600 {operator.token_file}"
 
@@ -380,8 +380,9 @@ def test_without_requests_doctor_still_runs_and_names_the_package(operator, sand
     [
         ("run/access_token", 0o710, 0, "ok       published file: the access token can be put into ", ""),
         ("run/access_token", 0o777, 74, "others may write in ", "install -d -m 2710 -o OWNER -g GROUP "),
+        ("run/access_token", 0o1777, 74, "others may write in ", "name a file in a directory of its own"),
         ("run/none/access_token", 0o710, 74, "there is no directory ", "install -d -m 2710 -o OWNER -g GROUP "),
-        ("", 0o710, 74, "is not the absolute path of a file", "for example /run/hh-token/access_token"),
+        ("", 0o710, 78, "is not the absolute path of a file", "for example /run/hh-token/access_token"),
         ("state/token.json", 0o710, 78, "is among hhtoken's own files", "name a file in a directory of its own"),
     ],
 )

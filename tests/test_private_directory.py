@@ -205,7 +205,7 @@ def test_an_open_directory_is_closed_where_it_is_ours_alone(directory, mode):
         for name in files:
             put(directory, name=name)
         os.chmod(directory.path, mode)
-        directory.close_to_others(("token.json", ".lock"))
+        directory.close_to_others()
         assert mode_of(directory.path) == 0o700
 
 
@@ -214,21 +214,21 @@ def test_an_open_directory_with_other_files_is_left_as_it_is(directory, mode):
     put(directory, name="index.html")
     os.chmod(directory.path, mode)
     with pytest.raises(StorageError, match="holds files that are not hhtoken's") as raised:
-        directory.close_to_others(("token.json",))
+        directory.close_to_others()
     assert f"chmod 700 {directory.path}" in raised.value.hint
     assert mode_of(directory.path) == mode
 
 
 def test_a_private_directory_may_hold_other_files(directory):
     put(directory, name="notes.txt")
-    directory.close_to_others(("token.json",))
+    directory.close_to_others()
 
 
 def test_a_directory_that_cannot_be_closed_to_others_is_an_error(directory, monkeypatch):
     os.chmod(directory.path, 0o755)
     broken(monkeypatch, "fchmod", errno.EROFS)
     with pytest.raises(StorageError, match="cannot set the mode of .*: read-only file system") as raised:
-        directory.close_to_others(())
+        directory.close_to_others()
     assert "writable" in raised.value.hint
 
 

@@ -186,6 +186,17 @@ def writable_by_others(place, published, monkeypatch):
     return "others may write"
 
 
+def everybodys(place, published, monkeypatch):
+    place.chmod(0o1777)
+    return "name a file in a directory of its own"
+
+
+def used_by_others(place, published, monkeypatch):
+    place.chmod(0o770)
+    (place / "other").write_text("")
+    return "name a file in a directory of its own"
+
+
 def a_link(place, published, monkeypatch):
     place.rename(place.parent / "real")
     place.symlink_to(place.parent / "real")
@@ -200,10 +211,10 @@ def a_folder_in_its_place(place, published, monkeypatch):
 def a_file_above(place, published, monkeypatch):
     place.rmdir()
     place.write_text("")
-    return "not a directory"
+    return "name a file in a directory of its own"
 
 
-TROUBLES = [absent, writable_by_others, a_link, a_folder_in_its_place, a_file_above]
+TROUBLES = [absent, writable_by_others, everybodys, used_by_others, a_link, a_folder_in_its_place, a_file_above]
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
@@ -225,9 +236,11 @@ def test_trouble_is_a_warning_with_a_hint_and_no_failure_and_is_mended_by_the_ne
 
 
 @pytest.mark.parametrize("setting", ["access_token", "relative/access_token", "/", "/run/"])
-def test_a_setting_that_names_no_file_is_a_warning(operator, sandbox, expired, setting):
-    said = operator.run("refresh", HHTOKEN_PUBLISH=setting).stderr
-    assert "absolute path" in said and "renewed the pair" in said
+def test_a_setting_that_names_no_file_is_78_before_anything_is_sent(operator, sandbox, expired, setting):
+    said = operator.run("refresh", HHTOKEN_PUBLISH=setting, expect=78).stderr
+    assert "HHTOKEN_PUBLISH (environment) is not the absolute path of a file" in said
+    operator.run("--account", "alice", "exchange", HHTOKEN_PUBLISH=setting, input="CODE", expect=78)
+    assert refreshes(sandbox) == 0 and operator.token_file.read_bytes() == expired
 
 
 @AS_ROOT

@@ -89,6 +89,15 @@ def test_a_directory_with_other_peoples_files_is_refused_and_left_as_it_is(opera
     assert [path.name for path in folder.iterdir()] == ["index.html"]
 
 
+def test_a_directory_for_everybody_is_not_to_be_closed(operator, tmp_path):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    for command in ("status", "authorize-url"):
+        refused = operator.run(command, "--state-dir", folder, expect=74).stderr
+        assert "name a directory of its own with --state-dir" in refused and "chmod" not in refused
+
+
 def test_an_empty_directory_and_one_with_a_pair_are_made_private(operator, expired, tmp_path):
     (tmp_path / "empty").mkdir(mode=0o755)
     operator.run("authorize-url", "--state-dir", tmp_path / "empty")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from hhtoken import account_names, config, durations, errors
 from hhtoken.doctor import findings, settings_check
+from hhtoken.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
 from hhtoken.wording import text
 
 ABOUT = text("state directory")
@@ -17,6 +18,10 @@ LITTLE_FREE_BYTES = 50 * 1024 * 1024
 LEAST_FREE_INODES = 16
 NETWORKED = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs")
 FORGETFUL = ("tmpfs", "ramfs")
+OWN_FILES = (  # or begin like these
+    ".lock", ".rehearsal", ".reserve", "answer.kept", "app-token.json", "host.json", "journal", "last-notice.json",
+    "last-refresh.json", "pending.json", "token.json",
+)  # fmt: skip
 KEPT_ASIDE = {
     "answer.kept": text("an answer of HeadHunter's that could not be used"),
     "token.json.damaged-": text("a damaged token.json"),
@@ -61,17 +66,19 @@ def judge(seen):
         return [findings.problem(ABOUT, says, _as_root(seen), exit_code=errors.IOERR)]
     if not stat.S_ISDIR(seen.status.st_mode):
         says = text("{path} is not a directory of its own", path=seen.path)
-        return [findings.problem(ABOUT, says, advice=text("name the real directory with --state-dir"))]
-    found = _of_directory(seen)
+        advice = text("name the real directory with --state-dir")
+        return [findings.problem(ABOUT, says, advice=advice, exit_code=errors.IOERR)]
+    names = [name for name, _status in seen.files]
+    found = _of_directory(seen, names)
     if seen.error:
         says = text("{path} is not yours to look into ({reason})", path=seen.path, reason=errors.reason(seen.error))
         return found + [findings.note(ABOUT, says, _as_root(seen))] + _other_pair(seen)
     for name, status in seen.files:
-        found += _of_file(seen, name, status)
+        found += _of_file(seen, name, status) if _is_own_file(name) else []
     if not found:
         says = text("{path} and the files in it are their owner's alone", path=seen.path)
         found = [findings.ok(ABOUT, says)]
-    return found + _of_room(seen) + _of_mount(seen) + _kept_aside(seen) + _other_pair(seen)
+    return found + _of_strangers(seen, names) + _of_room(seen) + _of_mount(seen) + _kept_aside(seen) + _other_pair(seen)
 
 
 def mount_of(path, mounts):
@@ -90,7 +97,7 @@ def mount_of(path, mounts):
     return best
 
 
-def _of_directory(seen):
+def _of_directory(seen, names):
     path, found = shlex.quote(seen.path), []
     wanted = _wanted_owner(seen)
     if wanted is not None and seen.status.st_uid != wanted:
@@ -101,7 +108,11 @@ def _of_directory(seen):
     if seen.status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(seen.status.st_mode):o}"
         says = text("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
-        found.append(findings.problem(ABOUT, says, f"chmod 700 {path}"))
+        if is_of_its_own(seen.status.st_mode, names):
+            found.append(findings.problem(ABOUT, says, f"chmod 700 {path}", exit_code=errors.IOERR))
+        else:
+            advice = how_to_close(seen.path, seen.status.st_mode, names)
+            found.append(findings.problem(ABOUT, says, advice=advice, exit_code=errors.IOERR))
     return found
 
 
@@ -118,13 +129,14 @@ def _wanted_owner(seen):
     return None
 
 
+def _is_own_file(name):
+    """Tell whether a file is hhtoken's, by its name; a temporary one is named after the file that it is to become."""
+    return name.startswith(OWN_FILES) or name.endswith(TEMPORARY_SUFFIX) and name[1:].startswith(OWN_FILES)
+
+
 def _of_file(seen, name, status):
     path = os.path.join(seen.path, name)
     quoted = shlex.quote(path)
-    if name == account_names.DIRECTORY and stat.S_ISDIR(status.st_mode):
-        return []
-    if stat.S_ISDIR(status.st_mode):
-        return [findings.note(ABOUT, text("{path} is a directory, and not hhtoken's", path=path))]
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         says = text("{path} is not a plain file with one name", path=path)
         return [findings.problem(ABOUT, says, f"ls -l {quoted}", text("move it away"), errors.IOERR)]
@@ -135,7 +147,7 @@ def _of_file(seen, name, status):
     if status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(status.st_mode):o}"
         says = text("{path} is open to others (mode {mode})", path=path, mode=mode)
-        return [findings.problem(ABOUT, says, f"chmod 600 {quoted}")]
+        return [findings.problem(ABOUT, says, f"chmod 600 {quoted}", exit_code=errors.IOERR)]
     if not status.st_mode & 0o400:
         says = text("{path} cannot be read by its owner", path=path)
         return [findings.problem(ABOUT, says, f"chmod 600 {quoted}", exit_code=errors.IOERR)]
@@ -145,6 +157,13 @@ def _of_file(seen, name, status):
                     since=since)  # fmt: skip
         return [findings.note(ABOUT, says)]
     return []
+
+
+def _of_strangers(seen, names):
+    """Their modes and owners are none of our business."""
+    if all(name == account_names.DIRECTORY or _is_own_file(name) for name in names):
+        return []
+    return [findings.note(ABOUT, text("{path} holds files that are not hhtoken's", path=seen.path))]
 
 
 def _of_room(seen):
