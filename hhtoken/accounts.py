@@ -3,21 +3,33 @@
 import contextlib
 import os
 
-from hhtoken import account_names, errors, pending_state
+from hhtoken import account_names, errors, pending_state, token_status
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.private_directory import Nested, open_directory, storage_error
-from hhtoken.token_store import TOKEN_FILE, TokenStore, no_pair, open_store
+from hhtoken.token_store import (
+    JOURNAL_FILE,
+    KEPT_ANSWER_FILE,
+    RECORD_FILE,
+    TOKEN_FILE,
+    TokenStore,
+    no_pair,
+    open_store,
+)
 from hhtoken.wording import text
+
+WHAT_COUNTS = (TOKEN_FILE, JOURNAL_FILE, KEPT_ANSWER_FILE, RECORD_FILE)  # and what begins like these
+MOST_NAMED = 5  # in a sentence
 
 
 def listed(main):
     """Given the main state directory, return the names of the accounts in their order, after ``account_names.MAIN`` if
-    there is a main pair. Names alone: there may be very many, and each worker touches them.
+    there is a main pair. Names alone: there may be very many, and each worker touches them. A directory that an account
+    has left behind, or that a mistyped name has made, is none.
 
     Raise AuthorizationNeededError where there are none, StorageError where they cannot be listed.
     """
     found = [account_names.MAIN] if _has_pair(main) else []
-    found += _names(main)
+    found += _counted(main)
     if not found:
         raise no_pair(main)
     return found
@@ -40,13 +52,49 @@ def store_named(settings, name):
     return directory and TokenStore(directory, settings.published_file_of(name))
 
 
+def mention(report, settings):
+    """Given the Report of a state directory, and the Settings: where there is no main pair, and no account is named, let
+    the Report name those that there are, so that nobody authorizes a pair that is not wanted."""
+    if report.state != token_status.NO_PAIR or settings.account() is not None:
+        return
+    names = _counted(settings.main_directory())
+    if names:
+        report.next_step = text(
+            "there are accounts: {names}; name one with --account, or type 'hhtoken status --all'",
+            names=_enumerated(names),
+        )
+
+
 def is_any_authorization_under_way(main):
     """Tell whether a browser may come back for any of the accounts; raise StorageError."""
-    places = [Nested(main, account_names.DIRECTORY, name) for name in _names(main)]
-    return any(_is_authorization_under_way(place) for place in places if pending_state.may_be_living(place))
+    return any(_are_authorizing(main))
+
+
+def hint_for_bare_code(main):
+    """Given the main state directory, return what to type where accounts are being authorized, and a code has come
+    without its address, or None; raise StorageError."""
+    names = list(_are_authorizing(main))
+    if len(names) == 1:
+        return text("it is under way for an account: type 'hhtoken --account {name} exchange'", name=names[0])
+    if names:
+        return text(
+            "it is under way for accounts: type 'hhtoken --account NAME exchange', where NAME is one of: {names}",
+            names=_enumerated(names),
+        )
+    return None
+
+
+def _are_authorizing(main):
+    return (name for name in _names(main) if _is_authorization_under_way(directory_of(main, name)))
+
+
+def _enumerated(names):
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
 
 
 def _is_authorization_under_way(path):
+    if not pending_state.may_be_living(path):
+        return False
     try:
         store = open_store(path)
         with contextlib.closing(store):
@@ -61,6 +109,18 @@ def _has_pair(main):
         return False
     with contextlib.closing(TokenStore(directory)) as store:
         return directory.exists(TOKEN_FILE) or store.has_journal()
+
+
+def _counted(main):
+    return [name for name in _names(main) if _counts(directory_of(main, name))]
+
+
+def _counts(path):
+    try:
+        found = os.listdir(path)
+    except OSError:  # whoever opens it says what is wrong
+        return True
+    return any(name.startswith(WHAT_COUNTS) for name in found) or _is_authorization_under_way(path)
 
 
 def _names(main):

@@ -81,7 +81,8 @@ class Arrival:
     def _read(self, pasted):
         if not is_address(pasted):
             entry = self.pending.newest()  # a bare code has no state; verifier and redirect URI still have to fit
-            return _require(entry), authorization.BrowserReturn(None, pasted, None)
+            hint = None if entry or not self._settings else accounts.hint_for_bare_code(self._settings.main_directory())
+            return _require(entry, hint), authorization.BrowserReturn(None, pasted, None)
         try:
             came = authorization.read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
         except authorization.Refused as refused:
@@ -162,10 +163,10 @@ def conclude(arrival):
     )
 
 
-def _require(entry):
+def _require(entry, hint=None):
     if entry is None:
         raise errors.AuthorizationNeededError(
             text("no authorization is under way that this belongs to: it is too old, or was used"),
-            errors.HINT_AUTHORIZE,
+            hint or errors.HINT_AUTHORIZE,
         )
     return entry

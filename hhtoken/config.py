@@ -140,11 +140,13 @@ class Settings:
         place = "HH_CLIENT_SECRET"
         if not secret and self._get("HH_CLIENT_SECRET_FILE"):
             place = "HH_CLIENT_SECRET_FILE"
-            secret = _read_secret(self._get(place), text("the file that {name} names", name=place))
+            file = text("the file that {name} names", name=place)
+            secret = _read_secret(self._get(place), file, text("the client secret in {place}", place=file))
         credentials = self._environment.get("CREDENTIALS_DIRECTORY")
         if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
             place = text("the credential {name}", name=CREDENTIAL_NAME)
-            secret = _read_secret(os.path.join(credentials, CREDENTIAL_NAME), place, optional=True)
+            path, what = os.path.join(credentials, CREDENTIAL_NAME), text("the client secret in {place}", place=place)
+            secret = _read_secret(path, place, what, optional=True)
         return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
 
     def redirect_uri(self):
@@ -192,7 +194,8 @@ class Settings:
             path = os.path.join(self._environment["CREDENTIALS_DIRECTORY"], credential)
             if not os.path.exists(path):
                 return None
-        return _read_secret(path, text("the file that {name} names", name=name)) if path else None
+        file = text("the file that {name} names", name=name)
+        return _read_secret(path, file, file) if path else None
 
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)
@@ -279,7 +282,8 @@ class Settings:
     def _secret_from_env_file(self):
         secret, line = self._in_file("HH_CLIENT_SECRET")
         if secret and self._env_file_is_public:
-            raise _public_secret(f"{self._env_file_path}:{line}", self._env_file_path)
+            place = f"{self._env_file_path}:{line}"
+            raise _public(text("the client secret in {place}", place=place), self._env_file_path)
         return secret
 
     def _default_state_directory(self):
@@ -361,25 +365,26 @@ def _read_file(path, optional=False):
     return data, bool(status.st_mode & 0o007)
 
 
-def _read_secret(path, what, optional=False):
+def _read_secret(path, place, what, optional=False):
     """Return the secret in a file; where ``optional`` (a unit's default credential is an empty one) perhaps "".
+    ``place``: of the secret, and ``what`` must not be public, in words.
     """
     data, is_public = _read_file(path)
     if is_public:
-        raise _public_secret(what, path)
+        raise _public(what, path)
     try:
         secret = data.decode().strip()
     except UnicodeDecodeError:
         secret = ""
     if not secret and not optional:
         raise errors.ConfigError(
-            text("{place} holds no secret", place=what), text("put the client secret into it, as one line")
+            text("{place} holds no secret", place=place), text("put the secret into it, as one line")
         )
     return secret
 
 
-def _public_secret(what, path):
+def _public(what, path):
     return errors.ConfigError(
-        text("the client secret in {place} can be read by everybody on this machine", place=what),
+        text("{what} can be read by everybody on this machine", what=what),
         text("type: chmod o= {path}", path=path),
     )

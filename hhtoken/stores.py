@@ -13,6 +13,17 @@ def is_shared(settings):
     return settings.optional(SHARED_SETTING) is not None
 
 
+def check(settings):
+    """Given the Settings, return the address of the shared store, or None; raise the ConfigError that a renewal would
+    end with. Nothing is sent."""
+    address = settings.optional(SHARED_SETTING)
+    if address is not None:
+        from hhtoken.shared import settings as shared_settings
+
+        shared_settings.check(settings)
+    return address
+
+
 def of_settings(settings, create=False):
     """Given the Settings, return the store that they name; raise like ``open_store``, and ConfigError.
 

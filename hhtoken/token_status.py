@@ -177,6 +177,11 @@ def of_error(error, last, now):
     return Report(state, error.message, error.hint, error.exit_code, None, last, now)
 
 
+def misconfigured(report, error):
+    """Given the Report of a pair, and the ConfigError that any renewal ends with, return the Report that says so."""
+    return Report(MISCONFIGURED, error.message, error.hint, error.exit_code, report.pair, report.last, report.now)
+
+
 def to_json(report, directory, account=None):
     """Given the Report, the state directory, and the account (None where none is named), return the JSON form;
     ``docs/reference.md`` describes its fields."""

@@ -1,5 +1,6 @@
 """Several accounts, each with a state directory of its own inside the main one."""
 
+import json
 import os
 import socket
 import stat
@@ -8,8 +9,9 @@ import subprocess
 import pytest
 from conftest import PROGRAM, Operator, obtain_pair, refreshes
 from test_processes import received, run_with_syslog
+from test_serve_callback import authorize
 
-from hhtoken import account_names, errors, pending_state
+from hhtoken import account_names, accounts, errors, pending_state
 from hhtoken.private_directory import Nested, open_directory
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -168,3 +170,77 @@ def test_a_directory_without_a_list_of_authorizations_has_none_that_lives(tmp_pa
     assert pending_state.may_be_living(tmp_path)
     os.utime(tmp_path / "pending.json", (0, 0))
     assert not pending_state.may_be_living(tmp_path)
+
+
+# -- what counts as an account --
+
+
+def lines_of(operator, expect):
+    return [line.split()[0] for line in operator.run("status", "--all", expect=expect).stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["token.json", "token.json.prev", "token.json.damaged-1", "journal", "journal.rescued", "answer.kept",
+     "last-refresh.json"],
+)  # fmt: skip
+def test_whoever_has_something_to_renew_to_tell_or_to_clear_up_is_an_account(lonely, name):
+    for account_name in ("alice", "bob"):
+        place(lonely, account_name).state.mkdir(mode=0o700)
+    (lonely.state / "accounts" / "alice" / name).touch(mode=0o600)
+    assert accounts.listed(str(lonely.state)) == ["alice"]
+
+
+def test_a_directory_that_cannot_be_looked_into_is_not_passed_over(lonely):
+    place(lonely, "alice")
+    (lonely.state / "accounts" / "alice").write_text("")
+    assert accounts.listed(str(lonely.state)) == ["alice"]
+    assert lines_of(lonely, 74) == ["alice"]
+
+
+def test_a_mistyped_account_counts_only_while_its_authorization_is_under_way(operator):
+    alice, typo = place(operator, "alice"), account(operator, "typo")
+    alice.store(PAIR, left=1000, life=1000)
+    typo.run("authorize-url")
+    assert lines_of(operator, 77) == ["alice", "typo"]
+    pending = typo.state / "pending.json"
+    fields = json.loads(pending.read_text())
+    fields["authorizations"][0]["created_at"] -= pending_state.LIFE_SECONDS
+    pending.write_text(json.dumps(fields))
+    assert lines_of(operator, 0) == ["alice"]
+    assert operator.run("refresh", "--all").stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("way", ["export", "revoke", "revoke --local-only"])
+def test_an_account_whose_pair_has_gone_is_none(operator, sandbox, tmp_path, way):
+    alice, bob = place(operator, "alice"), account(operator, "bob")
+    alice.store(PAIR, left=1000, life=1000)
+    back = authorize(bob)
+    bob.run("exchange", input=back["code"])
+    assert lines_of(operator, 0) == ["alice", "bob"]
+    words = [tmp_path / "pair.json"] if way == "export" else ["--yes"]
+    bob.run(*way.split(), *words)
+    assert bob.state.is_dir() and lines_of(operator, 0) == ["alice"]
+    assert "token.json" in alice.files()
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_where_there_are_only_accounts_they_are_named_and_no_login_proposed(lonely, command):
+    for number in range(6):
+        place(lonely, f"a{number}").store(PAIR, left=1000, life=1000)
+    shown = lonely.run(command, "--json", expect=(77, 78)).stdout
+    assert "there are accounts: a0, a1, a2, a3, a4, \\u2026; name one with --account, or type " in shown
+    assert "'hhtoken status --all'" in shown and "'hhtoken login'" not in shown
+    assert "there are accounts" not in lonely.run("--account", "other", command, expect=(77, 78)).stdout
+
+
+def test_a_bare_code_for_an_account_is_told_whose_it_may_be(operator):
+    alice, bob = account(operator, "alice"), account(operator, "bob")
+    assert "type 'hhtoken login'" in operator.run("exchange", input="CODE", expect=77).stderr
+    back = authorize(bob)
+    told = operator.run("exchange", input=back["code"], expect=77).stderr
+    assert "type 'hhtoken --account bob exchange'" in told
+    alice.run("authorize-url")
+    told = operator.run("exchange", input=back["code"], expect=77).stderr
+    assert "'hhtoken --account NAME exchange', where NAME is one of: alice, bob" in told
+    bob.run("exchange", input=back["code"])

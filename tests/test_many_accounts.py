@@ -190,6 +190,7 @@ def test_what_befalls_one_account_stops_no_other(operator, sandbox, three, jobs)
     (operator.state / "accounts" / "dave" / "token.json").write_text("{")
     (operator.state / "accounts" / "erin").symlink_to("alice")
     (operator.state / "accounts" / "frank").mkdir(mode=0o700)
+    (operator.state / "accounts" / "frank" / "last-refresh.json").touch(mode=0o600)
     done = operator.run("refresh", "--all", "--jobs", jobs, expect=74)
     lines = lines_of(done)
     assert [line.split()[0] for line in lines.values()] == ["0", "77", "0", "65", "74", "77"]
@@ -340,6 +341,7 @@ def test_status_tells_each_account_in_a_line_and_the_worst_in_the_exit_code(oper
 def test_the_json_holds_the_status_of_each_account(operator, three):
     place(operator, "dave")
     (operator.state / "accounts" / "dave").mkdir(mode=0o700)
+    (operator.state / "accounts" / "dave" / "last-refresh.json").touch(mode=0o600)
     said = json.loads(operator.run("status", "--all", "--json", expect=77).stdout)
     assert list(said) == ["schema", "accounts", "exit_code"]
     assert (said["schema"], said["exit_code"]) == (1, 77)

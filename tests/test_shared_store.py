@@ -213,6 +213,47 @@ def test_a_wrong_setting_is_named_and_the_password_is_not(tmp_path, changes, par
     assert "password@" not in caught.value.message + caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "changes, part",
+    [
+        ({"HHTOKEN_STORE": "foo"}, "HHTOKEN_STORE is no address"),
+        ({"HHTOKEN_STORE_KEY_FILE": "/nowhere"}, "cannot read /nowhere"),
+        ({"HHTOKEN_STORE_CA_FILE": "/nowhere"}, "cannot read /nowhere"),
+        ({"HHTOKEN_STORE_PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
+        ({"HHTOKEN_STORE_SILENCE": "soon"}, "HHTOKEN_STORE_SILENCE"),
+    ],
+)
+def test_who_looks_is_told_of_a_setting_that_no_renewal_gets_past_and_show_does_not_look(lonely, changes, part):
+    lonely.store({"access_token": "ACCESS", "refresh_token": "REFRESH"})
+    shared = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t", **changes}
+    shown = json.loads(lonely.run("status", "--json", expect=78, **shared).stdout)
+    assert shown["state"] == "misconfigured" and part in shown["reason"] and shown["exit_code"] == 78
+    assert shown["next_refresh_at"], "hh-token-due.sh still starts the refresh that fails aloud"
+    assert "shared with" not in lonely.run("status", expect=78, **shared).stdout
+    assert part in lonely.run("status", "--all", expect=78, **shared).stderr
+    lonely.run("show", "--field", "access_token", expect=69, **shared)
+
+
+def test_a_key_that_only_the_units_have_is_not_missed_by_status(lonely):
+    lonely.store({"access_token": "ACCESS", "refresh_token": "REFRESH"}, left=1000, life=1000)
+    shown = lonely.run("status", HHTOKEN_STORE="etcd://127.0.0.1:9/t").stdout
+    assert "shared with other hosts through etcd://127.0.0.1:9/t" in shown
+
+
+@pytest.mark.parametrize("name", ["HHTOKEN_STORE_KEY_FILE", "HHTOKEN_STORE_PASSWORD_FILE"])
+def test_a_secret_of_the_store_is_not_called_the_client_secret(tmp_path, name):
+    file = tmp_path / "secret"
+    file.write_bytes(KEY)
+    file.chmod(0o644)
+    for content in (KEY, b""):
+        file.write_bytes(content)
+        with pytest.raises(errors.ConfigError) as caught:
+            shared_settings.open_vault(settings(tmp_path, **{name: str(file)}), None)
+        assert caught.value.message.startswith(f"the file that {name} names ")
+        assert "client" not in caught.value.message + caught.value.hint
+        file.chmod(0o600)
+
+
 def test_a_host_stays_itself_and_a_copy_of_its_directory_is_another(tmp_path):
     home = open_directory(str(tmp_path / "one"), create=True)
     first = host_identity(home)

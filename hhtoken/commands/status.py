@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from hhtoken import config, errors, reporting, token_status
+from hhtoken import accounts, config, errors, reporting, stores, token_status
 from hhtoken.language import _
 from hhtoken.token_store import open_store
 from hhtoken.wording import text
@@ -26,13 +26,18 @@ def run(arguments):
     if arguments.all:
         return _run_for_all(settings, arguments)
     directory, account = settings.state_directory(), settings.account()
-    report = _look(directory)
+    report, shared = _look(directory), None
+    accounts.mention(report, settings)
+    try:
+        shared = stores.check(settings)
+    except errors.ConfigError as error:  # no renewal gets past it
+        report = token_status.misconfigured(report, error)
     if arguments.json:
         reporting.result(token_status.to_json(report, directory, account))
     elif arguments.prometheus:
         reporting.result(token_status.to_prometheus([(account, report)]))
     else:
-        reporting.result(_screen(report, settings))
+        reporting.result(_screen(report, settings, shared))
     return report.exit_code
 
 
@@ -42,6 +47,7 @@ def _run_for_all(settings, arguments):
     if getattr(arguments, "account", None) is not None:
         raise errors.UsageError(text("--all goes with no --account"), text("name one account, or all of them"))
     reporting.speak_for(None)
+    stores.check(settings)
     form = status_all.json if arguments.json else status_all.prometheus if arguments.prometheus else status_all.lines
     return form(settings.main_directory())
 
@@ -53,15 +59,14 @@ def _look(directory):
         return token_status.of_error(error, None, time.time())
 
 
-def _screen(report, settings):
+def _screen(report, settings, shared):
     # Not for --json, which runs each minute.
-    from hhtoken import account_names, language, renewers, status_screen, stores, terminal
+    from hhtoken import account_names, language, renewers, status_screen, terminal
 
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)
     place = directory
-    if stores.is_shared(settings):
-        shared = settings.optional(stores.SHARED_SETTING)
+    if shared:
         place = text("{directory}; shared with other hosts through {store}", directory=directory, store=shared)
     table = status_screen.rows(
         report,

@@ -4,7 +4,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, errors, http_session, systemd_units
+from hhtoken import account_names, accounts, errors, http_session, systemd_units
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -37,6 +37,8 @@ def examine(settings, broken=None):
     known = settings_check.look(settings)
     store = store_check.look(directory)
     pair = pair_check.look(directory)
+    if not isinstance(pair, errors.Error):
+        accounts.mention(pair, settings)
     is_usable = not isinstance(pair, errors.Error) and pair.exit_code == errors.OK
     found = [findings.of_error(settings_check.ABOUT, broken)] if broken else settings_check.judge(known, is_usable)
     found += store_check.judge(store)

@@ -40,7 +40,9 @@ def judge(seen, has_systemd):
     if seen.is_closed and not seen.lines:
         return [findings.note(ABOUT, text("the journal is not for you to read"), "sudo hhtoken doctor")]
     if seen.lines is None or not has_systemd:
-        says = text("there is no journal here; look where your syslog writes, for {tags}", tags=" ".join(TAGS))
+        first, second = TAGS
+        says = text("there is no journal here; look where your syslog writes, for lines of {first} and {second}",
+                    first=first, second=second)  # fmt: skip
         return [findings.note(ABOUT, says)]
     if not seen.lines:
         return [findings.ok(ABOUT, text("the journal has no line of hhtoken's"))]

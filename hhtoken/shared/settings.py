@@ -48,6 +48,18 @@ def open_etcd(settings):
     return _opened[known_as], prefix
 
 
+def check(settings):
+    """Raise the ConfigError that a renewal would end with, as far as whoever only looks can tell: where no file is named
+    for the key, or for the password, systemd may have it for the units alone."""
+    _parts(settings.optional("HHTOKEN_STORE"))
+    _tls(settings)
+    silence_seconds(settings)
+    if settings.optional("HHTOKEN_STORE_KEY_FILE"):
+        _key(settings)
+    if settings.optional("HHTOKEN_STORE_PASSWORD_FILE"):
+        _login(settings)
+
+
 def silence_seconds(settings):
     """Return for how long a host that has set out to renew may be silent before another one tries: longer than sending
     and an answer may take, or the other one would try beside it."""
