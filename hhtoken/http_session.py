@@ -1,6 +1,7 @@
 """A session of ``requests``, of which this is the only user, that takes nothing from its environment and tells how far
 a connection has come: what fails before it stands has sent nothing."""
 
+import errno
 import io
 import os
 import socket
@@ -14,6 +15,7 @@ NEW, CONNECTING, CONNECTED = range(3)  # the stages of a connection; TLS belongs
 CONTINUE = 100
 GLANCE_SECONDS = 0.001  # for what is here already
 MOST_LATE_READS = 64  # of up to 8 KiB and more each: the largest answer, and an end for one that never pauses
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
 def load():
@@ -68,8 +70,8 @@ def failures():
 
 
 def kind_of(error):
-    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls", "refused" or
-    "connection"."""
+    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls", "refused", "no
+    route" or "connection"."""
     exceptions = load().exceptions
     if isinstance(error, exceptions.SSLError):
         return "certificate" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls"
@@ -77,9 +79,23 @@ def kind_of(error):
         return "read timeout"
     if isinstance(error, exceptions.Timeout):
         return "timeout"
-    while error and not isinstance(error, ConnectionRefusedError):  # it is wrapped several times
+    code = getattr(_of_system(error), "errno", None)
+    if code in NO_ROUTE:
+        return "no route"
+    return "refused" if code == errno.ECONNREFUSED else "connection"
+
+
+def reason_of(error):
+    """Given what a session raised, return the Text of what the system says of it, or None."""
+    found = _of_system(error)
+    return errors.reason(found) if found else None
+
+
+def _of_system(error):
+    """Return the OSError of the system that is wrapped in an exception, several times; or None."""
+    while error and not (isinstance(error, OSError) and error.errno and error.strerror):
         error = error.__cause__ or error.__context__
-    return "refused" if error else "connection"
+    return error
 
 
 def _noting_adapter(note, until):

@@ -20,6 +20,7 @@ LONGEST_HEADER_CHARACTERS = 200
 HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again")
 HINT_NETWORK = text("check the network and the name server; the next run tries again")
 HINT_REFUSED = text("check the address and its port, and the firewall; the next run tries again")
+HINT_ROUTE = text("see 'ip route' and 'ip link': the way there is down, or missing; the next run tries again")
 HINT_HELD_UP = text("another host may try by now; the next run tries again")
 HINT_TLS = text("check the clock with 'date' and the package ca-certificates; someone may be in the middle")
 
@@ -157,11 +158,13 @@ class Transfer:
             return text("no complete answer came in time")
         if isinstance(error, _TooLate):
             raise NotSent(text("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
-        kind, name = http_session.kind_of(error), type(error).__name__
-        if is_connected or self._stage == http_session.NEW and kind == "read timeout":
-            return text("the connection broke ({error})", error=name)
         if isinstance(error, _HeldUp):
             raise NotSent(text("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
+        kind, reason = http_session.kind_of(error), http_session.reason_of(error)
+        if is_connected or self._stage == http_session.NEW and kind == "read timeout":
+            late = kind in ("timeout", "read timeout")
+            reason = reason or (text("no answer in time") if late else text("the answer was cut short, or is no HTTP"))
+            return text("the connection broke ({error})", error=reason)
         if kind == "certificate":
             raise NotSent(
                 text("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS
@@ -172,8 +175,10 @@ class Transfer:
             raise NotSent(text("{host} did not answer in time; nothing was sent", host=self._host), HINT_NETWORK)
         if kind == "refused":
             raise NotSent(text("{host} refused the connection; nothing was sent", host=self._host), HINT_REFUSED)
+        reason = reason or text("no connection")
         raise NotSent(
-            text("cannot reach {host} ({error}); nothing was sent", host=self._host, error=name), HINT_NETWORK
+            text("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason),
+            HINT_ROUTE if kind == "no route" else HINT_NETWORK,
         )
 
 

@@ -30,9 +30,22 @@ def add_arguments(parser):
 
 
 def open_listener(chosen, redirect_uri):
-    """Given the value of ``--listen``, or None, return a listening socket; raise UsageError or ConfigError."""
+    """Given the value of ``--listen``, or None, return a listening socket, with a warning where the browser comes to
+    another port; raise UsageError or ConfigError."""
     host, port = addresses.parse_listen(chosen or default(redirect_uri))
-    return callback_server.listen(host, port, addresses.is_loopback(urlsplit(redirect_uri).hostname))
+    parts = urlsplit(redirect_uri)
+    listener = callback_server.listen(host, port, addresses.is_loopback(parts.hostname))
+    named, ours = parts.port or 80, listener.getsockname()[1]
+    if parts.scheme == "http" and named != ours:
+        reporting.warning(
+            text(
+                "the redirect URI sends the browser to port {named}, and not to {ours}; so something has to pass it on, "
+                "as ssh -L does",
+                named=named,
+                ours=ours,
+            )
+        )
+    return listener
 
 
 def announce(listener, path, timeout_seconds):

@@ -362,7 +362,7 @@ def storage_error(doing, path, error):
 
 
 def _hint(path, error):
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return text("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
     if error.errno == errno.EROFS:
         return text("make the file system writable again, or name another place with --state-dir")
@@ -370,6 +370,12 @@ def _hint(path, error):
         return text("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
     if error.errno == errno.EPERM:
         return text("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=path)
+    if error.errno == errno.EFBIG:
+        return text("raise the limit for the size of files (ulimit -f), then try again")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return text("raise the limit for open files (ulimit -n), then try again")
+    if error.errno == errno.EISDIR:
+        return text("{path} is to be a file: move the directory in its place away, or name another file", path=path)
     if error.errno == errno.ENAMETOOLONG:
         return text("name a shorter path with --state-dir")
     return text("look at 'dmesg' for trouble with the disk, then try again")

@@ -1,6 +1,7 @@
 """One request under one deadline: what counts as not sent, and that nothing counts which comes too late."""
 
 import contextlib
+import errno
 import json
 import socket
 import threading
@@ -194,7 +195,33 @@ def test_a_server_that_falls_silent_after_the_request_may_have_spent_it(monkeypa
     with answering(lambda _connection: is_over.wait(10)) as provider:
         answer = transfer(provider.url)
         is_over.set()
-    assert (answer.status, answer.failure) == (0, "the connection broke (ReadTimeout)")
+    assert (answer.status, answer.failure) == (0, "the connection broke (no answer in time)")
+
+
+@pytest.mark.parametrize(
+    "error, said, hint",
+    [
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "network is unreachable", "ip route"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "no route to host", "ip route"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "name or service not known", "name server"),
+        (OSError("odd"), "no connection", "name server"),
+    ],
+)
+def test_why_there_is_no_way_is_said_in_words(monkeypatch, error, said, hint):
+    def fail(*_given, **_more):
+        raise error
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
+    with pytest.raises(NotSent) as caught:
+        transfer("http://127.0.0.1:9/")
+    assert caught.value.message == f"cannot reach 127.0.0.1 ({said}); nothing was sent"
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"])
+def test_a_connection_that_ends_before_the_answer_broke_in_words(answer):
+    with answering(lambda connection: connection.sendall(answer)) as provider:
+        assert transfer(provider.url).failure == "the connection broke (the answer was cut short, or is no HTTP)"
 
 
 def test_an_answer_without_a_length_ends_with_its_connection():

@@ -597,7 +597,10 @@ def test_a_write_that_takes_less_than_all_is_continued(directory, monkeypatch, o
 HINTS = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
-    errno.EFBIG: "make room",
+    errno.EFBIG: "ulimit -f",
+    errno.EMFILE: "ulimit -n",
+    errno.ENFILE: "ulimit -n",
+    errno.EISDIR: "/a/b is to be a file: move the directory",
     errno.EROFS: "writable",
     errno.EACCES: "as the owner",
     errno.EPERM: "lsattr",

@@ -466,3 +466,18 @@ def test_a_signal_while_the_disk_refuses_the_journal_ends_the_wait_for_a_reload(
 def test_a_listener_that_other_machines_can_reach_is_warned_of(operator):
     run = operator.run("serve-callback", "--listen", f"0.0.0.0:{free_port()}", "--timeout", "1", expect=75)
     assert "warning: 0.0.0.0 can be reached from other machines" in run.stderr
+
+
+@pytest.mark.parametrize("command", ["serve-callback", "login"])
+def test_a_port_that_the_redirect_uri_does_not_name_is_warned_of(operator, command):
+    named, chosen = free_port(), free_port()
+    words = (command, "--timeout", "1", "--listen", f"127.0.0.1:{chosen}")
+
+    def said(redirect_uri):
+        return operator.run(*words, expect=75, HH_REDIRECT_URI=redirect_uri).stderr
+
+    warned = f"warning: the redirect URI sends the browser to port {named}, and not to {chosen}"
+    assert warned in said(f"http://127.0.0.1:{named}/callback")
+    assert "to port 80, and" in said("http://127.0.0.1/callback")
+    assert "warning" not in said(f"http://127.0.0.1:{chosen}/callback")
+    assert "warning" not in said("https://hh.example.org/callback"), "nginx may bring it to any port"
