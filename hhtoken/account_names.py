@@ -1,5 +1,5 @@
-"""The names of accounts. Each account has a state directory of its own inside the main one. Pure, but for the flags of
-this command line, which the commands in hints have, too."""
+"""The names of accounts. Each account has a state directory of its own inside the main one. Pure, but for the program
+and the flags of this command line, which the commands in hints have, too."""
 
 from hhtoken.wording import text
 
@@ -10,6 +10,7 @@ HINT = text("a name has up to 64 letters, digits, '-', '_' and '.', and begins w
 
 COMMAND = "'hhtoken "  # as it stands in hints
 
+_program = "hhtoken"  # as it is to be typed
 _flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
 
@@ -41,6 +42,12 @@ def instance(name):
     return f"@{name}" if name else ""
 
 
+def call(program):
+    """Given how the program was called, let every command to type call it so: it may be nowhere in PATH."""
+    global _program
+    _program = program
+
+
 def repeat(flags):
     """Given flags and their values as they were typed, or None, let every command to type have those that were."""
     _flags.clear()
@@ -50,9 +57,14 @@ def repeat(flags):
 def addressed(sentence, name):
     """Given a sentence with commands to type in it, and the account that it is about (or None), return it with
     commands for that account, and with the flags of this command line."""
-    if not sentence or COMMAND not in sentence or not (name or _flags):
+    if not sentence or COMMAND not in sentence:
         return sentence
-    from shlex import quote  # not for `show`, which has nothing to say
-
     flags = {"--account": name, **_flags} if name else _flags
-    return sentence.replace(COMMAND, COMMAND + "".join(f"{flag} {quote(value)} " for flag, value in flags.items()))
+    words = "".join(f"{flag} {_escaped(value)} " for flag, value in flags.items())
+    return sentence.replace(COMMAND, f"'{_escaped(_program)} {words}")
+
+
+def _escaped(word):
+    """Return a word for a shell without quotes, since the command stands in quotes already."""
+    plain = "/._-+=:,@%"
+    return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)

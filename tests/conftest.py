@@ -45,7 +45,8 @@ class Operator:
 
     def __init__(self, state, environment):
         self.state = state
-        self.environment = {"PATH": os.environ["PATH"], "HHTOKEN_STATE_DIR": str(state), **MEASURED, **environment}
+        path = f"{os.path.dirname(PROGRAM[-1])}:{os.environ['PATH']}"
+        self.environment = {"PATH": path, "HHTOKEN_STATE_DIR": str(state), **MEASURED, **environment}
 
     def run(self, *arguments, expect=0, input="", program=None, **environment):
         finished = Finished(

@@ -1,8 +1,11 @@
 """Settings as operators write them: env files with quotes and CRLF, placeholders, secrets in the wrong place."""
 
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
+from conftest import PROGRAM
 
 GOOD = {
     "HH_CLIENT_ID": "CLIENT",
@@ -213,11 +216,12 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
 
 def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_path):
     file, state = env_file(tmp_path, lines()), f"{tmp_path}/a state"
-    typed = f"'hhtoken --state-dir '{state}' --env-file {file} login'"
+    typed = f"'hhtoken --state-dir {tmp_path}/a\\ state --env-file {file} login'"  # no quotes within quotes
     for flags in (("status",), ("--account", "alice", "status", "--json"), ("show",), ("doctor",)):
         finished = lonely.run("--state-dir", state, "--env-file", file, *flags, expect=(77, 78))
         wanted = typed.replace("hhtoken ", "hhtoken --account alice ") if "alice" in flags else typed
-        assert wanted in finished.stdout + finished.stderr, flags
+        said = finished.stdout.replace("\\\\", "\\") + finished.stderr  # JSON has its own escapes
+        assert wanted in said, flags
     assert "'hhtoken login'" in lonely.run("show", expect=77, HHTOKEN_STATE_DIR=state).stderr
 
 
@@ -282,3 +286,27 @@ def test_a_hint_fits_what_is_wrong(lonely, tmp_path):
     assert "127.0.0.1 refused the connection" in refused and "name server" not in refused
     for jobs in ("0", "00", "x"):
         lonely.run("refresh", "--all", "--jobs", jobs, expect=2)
+
+
+def test_a_command_in_a_hint_calls_the_program_as_it_was_called_where_its_name_alone_would_not_do(lonely, tmp_path):
+    checkout = Path(PROGRAM[-1]).parent.parent
+
+    def said(program, path):
+        run = subprocess.run(
+            [program, "refresh"], cwd=checkout, env={**lonely.environment, "PATH": path}, capture_output=True, text=True
+        )
+        assert run.returncode == 77
+        return run.stderr.splitlines()[1]
+
+    system = "/usr/bin:/bin"
+    assert "type 'bin/hhtoken login'" in said("bin/hhtoken", system)
+    assert f"type '{PROGRAM[-1]} login'" in said(PROGRAM[-1], system)
+    other, link = tmp_path / "other", tmp_path / "a link"
+    for folder in (other, link):
+        folder.mkdir()
+    (other / "hhtoken").write_text("")
+    (link / "hhtoken").symlink_to(PROGRAM[-1])
+    assert "type 'bin/hhtoken login'" in said("bin/hhtoken", f"{other}:{checkout}/bin"), "another program's name"
+    assert f"type '{tmp_path}/a\\ link/hhtoken login'" in said(str(link / "hhtoken"), system)
+    for path in (f"{link}:{system}", f"{system}:{checkout}/bin"):
+        assert "type 'hhtoken login'" in said("bin/hhtoken", path)
