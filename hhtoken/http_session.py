@@ -70,8 +70,8 @@ def failures():
 
 
 def kind_of(error):
-    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls", "refused", "no
-    route" or "connection"."""
+    """Given what a session raised, return "timeout", "read timeout", "certificate", "tls", "refused",
+    "unreachable" or "connection"."""
     exceptions = load().exceptions
     if isinstance(error, exceptions.SSLError):
         return "certificate" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls"
@@ -81,7 +81,7 @@ def kind_of(error):
         return "timeout"
     code = getattr(_of_system(error), "errno", None)
     if code in NO_ROUTE:
-        return "no route"
+        return "unreachable"
     return "refused" if code == errno.ECONNREFUSED else "connection"
 
 

@@ -178,7 +178,7 @@ class Transfer:
         reason = reason or text("no connection")
         raise NotSent(
             text("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason),
-            HINT_ROUTE if kind == "no route" else HINT_NETWORK,
+            HINT_ROUTE if kind == "unreachable" else HINT_NETWORK,
         )
 
 

@@ -143,6 +143,7 @@ WHAT_DIFFERS = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", "MOMENT"),
     (r"(request id|номер запроса)\s+\w+", r"\1 …"),
     (r"(authorized by|пользователь:) .* \((.*), id \d+\)", r"\1 NAME (\2, id 7)"),
+    (re.escape(PROGRAM[-1]), "bin/hhtoken"),
     (r"^((?:stored in|хранится в): *)\S+", r"\1DIRECTORY"),
 )
 
