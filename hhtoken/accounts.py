@@ -53,8 +53,8 @@ def store_named(settings, name):
 
 
 def mention(report, settings):
-    """Given the Report of a state directory, and the Settings: where there is no main pair, and no account is named, let
-    the Report name those that there are, so that nobody authorizes a pair that is not wanted."""
+    """Given the Report of a state directory, and the Settings: where there is no main pair, and no account is named,
+    let the Report name those that there are, so that nobody authorizes a pair that is not wanted."""
     if report.state != token_status.NO_PAIR or settings.account() is not None:
         return
     names = _counted(settings.main_directory())

@@ -39,8 +39,8 @@ def open_listener(chosen, redirect_uri):
     if parts.scheme == "http" and named != ours:
         reporting.warning(
             text(
-                "the redirect URI sends the browser to port {named}, and not to {ours}; so something has to pass it on, "
-                "as ssh -L does",
+                "the redirect URI sends the browser to port {named}, and not to {ours}; so something has to pass it "
+                "on, as ssh -L does",
                 named=named,
                 ours=ours,
             )

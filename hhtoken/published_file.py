@@ -109,7 +109,9 @@ def _how_to_make(where, name):
     """Return how to make the directory; where there is one that others use, too, that it is none for this."""
     if os.path.lexists(where) and not _is_of_its_own(where, name):
         return text("name a file in a directory of its own, for example /run/hh-token/access_token")
-    return text("see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where)
+    return text(
+        "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where
+    )
 
 
 def _is_of_its_own(where, name):

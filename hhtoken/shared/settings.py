@@ -49,8 +49,8 @@ def open_etcd(settings):
 
 
 def check(settings):
-    """Raise the ConfigError that a renewal would end with, as far as whoever only looks can tell: where no file is named
-    for the key, or for the password, systemd may have it for the units alone."""
+    """Raise the ConfigError that a renewal would end with, as far as whoever only looks can tell: where no file is
+    named for the key, or for the password, systemd may have it for the units alone."""
     _parts(settings.optional("HHTOKEN_STORE"))
     _tls(settings)
     silence_seconds(settings)
