@@ -228,7 +228,8 @@ def test_a_clock_that_is_set_during_the_request_costs_nothing(wrong, was_wrong_f
     words = [PYTHON, "-IS", "-c", _SET_MEANWHILE, str(file), HHTOKEN, "refresh", "--force"]
     program = subprocess.Popen(words, env=operator.environment, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: refreshes(sandbox) == 1, seconds=30)
-    file.write_text(str(offs[1]))
+    (tmp_path / "new").write_text(str(offs[1]))
+    (tmp_path / "new").rename(file)  # whole: the program reads it at any moment
     _out, err = program.communicate(timeout=60)
     assert program.returncode == 0, err
     sandbox.provider.check_user_token(operator.stored()["access_token"])
