@@ -1,5 +1,6 @@
 """The listener by itself: real sockets, and a handler that says what a return leads to."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -82,8 +83,9 @@ def serving():
 
     yield serve
     for running in started:
-        if running.thread.is_alive():
-            running.get()  # the return that ends the wait
+        while running.thread.is_alive():
+            with contextlib.suppress(OSError):  # it may be past its farewell, and end by itself
+                running.get()  # the return that ends the wait
         running.thread.join(10)
         running.close()
         assert not running.thread.is_alive()
