@@ -17,7 +17,8 @@ class RoughProvider:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         self.host = "127.0.0.1"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
 
     @property
     def url(self):
@@ -39,6 +40,10 @@ class RoughProvider:
             connection.close()
 
     def close(self):
+        """Closing alone would leave the thread in accept(), and the port open, for one client more."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._server.join(10)
         self._listener.close()
 
 

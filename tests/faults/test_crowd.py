@@ -122,6 +122,7 @@ def test_refresh_callback_import_and_readers_at_once_leave_the_newest_pair(sandb
     assert ROUNDS < len(reader.pairs) == len(set(reader.pairs)), "a pair came back that had been replaced"
     assert reader.pairs[-1] == operator.stored()["access_token"]
     requests_seen = sandbox.requests.summary()
-    assert requests_seen["token_requests"] == {"authorization_code": 1 + 2 * ROUNDS, "refresh_token": renewals}
+    sent = requests_seen["token_requests"]
+    assert sent["authorization_code"] == 1 + 2 * ROUNDS and sent.get("refresh_token", 0) == renewals
     assert {entry["status"] for entry in requests_seen["requests"]} == {200}
     note("Refresh, callback, import and readers at once", "rounds", {"rounds": ROUNDS, "torn or empty reads": 0})
