@@ -133,17 +133,18 @@ def grant(state_dir=STATE, port=8900, life=None, account=""):
 
 
 def by_hand(part):
-    """For a part that starts the refresh itself: the minutely look, which may come at any moment, would be first."""
+    """For a part that starts the refresh itself: a timer's (minutely, 30 s after boot, at 18:00) would be first."""
+    timers = ("hh-token-due.timer", "hh-token-refresh.timer")
 
     @functools.wraps(part)
     def alone():
-        run("systemctl", "stop", "hh-token-due.timer")
+        run("systemctl", "stop", *timers)
         at_rest("hh-token-due.service")  # which may have found work, and then starts the refresh
         run("systemctl", "stop", "hh-token-refresh.service", timeout=120)
         try:
             part()
         finally:
-            run("systemctl", "start", "hh-token-due.timer")
+            run("systemctl", "start", *timers)
 
     return alone
 
@@ -435,7 +436,8 @@ def part_published():
     equal("... and the file is the service's", stat_of(PUBLISHED), "640 hh-token:hh-token-readers")
     equal("at an expiry", refresh(), 0)
     new = as_bot("cat", PUBLISHED).out
-    check("... the published token is the new one", new == stored()["access_token"] + "\n" != old)
+    equal("... the published token", new, stored()["access_token"] + "\n")
+    check("... is the new one", new != old)
 
     run("chmod", "777", "/run/hh-token")
     expired_pair()
