@@ -1,6 +1,6 @@
 """Many accounts at a glance: one line for each, and one exit code for all. Pure."""
 
-from hhtoken import account_names, durations, errors, status_screen
+from hhtoken import durations, errors, status_screen
 from hhtoken.wording import printable, text
 
 # From best to worst, by who has to act, and for how many accounts.
@@ -28,8 +28,8 @@ def widths(names, say):
 
 
 def of_report(name, report, widths, say):
-    """Given a name, its token_status.Report, the ``widths`` and what says a Text in the reader's language, return the
-    line of ``status --all``."""
+    """Given a name, its token_status.Report, the ``widths`` and what says a Text in the reader's language, with its
+    commands ready to be typed for this account, return the line of ``status --all``."""
     if report.pair is None:
         when = report.reason
     elif report.seconds_left:
@@ -38,15 +38,13 @@ def of_report(name, report, widths, say):
     else:
         when = text("expired since {moment}", moment=durations.local(report.expires_at))
     state = say(status_screen.WORDS[report.state])
-    return f"{name:{widths[0]}}  {state:{widths[1]}}  {_with_step(when, report.next_step, name, say)}"
+    return f"{name:{widths[0]}}  {state:{widths[1]}}  {_with_step(when, report.next_step, say)}"
 
 
 def of_outcome(name, exit_code, sentence, hint, widths, say):
     """Given a name, and what its refresh came to, return the line of ``refresh --all``."""
-    return f"{name:{widths[0]}}  {exit_code:2}  {_with_step(sentence, hint, name, say)}"
+    return f"{name:{widths[0]}}  {exit_code:2}  {_with_step(sentence, hint, say)}"
 
 
-def _with_step(sentence, step, name, say):
-    line = say(text("{sentence}; to do: {step}", sentence=sentence, step=step)) if step else say(sentence)
-    line = account_names.addressed(line, None if name == account_names.MAIN else name)
-    return printable(line)
+def _with_step(sentence, step, say):
+    return printable(say(text("{sentence}; to do: {step}", sentence=sentence, step=step) if step else sentence))

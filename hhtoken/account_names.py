@@ -1,5 +1,4 @@
-"""The names of accounts. Each account has a state directory of its own inside the main one. Pure, but for the program
-and the flags of this command line, which the commands in hints have, too."""
+"""The names of accounts. Each account has a state directory of its own inside the main one. Pure."""
 
 from hhtoken.wording import text
 
@@ -7,11 +6,6 @@ DIRECTORY = "accounts"  # in the main state directory; in it, one directory for 
 MAIN = "-"  # where accounts are listed: the pair of the main directory, which has no name
 LONGEST_CHARACTERS = 64
 HINT = text("a name has up to 64 letters, digits, '-', '_' and '.', and begins with none of '-' and '.'")
-
-COMMAND = "'hhtoken "  # as it stands in hints
-
-_program = "hhtoken"  # as it is to be typed
-_flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
 
 def is_name(name):
@@ -40,31 +34,3 @@ def of_state(state):
 def instance(name):
     """Given the name of an account, or None, return what stands behind the name of a unit for it, e.g. "@alice"."""
     return f"@{name}" if name else ""
-
-
-def call(program):
-    """Given how the program was called, let every command to type call it so: it may be nowhere in PATH."""
-    global _program
-    _program = program
-
-
-def repeat(flags):
-    """Given flags and their values as they were typed, or None, let every command to type have those that were."""
-    _flags.clear()
-    _flags.update((flag, value) for flag, value in flags.items() if value)
-
-
-def addressed(sentence, name):
-    """Given a sentence with commands to type in it, and the account that it is about (or None), return it with
-    commands for that account, and with the flags of this command line."""
-    if not sentence or COMMAND not in sentence:
-        return sentence
-    flags = {"--account": name, **_flags} if name else _flags
-    words = "".join(f"{flag} {_escaped(value)} " for flag, value in flags.items())
-    return sentence.replace(COMMAND, f"'{_escaped(_program)} {words}")
-
-
-def _escaped(word):
-    """Return a word for a shell without quotes, since the command stands in quotes already."""
-    plain = "/._-+=:,@%"
-    return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)

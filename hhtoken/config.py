@@ -315,9 +315,9 @@ def load(arguments, environment=None):
     account."""
     env_file, state_directory = getattr(arguments, "env_file", None), getattr(arguments, "state_dir", None)
     if env_file or state_directory:
-        from hhtoken import account_names
+        from hhtoken import ready_commands
 
-        account_names.repeat({"--state-dir": state_directory, "--env-file": env_file})
+        ready_commands.repeat({"--state-dir": state_directory, "--env-file": env_file})
     environment = os.environ if environment is None else environment
     settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
     reporting.speak_for(settings.account())

@@ -20,8 +20,6 @@ hhtoken: hint: look at 'free -m' and at the limits of this shell (ulimit -a), th
 
 def main(argv=None):
     """Run a command line (``sys.argv`` without the program's name) and return the exit code."""
-    if argv is None:
-        _remember_call(sys.argv[0])
     argv = sys.argv[1:] if argv is None else list(argv)
     _occupy_standard_descriptors()
     umask = os.umask(0o077)
@@ -48,18 +46,6 @@ def main(argv=None):
     except Exception as defect:
         reporting.defect(defect)
         return errors.DEFECT
-
-
-def _remember_call(path):
-    """Let hints say how to call the program where its name alone would not do, as in a checkout."""
-    if os.path.basename(path) != reporting.NAME:  # a module of Python's, or some other program
-        return
-    places = (os.path.join(folder, reporting.NAME) for folder in os.environ.get("PATH", "").split(":"))
-    found = next(filter(os.path.isfile, places), None)
-    if found is None or os.path.realpath(found) != os.path.realpath(path):
-        from hhtoken import account_names
-
-        account_names.call(path)
 
 
 def _run(argv, umask):

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+from functools import partial
 
 from hhtoken import (
     account_lines,
@@ -10,6 +11,7 @@ from hhtoken import (
     grants,
     language,
     outcomes,
+    ready_commands,
     reporting,
     signals,
     stores,
@@ -44,7 +46,8 @@ def run(settings, endpoint, force, jobs):
     with signals.deferred(signals.ENDING), contextlib.closing(found):
         for name, (exit_code, sentence, hint) in zip(listed, found):
             sentence, hint = wording.from_data(sentence), wording.from_data(hint)
-            reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, widths, language.said))
+            say = partial(ready_commands.said, account=accounts.named(name))
+            reporting.result(account_lines.of_outcome(name, exit_code, sentence, hint, widths, say))
             worst = account_lines.worst((worst, exit_code))
             told += 1
     if told < len(listed):

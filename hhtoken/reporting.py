@@ -65,9 +65,9 @@ def passing(sentence, ending=""):
 
 
 def _addressed(said):
-    from hhtoken import account_names
+    from hhtoken import ready_commands
 
-    return account_names.addressed(said, _account)
+    return ready_commands.addressed(said, _account)
 
 
 def _named(said):

@@ -2,9 +2,10 @@
 
 import contextlib
 import time
+from functools import partial
 from json import dumps
 
-from hhtoken import account_lines, accounts, errors, language, reporting, token_status
+from hhtoken import account_lines, accounts, errors, language, ready_commands, reporting, token_status
 from hhtoken.token_store import open_store
 
 SCHEMA = 1  # of the JSON form around the reports
@@ -16,7 +17,8 @@ def lines(main):
     widths = account_lines.widths(listed, language.said)
     worst = errors.OK
     for name, report, _path in _reports(main, listed):
-        reporting.result(account_lines.of_report(name, report, widths, language.said))
+        say = partial(ready_commands.said, account=accounts.named(name))
+        reporting.result(account_lines.of_report(name, report, widths, say))
         worst = account_lines.worst((worst, report.exit_code))
     return worst
 
@@ -27,7 +29,8 @@ def json(main):
     worst, comma = errors.OK, ""
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
     for name, report, path in _reports(main, listed):
-        status = token_status.to_fields(report, path, accounts.named(name))
+        ready = partial(ready_commands.addressed, account=accounts.named(name))
+        status = token_status.to_fields(report, path, ready)
         reporting.result(comma + dumps({"account": name, "status": status}))
         worst, comma = account_lines.worst((worst, report.exit_code)), ","
     reporting.result(f'], "exit_code": {worst}}}')

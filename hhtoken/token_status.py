@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import __version__, account_names, api_answers, errors, outcomes, provider_errors, record, refresh_policy
+from hhtoken import __version__, api_answers, errors, outcomes, provider_errors, record, refresh_policy
 from hhtoken.wording import text
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
@@ -182,13 +182,13 @@ def misconfigured(report, error):
     return Report(MISCONFIGURED, error.message, error.hint, error.exit_code, report.pair, report.last, report.now)
 
 
-def to_json(report, directory, account=None):
-    """Given the Report, the state directory, and the account (None where none is named), return the JSON form;
-    ``docs/reference.md`` describes its fields."""
-    return json.dumps(to_fields(report, directory, account), indent=2)
+def to_json(report, directory, ready=str):
+    """Given the Report, the state directory, and what makes the commands in a sentence ready to be typed, return the
+    JSON form; ``docs/reference.md`` describes its fields."""
+    return json.dumps(to_fields(report, directory, ready), indent=2)
 
 
-def to_fields(report, directory, account=None):
+def to_fields(report, directory, ready):
     """The same, as a dict."""
     pair = report.pair
     return {
@@ -201,7 +201,7 @@ def to_fields(report, directory, account=None):
         "expires_at": report.expires_at if pair else None,
         "next_refresh_at": next_refresh_at(report),
         "last_refresh": report.last.as_dict() if report.last else None,
-        "next_step": account_names.addressed(report.next_step, account),
+        "next_step": report.next_step and ready(report.next_step),
         "exit_code": report.exit_code,
         "state_directory": directory,
     }

@@ -27,7 +27,7 @@ LEVELS = {
     **dict.fromkeys(
         (
             "arguments file_lock http_session http_transfer journal language pasting private_directory progress "
-            "published_file reporting signals"
+            "published_file ready_commands reporting signals"
         ).split(),
         2,
     ),

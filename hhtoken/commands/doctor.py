@@ -1,8 +1,9 @@
 """``hhtoken doctor``: look at the whole chain, from the settings to the public address, and say what to type."""
 
 import os
+from functools import partial
 
-from hhtoken import account_names, config, errors, language, reporting, terminal
+from hhtoken import config, errors, ready_commands, reporting, terminal
 from hhtoken.doctor import examination, findings
 from hhtoken.language import _
 from hhtoken.wording import text
@@ -26,11 +27,8 @@ def run(arguments):
     if arguments.json:
         reporting.result(findings.to_json(found))
     else:
-        account = settings.account()
-        lines = findings.to_lines(
-            found, lambda sentence: account_names.addressed(language.said(sentence), account), terminal.has_colour()
-        )
-        reporting.result(lines)
+        say = partial(ready_commands.said, account=settings.account())
+        reporting.result(findings.to_lines(found, say, terminal.has_colour()))
     return findings.exit_code(found)
 
 

@@ -4,9 +4,9 @@ import json
 import os
 import time
 
-from hhtoken import account_names, config, errors, invitation, notices, reporting, token_status
+from hhtoken import config, errors, invitation, notices, ready_commands, reporting, token_status
 from hhtoken import arguments as argument_types
-from hhtoken.language import _, said
+from hhtoken.language import _
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
 from hhtoken.token_store import open_store
@@ -44,7 +44,7 @@ def run(arguments):
     address = _invite(settings, trouble) if trouble.needs_authorization else None
     account = settings.account()
     sentences = notices.sentences(trouble, os.uname().nodename, account, address, LIFE_SECONDS // 60)
-    lines = (printable(account_names.addressed(said(sentence), account)) for sentence in sentences)
+    lines = (printable(ready_commands.said(sentence, account)) for sentence in sentences)
     reporting.result("\n".join(lines))
     _write(memory, {"key": trouble.key, "at": int(now)})
     return 0

@@ -3,8 +3,9 @@
 import os
 import sys
 import time
+from functools import partial
 
-from hhtoken import accounts, config, errors, reporting, stores, token_status
+from hhtoken import accounts, config, errors, ready_commands, reporting, stores, token_status
 from hhtoken.language import _
 from hhtoken.token_store import open_store
 from hhtoken.wording import text
@@ -33,7 +34,7 @@ def run(arguments):
     except errors.ConfigError as error:  # no renewal gets past it
         report = token_status.misconfigured(report, error)
     if arguments.json:
-        reporting.result(token_status.to_json(report, directory, account))
+        reporting.result(token_status.to_json(report, directory, partial(ready_commands.addressed, account=account)))
     elif arguments.prometheus:
         reporting.result(token_status.to_prometheus([(account, report)]))
     else:
@@ -61,7 +62,7 @@ def _look(directory):
 
 def _screen(report, settings, shared):
     # Not for --json, which runs each minute.
-    from hhtoken import account_names, language, renewers, status_screen, terminal
+    from hhtoken import account_names, renewers, status_screen, terminal
 
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)
@@ -81,7 +82,7 @@ def _screen(report, settings, shared):
     )
     return status_screen.laid_out(
         table,
-        lambda sentence: account_names.addressed(language.said(sentence), account),
+        partial(ready_commands.said, account=account),
         terminal.columns(),
         terminal.has_colour(),
     )

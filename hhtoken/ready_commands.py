@@ -1,0 +1,49 @@
+"""The commands that sentences tell to type, made ready for this very call: for the account that a sentence is about,
+with the flags of this command line, and with the program called so that a shell finds it."""
+
+import os
+import sys
+
+from hhtoken import language
+
+NAME = "hhtoken"
+COMMAND = f"'{NAME} "  # as it stands in sentences
+
+_flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
+
+
+def repeat(flags):
+    """Given flags and their values as they were typed, or None, let every command to type have those that were."""
+    _flags.clear()
+    _flags.update((flag, value) for flag, value in flags.items() if value)
+
+
+def addressed(sentence, account):
+    """Given a sentence (or None) and the name of the account that it is about (or None), return it with its commands
+    ready to be typed."""
+    if not sentence or COMMAND not in sentence:
+        return sentence
+    flags = {"--account": account, **_flags} if account else _flags
+    words = "".join(f"{flag} {_escaped(value)} " for flag, value in flags.items())
+    return sentence.replace(COMMAND, f"'{_escaped(_program())} {words}")
+
+
+def said(sentence, account):
+    """The same for a Text (or a str), in the language of the reader."""
+    return addressed(language.said(sentence), account)
+
+
+def _program():
+    """Return how to call this program: as it was called, where its name would not do, as in a checkout."""
+    path = sys.argv[0]
+    if os.path.basename(path) != NAME:  # a module of Python's, or some other program
+        return NAME
+    places = (os.path.join(folder, NAME) for folder in os.environ.get("PATH", "").split(":"))
+    found = next(filter(os.path.isfile, places), None)
+    return NAME if found and os.path.realpath(found) == os.path.realpath(path) else path
+
+
+def _escaped(word):
+    """Return a word for a shell without quotes, since the command stands in quotes already."""
+    plain = "/._-+=:,@%"
+    return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)
