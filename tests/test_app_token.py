@@ -1,5 +1,6 @@
 """``hhtoken app-token``: asked for once, kept, and renewed only by the operator's wish and at HeadHunter's pace."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -144,29 +145,31 @@ def test_a_token_that_may_be_revoked_is_used_no_more_and_replaced_in_five_minute
     assert set(kept(operator)) == {"access_token", "token_type", "obtained_at", "client_id"}
 
 
-def test_a_signal_waits_for_the_token_in_flight(operator):
+@contextlib.contextmanager
+def renewal_in_flight(operator):
+    """A running `app-token --renew` whose answer is held back, and what lets it go."""
     operator.run("app-token")
     age(operator, 301)
     held_up = HeldUp(http('{"access_token": "APPL-NEW"}'))
     with answering(held_up) as provider:
         running = operator.start("app-token", "--renew", HH_TOKEN_URL=provider.url)
         assert held_up.was_asked.wait(30)
+        yield running, held_up.may_answer.set
+
+
+def test_a_signal_waits_for_the_token_in_flight(operator):
+    with renewal_in_flight(operator) as (running, answer):
         running.send_signal(signal.SIGINT)
-        held_up.may_answer.set()
+        answer()
         assert running.communicate(timeout=30)[0] == "APPL-NEW\n"
     assert running.returncode == 0 and operator.run("app-token").stdout == "APPL-NEW\n"
 
 
 def test_a_token_whose_renewal_was_killed_is_used_no_more(operator):
-    operator.run("app-token")
-    age(operator, 301)
-    held_up = HeldUp(http('{"access_token": "APPL-NEW"}'))
-    with answering(held_up) as provider:
-        running = operator.start("app-token", "--renew", HH_TOKEN_URL=provider.url)
-        assert held_up.was_asked.wait(30)
+    with renewal_in_flight(operator) as (running, answer):
         running.kill()
         running.communicate()
-        held_up.may_answer.set()
+        answer()
     assert "lost less than 5 minutes ago" in operator.run("app-token", expect=75).stderr
 
 
