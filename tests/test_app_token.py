@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import PROGRAM, obtain_pair
+from conftest import PROGRAM, UNMEASURED, obtain_pair
 from rough_provider import HeldUp, answering, http
 
 # No file may be larger than this many bytes: a disk on which empty files still find a place, and no token does.
@@ -181,7 +181,7 @@ def test_nothing_is_asked_where_it_could_not_be_saved(operator, sandbox):
 
 
 def test_nothing_is_asked_where_there_is_no_room_for_it(operator, sandbox):
-    operator.run("app-token", expect=74, program=[*WITHOUT_ROOM, *PROGRAM])
+    operator.run("app-token", expect=74, program=[*WITHOUT_ROOM, *PROGRAM], **UNMEASURED)
     assert asked(sandbox) == 0 and operator.files() == [".lock"]
 
 
