@@ -22,7 +22,6 @@ UNCLEAR = "unclear"
 NONSENSE = "nonsense"
 
 HINT_LATER = text("type it again later; the stored pair is kept")
-HINT_USER_AGENT = text("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'")
 HINT_ADDRESS = text("check HH_API_URL, or leave it unset")
 
 # value of an error of type "oauth" -> (exit code, what it means, what to do). The values are the kinds of above.
@@ -44,7 +43,7 @@ OAUTH = {
     APPLICATION_GONE: (
         errors.CONFIG,
         text("the application was removed from HeadHunter"),
-        text("look at dev.hh.ru/admin; with a new application, set HH_CLIENT_ID and HH_CLIENT_SECRET, then authorize"),
+        provider_errors.HINT_APPLICATION,
     ),
     USER_EXPECTED: (
         errors.NOPERM,
@@ -168,7 +167,7 @@ def _judge(answer, secrets):
             return Verdict(value, *OAUTH[value])
         if kind == BAD_USER_AGENT:
             meaning = USER_AGENT.get(value, text("HeadHunter refuses the User-Agent"))
-            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, HINT_USER_AGENT)
+            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, provider_errors.HINT_USER_AGENT)
     if status == 403 and not found:  # the DDoS guard's page [575], or a bad User-Agent [846]
         hint = text("{later}; if it stays, set HH_USER_AGENT", later=HINT_LATER)
         return Verdict(TRY_LATER, errors.TEMPFAIL, text("a guard in front of HeadHunter answered 403"), hint)

@@ -24,6 +24,8 @@ NEWER_TOKEN_URL = "https://api.hh.ru/token"  # tried where the default address i
 
 PLACEHOLDER_STARTS = ("your_", "your-", "changeme", "change_me", "change-me", "placeholder", "<", "…", "xxxx")
 PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your_domain.")
+HINT_VALUE = text("put in the value from the application's page on dev.hh.ru")
+HINT_AGENT = text("give it the form App/1.0 (you@example.com)")
 
 
 FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT")  # it needs neither client id nor secret
@@ -35,6 +37,10 @@ class Settings:
 
     def __init__(self, environment, env_file=None, state_directory=None, account=None):
         """``env_file``, ``state_directory``, ``account``: the values of the flags, or None."""
+        if env_file == "":
+            raise errors.UsageError(
+                text("--env-file takes a file"), text("for example --env-file {path}", path=OWN_ENV_FILE)
+            )
         self._environment = environment
         self._state_directory = state_directory
         self._account = account
@@ -138,10 +144,10 @@ class Settings:
         """Return the client secret from the first of its four places; raise ConfigError."""
         secret = self._environment.get("HH_CLIENT_SECRET") or self._secret_from_env_file()
         place = "HH_CLIENT_SECRET"
-        if not secret and self._get("HH_CLIENT_SECRET_FILE"):
-            place = "HH_CLIENT_SECRET_FILE"
-            file = text("the file that {name} names", name=place)
-            secret = _read_secret(self._get(place), file, text("the client secret in {place}", place=file))
+        path = self._get("HH_CLIENT_SECRET_FILE")
+        if not secret and path:
+            place = text("the file that {name} names", name="HH_CLIENT_SECRET_FILE")
+            secret = _read_secret(path, place, text("the client secret in {place}", place=place))
         credentials = self._environment.get("CREDENTIALS_DIRECTORY")
         if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
             place = text("the credential {name}", name=CREDENTIAL_NAME)
@@ -179,7 +185,7 @@ class Settings:
         if not all(" " <= character <= "~" for character in agent):
             raise errors.ConfigError(
                 text("{setting} has characters that no header may have", setting=self._found("HH_USER_AGENT")),
-                text("give it the form App/1.0 (you@example.com)"),
+                HINT_AGENT,
             )
         return agent
 
@@ -209,7 +215,7 @@ class Settings:
         if lowered.startswith(PLACEHOLDER_STARTS) or any(part in lowered for part in PLACEHOLDER_PARTS):
             raise errors.ConfigError(
                 text("{setting} still holds a placeholder", setting=setting),
-                text("put in the value from the application's page on dev.hh.ru"),
+                HINT_AGENT if name == "HH_USER_AGENT" else HINT_VALUE,
             )
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise errors.ConfigError(text("{setting} is not UTF-8 text", setting=setting), self._hint())
@@ -373,7 +379,7 @@ def _read_secret(path, place, what, optional=False):
     if is_public:
         raise _public(what, path)
     try:
-        secret = data.decode().strip()
+        secret = data.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         secret = ""
     if not secret and not optional:

@@ -149,10 +149,7 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
     if pair:
         return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, text("stored a new pair"))
     outcome = outcomes.judge(answer, intent, None, clock(), (code, client_secret, entry["verifier"]))
-    outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
-    mend_first = text("{mend}; then {authorize}", mend=outcome.hint, authorize=errors.HINT_AUTHORIZE)
-    outcome.hint = mend_first if outcome.exit_code == errors.CONFIG else errors.HINT_AUTHORIZE
-    keep_evidence(store, answer)
+    keep_evidence(store, outcome, answer)
     settle_quietly(store)
     return outcome
 
@@ -212,8 +209,7 @@ def _close_without_pair(store, outcome, answer):
     if not remember(store, outcome):
         settle_quietly(store)
         remember(store, outcome)
-    if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
-        keep_evidence(store, answer)
+    keep_evidence(store, outcome, answer)
     settle_quietly(store)
     if outcome.outcome == record.NOT_YET:
         reporting.event(f"not yet: {outcome.message}", reporting.INFO)

@@ -119,6 +119,13 @@ def _noting_pool(pool, note, until):
             super().__init__(sock, *arguments, **options)
             self.fp = io.BufferedReader(_ReaderInTime(self.fp.detach(), sock, until(sock.gettimeout())))
 
+        def begin(self):
+            """Of lengths that contradict each other none is believed; urllib3 would give the whole answer up."""
+            super().begin()
+            named = ",".join(self.headers.get_all("Content-Length", ())).split(",")
+            if len({length.strip() for length in named}) > 1:
+                del self.headers["Content-Length"]
+
         def _read_status(self):
             """http.client skips 100 Continue, but takes 103 Early Hints for the answer itself."""
             version, status, reason = super()._read_status()

@@ -21,6 +21,8 @@ OUTCOME_OF = {
 
 HINT_PAUSE = text("wait, or type 'hhtoken refresh --force' to ask at once")
 
+NO_REFUSAL = (record.OUTCOME_UNKNOWN, record.NONSENSE)  # what came, if anything, says nothing that can be understood
+
 PAUSES_OF = {
     provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
     provider_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
@@ -109,7 +111,11 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     elif _is_good(answer):
         outcome = _nonsense(answer, last, now)
     else:
-        outcome = _refused(answer, last, now, secrets)
+        outcome = _refused(answer, last, now, secrets, intent.get("kind"))
+    if intent.get("kind") == record.CODE:
+        outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
+        if outcome.outcome in NO_REFUSAL:
+            outcome.hint = provider_errors.HINT_AUTHORIZE
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None
     if not _is_the_providers_word(outcome):
@@ -166,9 +172,10 @@ def _nonsense(answer, last, now):
     )
 
 
-def _refused(answer, last, now, secrets):
+def _refused(answer, last, now, secrets, kind):
     verdict = provider_errors.judge(answer.status, object_in(answer.body), secrets)
-    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, verdict.hint)
+    hint = _next_step(verdict, kind)
+    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == provider_errors.DEAD
     if verdict.is_already_refreshed and outcome.perhaps_spent_at:
@@ -189,6 +196,19 @@ def _refused(answer, last, now, secrets):
     if verdict.kind == provider_errors.UNCLEAR and _is_out_of_patience(outcome, now):
         outcome.exit_code, outcome.hint = errors.NOPERM, provider_errors.HINT_AUTHORIZE
     return outcome
+
+
+def _next_step(verdict, kind):
+    """Given the Verdict on a refusal, and what kind of request was refused, return what to do, or None."""
+    if kind == record.CODE:  # which is used up
+        if verdict.kind not in (provider_errors.ACCOUNT, provider_errors.MISCONFIGURED):
+            return provider_errors.HINT_AUTHORIZE
+        return text("{mend}; then {authorize}", mend=verdict.hint, authorize=provider_errors.HINT_AUTHORIZE)
+    if verdict.kind == provider_errors.ACCOUNT:
+        return text("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
+    if verdict.hint is provider_errors.HINT_CREDENTIALS:  # of which a refresh sends none
+        return provider_errors.HINT_APPLICATION
+    return verdict.hint
 
 
 def _not_before(kind, answer, failures, now):

@@ -31,8 +31,12 @@ EXIT_CODES = {
 HINT_AUTHORIZE = errors.HINT_AUTHORIZE
 HINT_WAIT = text("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh --force' now")
 HINT_CREDENTIALS = text("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
-HINT_ADDRESS = text("check HH_TOKEN_URL, or leave it unset")
-HINT_SUPPORT = text("write to HeadHunter's support and quote the request id; then type 'hhtoken refresh'")
+HINT_APPLICATION = text(
+    "look at dev.hh.ru/admin; with a new application, set HH_CLIENT_ID and HH_CLIENT_SECRET, then authorize"
+)
+HINT_ADDRESS = text("check HH_TOKEN_URL if it is set, or remove it; else type 'hhtoken doctor'")
+HINT_SUPPORT = text("write to HeadHunter's support and quote the request id")
+HINT_USER_AGENT = text("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'")
 
 ALREADY_REFRESHED = "token has already been refreshed"
 
@@ -43,7 +47,7 @@ DOCUMENTED = {
     "password invalidated": (
         ACCOUNT,
         text("the password of the user's account was invalidated"),
-        text("restore the password on hh.ru, then type 'hhtoken refresh'"),
+        text("restore the password on hh.ru"),
     ),
     "login not verified": (ACCOUNT, text("the user's account is not confirmed"), HINT_SUPPORT),
     "bad redirect url": (
@@ -88,7 +92,7 @@ BY_CLASS = {
     "bad_user_agent": (
         MISCONFIGURED,
         text("HeadHunter refuses the User-Agent"),
-        text("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'"),
+        HINT_USER_AGENT,
     ),
     "access_denied": (AUTHORIZE, text("the provider denies the access"), HINT_AUTHORIZE),
     "invalid_scope": (MISCONFIGURED, text("the application may not have this scope"), HINT_CREDENTIALS),

@@ -80,10 +80,7 @@ class TokenStore:
     def why_unusable(self, pair, now, min_seconds=0):
         """Given the stored Pair, the Unix time, and for how many more seconds its access token has to live, return the
         Error that says why it is not to be used, or None."""
-        left = pair.seconds_left(now)
-        last = None if left else self.record_of(pair)
-        if last and last.lives_on_until > now:
-            left = int(last.lives_on_until - now)  # HeadHunter has said "not yet": our clock was wrong once
+        left, last = self._life(pair, now)
         if left > 0 and left >= min_seconds:
             return None
         if left > 0:
@@ -102,6 +99,17 @@ class TokenStore:
         return errors.UnavailableError(
             text("the access token has expired"), text("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
         )
+
+    def seconds_left(self, pair, now):
+        """Given the stored Pair and the Unix time, return for how many more seconds its access token is to be used."""
+        return self._life(pair, now)[0]
+
+    def _life(self, pair, now):
+        left = pair.seconds_left(now)
+        last = None if left else self.record_of(pair)
+        if last and last.lives_on_until > now:
+            left = int(last.lives_on_until - now)  # HeadHunter has said "not yet": our clock was wrong once
+        return left, last
 
     def record(self):
         """Return the Record of the last refresh, or None; damage counts as none, since it is only a memory aid."""
@@ -152,6 +160,14 @@ class TokenStore:
         report. Here the lock is all there is to it; ``hhtoken.shared`` knows of other hosts."""
         import contextlib
 
+        if tokens.MARK_FIELD in self.load().pair.fields:  # sent from here, its refresh token is lost for the others
+            raise errors.ConfigError(
+                text("the pair in {path} is shared with other hosts, but HHTOKEN_STORE is not set", path=self.directory.path),
+                text(
+                    "set HHTOKEN_STORE as on the other hosts; or to use the pair here alone, type 'hhtoken export FILE' "
+                    "where it is set, and then 'hhtoken import FILE'"
+                ),
+            )
         return contextlib.nullcontext()
 
     def begin(self, intent):

@@ -10,6 +10,7 @@ ASSUMED_LIFE_SECONDS = 14 * 24 * 3600  # what HeadHunter gives; used where an an
 LONGEST_SANE_LIFE_SECONDS = 366 * 24 * 3600
 LONGEST_TOKEN_CHARACTERS = 8192  # what HTTP servers take as a header line
 LARGEST_FILE_BYTES = 64 * 1024
+LATEST_SANE_MOMENT = 2**40  # far away; a larger one counts milliseconds (of 2004 and later)
 LONGEST_NUMBER_DIGITS = 40  # int() refuses over 4300 digits with a ValueError, which would cost the whole answer
 
 OUR_FIELDS = ("obtained_at", "expires_at")
@@ -120,7 +121,7 @@ def from_stored(fields, modified_at):
     A file of the predecessor has no ``obtained_at``: its modification time stands in.
     """
     obtained_at = _whole(fields.get("obtained_at"))
-    if obtained_at is None:
+    if obtained_at is None or obtained_at > LATEST_SANE_MOMENT:
         obtained_at = int(modified_at)
     life = sane_life(fields.get("expires_in"))
     expires_at = _whole(fields.get("expires_at"))
@@ -130,6 +131,8 @@ def from_stored(fields, modified_at):
     if expires_at is None:
         expires_at = obtained_at + (life or ASSUMED_LIFE_SECONDS)
     kept = {name: value for name, value in fields.items() if name not in OUR_FIELDS}
+    if kept.get("refresh_token") in (None, ""):  # as in an answer: absent, however it is written
+        kept.pop("refresh_token", None)
     _require_tokens(kept)
     return Pair(kept, obtained_at, expires_at, assumed)
 

@@ -700,3 +700,75 @@ def test_what_is_sent_under_a_claim_has_to_leave_before_others_may_try(hosts, et
         journal = store.begin({"kind": "revoke"})
         journal.close()
     assert journal.send_before is None
+
+
+# -- what compares revisions --
+
+
+@pytest.fixture
+def two_vaults(hosts, etcd):
+    """Two hosts' views of etcd, and what both have read."""
+    vaults = [Vault(etcd, sealing.Sealer(bytes(32)), "/t", None, 300) for _ in range(2)]
+    return *vaults, vaults[0].read()
+
+
+def test_of_two_hosts_that_claim_what_both_have_seen_one_succeeds(two_vaults):
+    first, second, seen = two_vaults
+    assert first.claim(seen, {"id": "one"}, {"id": "one"})
+    assert not second.claim(seen, {"id": "two"}, {"id": "two"})
+    assert second.read().owner == {"id": "one"}
+
+
+def test_a_claim_upon_a_pair_that_was_replaced_meanwhile_fails(two_vaults):
+    first, second, seen = two_vaults
+    assert first.put_pair(seen, pair("b", 2))
+    assert not second.claim(seen, {"id": "two"}, {"id": "two"})
+
+
+def test_of_two_pairs_that_would_replace_the_same_one_the_first_stands(two_vaults):
+    first, second, seen = two_vaults
+    assert first.put_pair(seen, pair("b", 2))
+    assert not second.put_pair(seen, pair("c", 2))
+    assert second.read().pair.access_token == "ACCESS-b"
+
+
+def test_a_verdict_upon_a_pair_that_was_replaced_meanwhile_is_not_put_down(two_vaults):
+    first, second, seen = two_vaults
+    assert first.put_pair(seen, pair("b", 2))
+    assert not second.put_verdict(seen, {"dead": True})
+    assert second.read().verdict is None
+
+
+def test_another_hosts_claim_is_not_given_back(two_vaults, etcd):
+    first, second, seen = two_vaults
+    assert first.claim(seen, {"id": "one"}, {"id": "one"})
+    earlier = first.read().revisions["owner"]
+    etcd.end_lease(b"/t/-/owner")
+    assert second.claim(second.read(), {"id": "two"}, {"id": "two"})
+    assert not first.release(earlier, None)
+    assert first.read().owner == {"id": "two"}
+
+
+def test_the_owner_alone_ends_with_its_lease(two_vaults, etcd, monkeypatch):
+    first, _second, seen = two_vaults
+    leases = []
+    transact = etcd.transact
+    monkeypatch.setattr(etcd, "transact", lambda *given, lease=None, **more: leases.append(lease) or transact(*given, **more))
+    assert first.claim(seen, {"id": "one"}, {"id": "one"})
+    assert leases == [{b"/t/-/owner": 7}]
+
+
+def test_a_copy_takes_over_the_mark_that_the_same_pair_has_in_etcd(hosts, etcd):
+    """It was put there anew, from a file without a mark, after etcd had lost it."""
+    etcd.values.clear()
+    second = hosts("two")
+    with second.lock(replacing="a pair from a file"):
+        second.save(pair("a"))
+    first = hosts("one")
+    assert not first.is_in_step()
+    with first.lock():
+        assert first.is_in_step()
+    with second.lock():
+        second.save(pair("b"), replaces=fingerprint(pair("a").refresh_token))
+    with first.lock():
+        assert first.load().pair.access_token == "ACCESS-b"

@@ -30,7 +30,10 @@ def add_arguments(parser):
 def run(arguments):
     settings = config.load(arguments)
     if arguments.local_only:
-        _remove_here(open_store(settings.state_directory(), published=settings.published_file()), arguments.yes)
+        store = open_store(settings.state_directory(), published=settings.published_file())
+        if stores.is_shared(settings):
+            _require_handed_on(store)
+        _remove_here(store, arguments.yes)
         if stores.is_shared(settings):
             hint = text("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
             reporting.message(hint, "hint: ")
@@ -38,6 +41,15 @@ def run(arguments):
         _revoke(stores.of_settings(settings), api_endpoint.from_settings(settings), arguments.yes)
     _say_what_goes_on(settings)
     return 0
+
+
+def _require_handed_on(store):
+    """What etcd holds is spent while the newest pair, or the answer with it, is on this host alone."""
+    if store.has_journal():
+        raise errors.TryLaterError(
+            text("etcd has not got the newest pair yet, so it would be lost; nothing was removed"),
+            text("type 'hhtoken sync --once' first"),
+        )
 
 
 def _remove_here(store, is_confirmed):

@@ -65,7 +65,7 @@ def run(arguments):
         reporting.result(f"Authorization: Bearer {pair.access_token}" if arguments.header else pair.access_token)
         return 0
     if arguments.field is not None:
-        reporting.result(_field(pair, arguments.field, now))
+        reporting.result(_field(store, pair, arguments.field, now))
         return 0
     report = _report(store, pair, now)
     reporting.result(_summary(report, arguments.json))
@@ -90,9 +90,9 @@ def _renew(store, settings):
     grants.renew_for("show --refresh", shared, token_endpoint.from_settings(settings))
 
 
-def _field(pair, name, now):
+def _field(store, pair, name, now):
     if name == "seconds_left":
-        return str(pair.seconds_left(now))
+        return str(store.seconds_left(pair, now))
     fields = pair.all_fields()
     if name not in fields:
         known = ", ".join([*fields, "seconds_left"])

@@ -26,6 +26,7 @@ HINT_CERTIFICATES = text(
 
 # Codes of gRPC, which the gateway passes on.
 INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNAUTHENTICATED = 3, 7, 9, 16
+REFUSED = PERMISSION_DENIED, UNAUTHENTICATED
 
 SENSELESS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of taking an odd answer apart
 
@@ -174,7 +175,7 @@ class Etcd:
             body = {"name": self._user, "password": self._password}
             response = self._post(member, AUTHENTICATE, body, ANSWER_SECONDS)
             if response.status_code != 200:
-                raise _refusal(member, response)
+                raise _refusal(member, response, (*REFUSED, INVALID_ARGUMENT))  # which here is a wrong password
             content = _content(response)
             with _making_sense():
                 token = json.loads(content)["token"]
@@ -241,13 +242,13 @@ def _unreachable(member, error):
     return Unreachable(text("etcd at {member} is out of reach", member=member), HINT_REACH)
 
 
-def _refusal(member, response):
+def _refusal(member, response, refused=REFUSED):
     """Return the Error that says why a member refused; etcd's own words are not repeated, they may quote values."""
     try:
         code = json.loads(_content(response)).get("code")
     except (Unreachable, *SENSELESS, *http_session.failures()):
         code = None
-    if code in (PERMISSION_DENIED, UNAUTHENTICATED) or response.status_code in (401, 403):
+    if code in refused or response.status_code in (401, 403):
         return errors.ConfigError(text("etcd at {member} refuses this user", member=member), HINT_USER)
     if code in (INVALID_ARGUMENT, FAILED_PRECONDITION):
         message = text("etcd at {member} wants a user and a password, or none", member=member)

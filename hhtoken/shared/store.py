@@ -186,8 +186,8 @@ class SharedStore(TokenStore):
         elif relation == reconciliation.ENDED:
             self._give_up(local)
         elif relation == reconciliation.IN_STEP:
-            mark, last = mark_of(local), self.record_of(local)
-            if mark is None or not mark.is_in_etcd:
+            last = self.record_of(local)
+            if not _is_marked_as(local, contents.pair):
                 super().save(contents.pair)
             if contents.verdict:
                 self._adopt(contents.verdict)
@@ -228,8 +228,8 @@ class SharedStore(TokenStore):
             return True
         if relation != reconciliation.IN_STEP or super().has_journal():
             return False
-        last, mark = self.record_of(local), mark_of(local)
-        return bool(contents.verdict) == bool(last and last.dead) and bool(mark and mark.is_in_etcd)
+        last = self.record_of(local)
+        return bool(contents.verdict) == bool(last and last.dead) and _is_marked_as(local, contents.pair)
 
     def _take_over(self, pair):
         local = self._local_pair()
@@ -356,6 +356,15 @@ def _busy(contents, pair, now):
         hint=text("look at 'hhtoken status' there; should it stay silent, another host tries after a while"),
         refresh_token_sha256=fingerprint(pair.refresh_token),
     )
+
+
+def _is_marked_as(local, remote):
+    """Tell whether this host's copy says of itself what etcd's does: by another mark the next pair would seem foreign.
+    """
+    mine, theirs = mark_of(local), mark_of(remote)
+    if mine is None or theirs is None:
+        return mine is theirs
+    return mine.is_in_etcd and (mine.store, mine.generation) == (theirs.store, theirs.generation)
 
 
 def _patiently(step):
