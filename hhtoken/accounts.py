@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from hhtoken import account_names, errors, pending_state, token_status
+from hhtoken import account_names, errors, pending_state
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.private_directory import Nested, open_directory, storage_error
 from hhtoken.token_store import (
@@ -52,17 +52,16 @@ def store_named(settings, name):
     return directory and TokenStore(directory, settings.published_file_of(name))
 
 
-def mention(report, settings):
-    """Given the Report of a state directory, and the Settings: where there is no main pair, and no account is named,
-    let the Report name those that there are, so that nobody authorizes a pair that is not wanted."""
-    if report.state != token_status.NO_PAIR or settings.account() is not None:
-        return
-    names = _counted(settings.main_directory())
-    if names:
-        report.next_step = text(
-            "there are accounts: {names}; name one with --account, or type 'hhtoken status --all'",
-            names=_enumerated(names),
-        )
+def hint_where_none_is_named(settings):
+    """Given the Settings of a command that has found no pair: where it names no account, return the Text that names
+    those that there are, so that nobody authorizes a pair that is not wanted; else None. Raise StorageError."""
+    names = _counted(settings.main_directory()) if settings.account() is None else []
+    if not names:
+        return None
+    return text(
+        "there are accounts: {names}; name one with --account, or type 'hhtoken status --all'",
+        names=_enumerated(names),
+    )
 
 
 def is_any_authorization_under_way(main):

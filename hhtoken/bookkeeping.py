@@ -56,9 +56,9 @@ def remember_refusal(store, pair, refused, now):
         reporting.trouble(text("{reason}; the verdict on the access token is not remembered", reason=error.message))
 
 
-def keep_evidence(store, outcome, answer):
-    """Given the Record of an Answer (or None) without a usable pair, keep its body, unless it is a plain refusal."""
-    if outcome.outcome not in outcomes.NO_REFUSAL or answer is None or not answer.body:
+def keep_evidence(store, answer):
+    """Keep the body of an Answer that could not be used, if there is one."""
+    if answer is None or not answer.body:
         return
     try:
         store.keep_answer(answer.body)

@@ -59,9 +59,20 @@ def _run(argv, umask):
     try:
         return command.run(arguments)
     except errors.Error as error:
+        if isinstance(error, errors.NoPairError):
+            error.hint = _where_else(arguments) or error.hint
         if getattr(command, "LOGS_FAILURES", True) and not isinstance(error, errors.UsageError):
             reporting.event(f"{error.message}; {error.hint or 'no hint'}", reporting.ERROR)
         raise
+
+
+def _where_else(arguments):
+    from hhtoken import config, stores
+
+    try:
+        return stores.where_else(config.load(arguments))
+    except errors.Error:
+        return None
 
 
 def _plain(argv):

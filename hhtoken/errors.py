@@ -80,6 +80,10 @@ class AuthorizationNeededError(Error):
     exit_code = NOPERM
 
 
+class NoPairError(AuthorizationNeededError):
+    """There is no pair in this state directory; there may be one elsewhere, of which ``stores.where_else`` knows."""
+
+
 class ConfigError(Error):
     """A setting is missing, malformed or unsafe."""
 

@@ -149,7 +149,7 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
     if pair:
         return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, text("stored a new pair"))
     outcome = outcomes.judge(answer, intent, None, clock(), (code, client_secret, entry["verifier"]))
-    keep_evidence(store, outcome, answer)
+    keep_evidence(store, answer)
     settle_quietly(store)
     return outcome
 
@@ -209,7 +209,8 @@ def _close_without_pair(store, outcome, answer):
     if not remember(store, outcome):
         settle_quietly(store)
         remember(store, outcome)
-    keep_evidence(store, outcome, answer)
+    if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
+        keep_evidence(store, answer)
     settle_quietly(store)
     if outcome.outcome == record.NOT_YET:
         reporting.event(f"not yet: {outcome.message}", reporting.INFO)

@@ -125,6 +125,7 @@ def _noting_pool(pool, note, until):
             named = ",".join(self.headers.get_all("Content-Length", ())).split(",")
             if len({length.strip() for length in named}) > 1:
                 del self.headers["Content-Length"]
+                self.length = None
 
         def _read_status(self):
             """http.client skips 100 Continue, but takes 103 Early Hints for the answer itself."""

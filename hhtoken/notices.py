@@ -35,7 +35,7 @@ def trouble_in(report, failed_with=0):
     """
     key = f"{report.state} {report.pair.obtained_at if report.pair else 0}"  # another pair, another trouble
     if report.exit_code == errors.NOPERM:
-        return Trouble(key, report.reason, report.next_step, needs_authorization=True)
+        return Trouble(key, report.reason, report.next_step, errors.HINT_AUTHORIZE in (report.next_step or ""))
     if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
         return Trouble(key, report.reason, report.next_step)
     if failed_with in NAMES:
@@ -58,12 +58,12 @@ def sentences(trouble, host, account=None, address=None, minutes=0):
     the lines of the message."""
     reason = text("account {name}: {sentence}", name=account, sentence=trouble.reason) if account else trouble.reason
     lines = [text("hhtoken on {host}: {reason}", host=host, reason=reason)]
+    if trouble.next_step and not (address and trouble.next_step == errors.HINT_AUTHORIZE):
+        lines.append(text("to do: {step}", step=trouble.next_step))
     if address:
         lines.append(
             text("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)
         )
         lines.append(address)
         lines.append(text("if that is too late, 'hhtoken notice --again' prints a fresh one"))
-    elif trouble.next_step:
-        lines.append(text("to do: {step}", step=trouble.next_step))
     return lines

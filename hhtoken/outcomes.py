@@ -21,8 +21,6 @@ OUTCOME_OF = {
 
 HINT_PAUSE = text("wait, or type 'hhtoken refresh --force' to ask at once")
 
-NO_REFUSAL = (record.OUTCOME_UNKNOWN, record.NONSENSE)  # what came, if anything, says nothing that can be understood
-
 PAUSES_OF = {
     provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
     provider_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
@@ -114,7 +112,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
         outcome = _refused(answer, last, now, secrets, intent.get("kind"))
     if intent.get("kind") == record.CODE:
         outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
-        if outcome.outcome in NO_REFUSAL:
+        if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
             outcome.hint = provider_errors.HINT_AUTHORIZE
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None

@@ -21,8 +21,7 @@ def recover(store, clock=time.time):
         elif intent.get("kind") == REVOKE:
             _explain_revocation(store, intent, clock())
         else:
-            # What it came to, nobody waits for any more: only an answer that may hold a pair is kept.
-            keep_evidence(store, outcomes.judge(answer or Answer(), intent, None, clock()), answer)
+            keep_evidence(store, answer)
             reporting.trouble(text("an exchange was interrupted before its whole answer came"))
     store.settle()
     return recovered
@@ -37,7 +36,7 @@ def _judge(store, intent, answer, now):
         last = None
     outcome = outcomes.judge(answer or Answer(), intent, last, now, secrets)
     store.remember(outcome)  # or this run ends here: without it, nobody would know of the lost answer
-    keep_evidence(store, outcome, answer)
+    keep_evidence(store, answer)
     reporting.trouble(text("an interrupted refresh: {outcome}", outcome=outcome.message))
 
 

@@ -2,9 +2,14 @@
 
 from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested
-from hhtoken.token_store import open_store
+from hhtoken.token_store import open_store, shared_elsewhere
+from hhtoken.wording import text
 
 SHARED_SETTING = "HHTOKEN_STORE"
+HINT_ELSEWHERE = text(
+    "type 'hhtoken sync --once', since another host may have it; if none has, {authorize}",
+    authorize=errors.HINT_AUTHORIZE,
+)
 CLOCK_SECONDS = 5  # for the provider's answer with its Date
 
 
@@ -22,6 +27,34 @@ def check(settings):
 
         shared_settings.check(settings)
     return address
+
+
+def in_view_of(report, settings):
+    """Given the Report of a state directory, and the Settings, return the Report that knows of accounts and of other
+    hosts, too. Nothing is sent. Raise ConfigError."""
+    from hhtoken import token_status
+
+    pair = report.pair
+    if report.state == token_status.NO_PAIR:
+        report.next_step = where_else(settings) or report.next_step
+    elif pair and pair.is_shared and not is_shared(settings):
+        return token_status.misconfigured(report, shared_elsewhere(settings.state_directory()))
+    elif pair and pair.is_shared and report.state == token_status.IN_FLIGHT:
+        from hhtoken.shared.reconciliation import mark_of
+
+        mark = mark_of(pair)
+        if mark and not mark.is_in_etcd:
+            report.reason = text("the new pair is safe here, and goes to etcd once that takes it")
+            report.next_step = text("once etcd answers, type 'hhtoken sync --once'")
+    return report
+
+
+def where_else(settings):
+    """Given the Settings of a state directory without a pair, return the Text that tells how to get at one that there
+    is elsewhere, or None. Raise ConfigError, StorageError."""
+    from hhtoken import accounts
+
+    return accounts.hint_where_none_is_named(settings) or (HINT_ELSEWHERE if is_shared(settings) else None)
 
 
 def of_settings(settings, create=False):

@@ -13,6 +13,7 @@ DAMAGED_FILE = "token.json.damaged-{at}"
 UNCLAIMED_FILE = "token.json.unclaimed-{at}"
 RECORD_FILE = "last-refresh.json"
 KEPT_ANSWER_FILE = "answer.kept"
+TOKEN_MARK = b'"refresh_token"'  # in an answer
 KEPT_FILES = (PREVIOUS_FILE, "token.json.damaged-", "token.json.unclaimed-", KEPT_ANSWER_FILE)  # or begin like these
 LOCK_FILE = ".lock"
 REHEARSAL_FILE = ".rehearsal"
@@ -160,14 +161,8 @@ class TokenStore:
         report. Here the lock is all there is to it; ``hhtoken.shared`` knows of other hosts."""
         import contextlib
 
-        if tokens.MARK_FIELD in self.load().pair.fields:  # sent from here, its refresh token is lost for the others
-            raise errors.ConfigError(
-                text("the pair in {path} is shared with other hosts, but HHTOKEN_STORE is not set", path=self.directory.path),
-                text(
-                    "set HHTOKEN_STORE as on the other hosts; or to use the pair here alone, type 'hhtoken export FILE' "
-                    "where it is set, and then 'hhtoken import FILE'"
-                ),
-            )
+        if self.load().pair.is_shared:  # renewed from here, it is lost for the other hosts
+            raise shared_elsewhere(self.directory.path)
         return contextlib.nullcontext()
 
     def begin(self, intent):
@@ -294,9 +289,17 @@ class TokenStore:
         return [leftover for leftover in found if leftover is not None]
 
     def keep_answer(self, body):
-        """Keep the body of an answer that could not be used; returns its path. Raise StorageError."""
-        self.directory.replace(KEPT_ANSWER_FILE, body)
-        return self.directory.path_of(KEPT_ANSWER_FILE)
+        """Keep the body of an answer that could not be used, the last one with a token in it if there is any. Raise
+        StorageError."""
+        if TOKEN_MARK in body or TOKEN_MARK not in self._kept_answer():
+            self.directory.replace(KEPT_ANSWER_FILE, body)
+
+    def _kept_answer(self):
+        try:
+            kept = self.directory.read(KEPT_ANSWER_FILE)
+        except errors.Error:
+            kept = None
+        return kept[0] if kept else b""
 
     def keep_pair(self, pair):
         """Keep a pair that has no claim to the place of the stored one; returns its path. Raise StorageError."""
@@ -382,7 +385,17 @@ def open_store(path, create=False, published=None):
 
 
 def no_pair(path):
-    return errors.AuthorizationNeededError(text("there is no pair in {path} yet", path=path), errors.HINT_AUTHORIZE)
+    return errors.NoPairError(text("there is no pair in {path} yet", path=path), errors.HINT_AUTHORIZE)
+
+
+def shared_elsewhere(path):
+    return errors.ConfigError(
+        text("the pair in {path} is shared with other hosts, but HHTOKEN_STORE is not set", path=path),
+        text(
+            "set HHTOKEN_STORE as on the other hosts; or, to use the pair on this host alone, type 'hhtoken export FILE' "
+            "where it is set, and 'hhtoken import FILE' here"
+        ),
+    )
 
 
 def fingerprint(value):

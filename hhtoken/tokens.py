@@ -45,6 +45,11 @@ class Pair:
     def refresh_token(self):
         return self.fields.get("refresh_token")
 
+    @property
+    def is_shared(self):
+        """Whether this is a copy of the pair that hosts share through etcd."""
+        return MARK_FIELD in self.fields
+
     def seconds_left(self, now):
         """Given the time in Unix seconds, return the whole seconds that the access token still lives; never below 0."""
         return max(0, int(self.expires_at - now))

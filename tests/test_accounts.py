@@ -234,6 +234,17 @@ def test_where_there_are_only_accounts_they_are_named_and_no_login_proposed(lone
     assert "there are accounts" not in lonely.run("--account", "other", command, expect=(77, 78)).stdout
 
 
+@pytest.mark.parametrize("command", ["show", "refresh", "exec true", "whoami", "revoke --yes", "export new", "notice"])
+def test_no_command_proposes_a_login_where_there_are_only_accounts(operator, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    place(operator, "alice").store(PAIR, left=1000, life=1000)
+    run = operator.run(*command.split(), expect=(0, 77))
+    said = run.stdout + run.stderr
+    assert "there are accounts: alice; name one with --account" in said
+    assert "'hhtoken login'" not in said and "http" not in said
+    assert "there are accounts" not in operator.run("--account", "other", *command.split(), expect=(0, 77)).stderr
+
+
 def test_a_bare_code_for_an_account_is_told_whose_it_may_be(operator):
     alice, bob = account(operator, "alice"), account(operator, "bob")
     assert "type 'hhtoken login'" in operator.run("exchange", input="CODE", expect=77).stderr

@@ -7,6 +7,7 @@ import threading
 import pytest
 from rough_provider import answering, http
 
+from hhtoken import errors
 from hhtoken.shared import etcd
 from hhtoken.shared.etcd import Etcd, Unreachable
 
@@ -85,4 +86,12 @@ def test_an_answer_that_makes_no_sense_is_as_good_as_none(body):
 def test_an_answer_larger_than_any_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(etcd, "LARGEST_ANSWER_BYTES", 99)
     with answering(http(b" " * 100, headers=CLOSE)) as member, pytest.raises(Unreachable, match="makes no sense"):
+        Etcd([address(member)]).read(b"/p/")
+
+
+def test_a_wrong_password_is_the_users_fault():
+    wrong = http(json.dumps({"code": 3, "message": "etcdserver: authentication failed"}), "400 Bad Request", headers=CLOSE)
+    with answering(wrong) as member, pytest.raises(errors.ConfigError, match="refuses this user"):
+        Etcd([address(member)], user="writer", password="wrong").read(b"/p/")
+    with answering(wrong) as member, pytest.raises(errors.ConfigError, match="wants a user and a password, or none"):
         Etcd([address(member)]).read(b"/p/")

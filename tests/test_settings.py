@@ -154,6 +154,9 @@ def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
     file = tmp_path / "secret"
     file.write_text(secret + "\n")
     file.chmod(0o600)
+    with_mark = tmp_path / "with-a-byte-order-mark"
+    with_mark.write_bytes(b"\xef\xbb\xbf" + secret.encode() + b"\r\n")
+    with_mark.chmod(0o600)
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "hh_client_secret").write_text(secret)
@@ -162,6 +165,7 @@ def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
     for place in (
         {"HH_CLIENT_SECRET": secret},
         {"HH_CLIENT_SECRET_FILE": file},
+        {"HH_CLIENT_SECRET_FILE": with_mark},
         {"CREDENTIALS_DIRECTORY": credentials},
         {"HHTOKEN_ENV_FILE": env},
     ):
@@ -169,6 +173,26 @@ def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
     operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=tmp_path / "none")
     file.chmod(0o644)
     operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=file)
+
+
+def test_a_secret_of_two_lines_is_looked_for_in_its_file(lonely, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("CANARY-one\nCANARY-two\n")
+    file.chmod(0o600)
+    settings = {"HH_CLIENT_ID": "id", "HH_REDIRECT_URI": "https://example.org/callback", "HH_CLIENT_SECRET_FILE": file}
+    run = lonely.run("serve-callback", "--timeout", "1", expect=78, **settings)
+    assert "the file that HH_CLIENT_SECRET_FILE names has control characters in it" in run.stderr
+    assert "CANARY" not in run.stderr
+
+
+def test_a_user_agent_that_nobody_filled_in_is_told_its_form(lonely):
+    lonely.store({"access_token": "A", "refresh_token": "R"})
+    run = lonely.run("refresh", expect=78, HH_USER_AGENT="your-app/1")
+    assert "HH_USER_AGENT (environment) still holds a placeholder" in run.stderr and "App/1.0 (" in run.stderr
+
+
+def test_an_env_file_with_an_empty_name_is_none(lonely):
+    assert "--env-file takes a file" in lonely.run("status", "--env-file", "", expect=2).stderr
 
 
 @pytest.mark.parametrize("command", ["refresh", "show", "status"])

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import obtain_pair, refreshes
 
 from hhtoken import errors, grants, record, socket_unit, tokens
 from hhtoken.answer import Answer
@@ -238,6 +239,68 @@ def test_a_key_that_only_the_units_have_is_not_missed_by_status(lonely):
     lonely.store({"access_token": "ACCESS", "refresh_token": "REFRESH"}, left=1000, life=1000)
     shown = lonely.run("status", HHTOKEN_STORE="etcd://127.0.0.1:9/t").stdout
     assert "shared with other hosts through etcd://127.0.0.1:9/t" in shown
+
+
+SHARED = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t"}
+COPY = {"access_token": "ACCESS", "refresh_token": "REFRESH", tokens.MARK_FIELD: Mark("store", 2).as_dict()}
+
+
+def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operator, sandbox):
+    before = operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 2).as_dict()})
+    for command in ("refresh", "refresh --force", "show --refresh", "exec true", "refresh --all"):
+        run = operator.run(*command.split(), expect=78)
+        assert "is shared with other hosts, but HHTOKEN_STORE is not set" in run.stderr + run.stdout
+    for command in ("status", "doctor", "notice"):
+        assert "HHTOKEN_STORE is not set" in operator.run(command, expect=(0, 78)).stdout
+    assert operator.token_file.read_bytes() == before and refreshes(sandbox) == 0
+
+
+def test_a_pair_that_is_imported_without_the_store_is_this_hosts_alone(operator, sandbox, tmp_path):
+    operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 2).as_dict()})
+    operator.run("import", operator.token_file)
+    assert tokens.MARK_FIELD in operator.stored(), "that was no import"
+    operator.run("export", tmp_path / "pair.json")
+    operator.run("import", tmp_path / "pair.json")
+    operator.run("refresh")
+    assert tokens.MARK_FIELD not in operator.stored() and refreshes(sandbox) == 1
+
+
+@pytest.mark.parametrize("command", ["status", "show", "notice", "doctor"])
+def test_where_another_host_may_have_the_pair_it_is_to_be_brought_here(lonely, command):
+    run = lonely.run(command, expect=(0, 77, 78), **SHARED)
+    assert "type 'hhtoken sync --once', since another host may have it" in run.stdout + run.stderr
+
+
+def waiting_for_etcd(operator):
+    """A new pair that is stored here, and not yet in etcd."""
+    fields = {**COPY, tokens.MARK_FIELD: Mark("store", 2, is_in_etcd=False).as_dict()}
+    operator.store(fields, left=1000, life=1000)
+    open_store(str(operator.state)).begin({"kind": "refresh"}).close()
+
+
+def test_status_says_that_a_new_pair_waits_for_etcd(lonely):
+    waiting_for_etcd(lonely)
+    said = json.loads(lonely.run("status", "--json", **SHARED).stdout)
+    assert said["reason"] == "the new pair is safe here, and goes to etcd once that takes it"
+    assert said["next_step"] == "once etcd answers, type 'hhtoken sync --once'"
+
+
+def test_the_only_copy_of_a_new_pair_is_not_removed(lonely):
+    waiting_for_etcd(lonely)
+    before = lonely.token_file.read_bytes()
+    run = lonely.run("revoke", "--local-only", "--yes", expect=75, **SHARED)
+    assert "nothing was removed" in run.stderr and "hhtoken sync --once" in run.stderr
+    (lonely.state / "journal").unlink()
+    lonely.run("revoke", "--local-only", "--yes", expect=75, **SHARED)
+    assert lonely.token_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("content, comes_back", [(COPY, True), ({**COPY, tokens.MARK_FIELD: None}, False), (None, True)])
+def test_what_is_removed_here_comes_back_where_etcd_has_it(lonely, content, comes_back):
+    lonely.store(content or {})
+    said = lonely.run("revoke", "--local-only", "--yes", **SHARED).stderr
+    assert ("etcd still holds it, and it comes back here" in said) == comes_back
+    assert "token.json" not in lonely.files()
 
 
 @pytest.mark.parametrize("name", ["HHTOKEN_STORE_KEY_FILE", "HHTOKEN_STORE_PASSWORD_FILE"])

@@ -55,6 +55,16 @@ def test_seconds_left_is_a_whole_number_and_never_negative(lonely):
     assert lonely.run("show", "--field", "seconds_left").stdout == "0\n"
 
 
+def test_each_way_to_ask_knows_of_a_not_yet(operator, sandbox):
+    operator.store(obtain_pair(sandbox))
+    sandbox.weather.add("token_not_expired")
+    operator.run("refresh")
+    left = int(operator.run("show", "--field", "seconds_left").stdout)
+    assert 0 < left <= operator.stored()["expires_at"] + 3600 - time.time()
+    assert json.loads(operator.run("show", "--json").stdout)["seconds_left"] - left in (0, -1)
+    operator.run("show", "--field", "access_token")
+
+
 def test_an_unknown_field_is_wrong_usage_and_names_the_known_ones(lonely):
     lonely.store(PAIR, left=1000, life=1000)
     run = lonely.run("show", "--field", "acces_token", expect=2)

@@ -212,8 +212,18 @@ def test_a_damaged_pair_that_cannot_be_kept_aside_is_not_overwritten(store, stat
 
 
 def test_an_answer_of_no_use_is_kept_as_it_came(store, state):
-    assert store.keep_answer(b"<html>") == str(state / "answer.kept")
+    store.keep_answer(b"<html>")
     assert (state / "answer.kept").read_bytes() == b"<html>"
+
+
+def test_the_last_answer_of_no_use_is_kept_but_for_one_with_a_token_in_it(store, state):
+    with_token = b'{"refresh_token": "NEW\nR"}'
+    for body, kept in ((b"a", b"a"), (b"b", b"b"), (with_token, with_token), (b"c", with_token), (BODY, BODY)):
+        store.keep_answer(body)
+        assert (state / "answer.kept").read_bytes() == kept
+    (state / "answer.kept").write_bytes(BODY + b" " * 2**20)
+    store.keep_answer(b"d")
+    assert (state / "answer.kept").read_bytes() == b"d"
 
 
 def test_a_pair_without_a_claim_is_kept_under_a_name_of_its_own(store, state):

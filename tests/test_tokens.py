@@ -167,6 +167,11 @@ def test_no_pair_is_made_of_an_unusable_refresh_token(read, value):
         read({**FULL, "refresh_token": value}, NOW)
 
 
+@pytest.mark.parametrize("absent", [None, ""])
+def test_a_file_may_say_in_each_way_that_there_is_no_refresh_token(absent):
+    assert tokens.from_stored({**FULL, "refresh_token": absent}, NOW).refresh_token is None
+
+
 @pytest.mark.parametrize("read", [tokens.from_answer, tokens.from_stored])
 def test_no_pair_is_made_without_an_access_token(read):
     with pytest.raises(ValueError, match="^no usable access_token in it$"):
@@ -231,6 +236,8 @@ def test_every_field_of_the_answer_is_kept_in_its_order():
         ({"obtained_at": 1000, "expires_at": 1100}, 1000, 1100, False),
         ({"expires_at": 1100}, 500, 1100, False),
         ({"obtained_at": NOW, "expires_at": (NOW + 1100) * 1000}, NOW, NOW + 1209600, False),
+        ({"obtained_at": NOW * 1000}, 500, 500 + 1209600, False),
+        ({"obtained_at": NOW * 1000, "expires_at": (NOW + 1100) * 1000}, 500, 500 + 1209600, False),
         ({"obtained_at": NOW, "expires_at": NOW + 366 * DAY}, NOW, NOW + 366 * DAY, False),
         ({"expires_at": 1100, "expires_in": "soon"}, 500, 1100, False),
         ({"obtained_at": 1000.7, "expires_at": 1100.7}, 1000, 1100, False),

@@ -27,12 +27,12 @@ def run(arguments):
         )
     settings = config.load(arguments)
     pair, has_expiry = _read(arguments.file)
+    if not stores.is_shared(settings):
+        pair.fields.pop(tokens.MARK_FIELD, None)  # from here on it is this host's alone
     store = stores.of_settings(settings, create=True)
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
         pair = _chosen(store, arguments.file, pair, has_expiry)
-        if not stores.is_shared(settings):
-            pair.fields.pop(tokens.MARK_FIELD, None)  # from here on it is this host's alone
         store.save(pair)
         last = store.record_of(pair)
         if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from hhtoken import config, errors, invitation, notices, ready_commands, reporting, token_status
+from hhtoken import config, errors, invitation, notices, ready_commands, reporting, stores, token_status
 from hhtoken import arguments as argument_types
 from hhtoken.language import _
 from hhtoken.pending_state import LIFE_SECONDS
@@ -31,7 +31,7 @@ def add_arguments(parser):
 def run(arguments):
     settings = config.load(arguments)
     path = settings.state_directory()
-    trouble = notices.trouble_in(_look(path), arguments.failed_with)
+    trouble = notices.trouble_in(_look(settings, path), arguments.failed_with)
     memory = _open_memory(path)
     told = _recall(memory)
     if trouble is None:
@@ -50,18 +50,25 @@ def run(arguments):
     return 0
 
 
-def _look(path):
+def _look(settings, path):
     try:
-        return token_status.look(open_store(path), time.time())
+        report = token_status.look(open_store(path), time.time())
     except errors.Error as error:
-        return token_status.of_error(error, None, time.time())
+        report = token_status.of_error(error, None, time.time())
+    try:
+        return stores.in_view_of(report, settings)
+    except errors.ConfigError as error:
+        return token_status.misconfigured(report, error)
+    except errors.StorageError:  # of the accounts, which are not what this is about
+        return report
 
 
 def _invite(settings, trouble):
     try:
         return invitation.invite(settings)
     except errors.Error as error:
-        trouble.next_step = joined("; ", [error.message, error.hint or trouble.next_step])
+        first = trouble.next_step if trouble.next_step != errors.HINT_AUTHORIZE else None
+        trouble.next_step = joined("; ", [first, error.message, error.hint])
         return None
 
 

@@ -31,10 +31,9 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.local_only:
         store = open_store(settings.state_directory(), published=settings.published_file())
-        if stores.is_shared(settings):
-            _require_handed_on(store)
+        comes_back = stores.is_shared(settings) and _is_in_etcd(store)
         _remove_here(store, arguments.yes)
-        if stores.is_shared(settings):
+        if comes_back:
             hint = text("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
             reporting.message(hint, "hint: ")
     else:
@@ -43,13 +42,20 @@ def run(arguments):
     return 0
 
 
-def _require_handed_on(store):
-    """What etcd holds is spent while the newest pair, or the answer with it, is on this host alone."""
-    if store.has_journal():
+def _is_in_etcd(store):
+    """Tell whether etcd has the stored pair, too; raise TryLaterError where it has its predecessor, which is spent."""
+    from hhtoken.shared.reconciliation import mark_of
+
+    try:
+        mark = mark_of(store.load().pair)
+    except errors.DataError:
+        return True
+    if store.has_journal() or mark and not mark.is_in_etcd:
         raise errors.TryLaterError(
             text("etcd has not got the newest pair yet, so it would be lost; nothing was removed"),
             text("type 'hhtoken sync --once' first"),
         )
+    return mark is not None
 
 
 def _remove_here(store, is_confirmed):

@@ -5,7 +5,7 @@ import sys
 import time
 from functools import partial
 
-from hhtoken import accounts, config, errors, ready_commands, reporting, stores, token_status
+from hhtoken import config, errors, ready_commands, reporting, stores, token_status
 from hhtoken.language import _
 from hhtoken.token_store import open_store
 from hhtoken.wording import text
@@ -28,9 +28,9 @@ def run(arguments):
         return _run_for_all(settings, arguments)
     directory, account = settings.state_directory(), settings.account()
     report, shared = _look(directory), None
-    accounts.mention(report, settings)
     try:
         shared = stores.check(settings)
+        report = stores.in_view_of(report, settings)
     except errors.ConfigError as error:  # no renewal gets past it
         report = token_status.misconfigured(report, error)
     if arguments.json:

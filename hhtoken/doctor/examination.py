@@ -1,10 +1,11 @@
 """All checks, from inside to outside: what waits for a network or for systemd goes on at the same time."""
 
+import contextlib
 import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, accounts, errors, http_session, systemd_units
+from hhtoken import account_names, errors, http_session, stores, systemd_units
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -38,7 +39,8 @@ def examine(settings, broken=None):
     store = store_check.look(directory)
     pair = pair_check.look(directory)
     if not isinstance(pair, errors.Error):
-        accounts.mention(pair, settings)
+        with contextlib.suppress(errors.Error):  # of which another finding tells
+            pair = stores.in_view_of(pair, settings)
     is_usable = not isinstance(pair, errors.Error) and pair.exit_code == errors.OK
     found = [findings.of_error(settings_check.ABOUT, broken)] if broken else settings_check.judge(known, is_usable)
     found += store_check.judge(store)

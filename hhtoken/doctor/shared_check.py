@@ -19,6 +19,7 @@ def look(settings):
     try:
         vault = open_vault(settings, settings.account())
         contents = vault.read()
+        vault.require_write_access()
         try:
             local = open_store(settings.state_directory()).load().pair
         except (errors.AuthorizationNeededError, errors.DataError):

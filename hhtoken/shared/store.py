@@ -13,7 +13,7 @@ from hhtoken.shared.claim import Claim
 from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
-from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint, no_pair
+from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
 from hhtoken.wording import text
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
@@ -334,7 +334,8 @@ class SharedStore(TokenStore):
     def _renewed_elsewhere(self, contents):
         self._reconcile(contents)
         if contents.pair is None:
-            raise no_pair(self._vault.name)
+            nowhere = text("there is no pair in {path} yet", path=self._vault.name)
+            raise errors.AuthorizationNeededError(nowhere, errors.HINT_AUTHORIZE)
         message = text("another host has renewed the pair")
         return Record(outcome=record.RENEWED, message=message, lives_until=contents.pair.expires_at)
 

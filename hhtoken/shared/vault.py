@@ -14,6 +14,7 @@ from hhtoken.shared.sealing import HINT_DAMAGED
 from hhtoken.wording import text
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
+NEVER = 2**62  # a revision that no key has
 
 
 class Contents:
@@ -86,6 +87,11 @@ class Vault:
         expected = {self._key("pair"): contents.revisions["pair"]}
         others = [self._key(name) for name in NAMES if name != "end"]
         return self._etcd.transact(expected, self._sealed(end=end), others)
+
+    def require_write_access(self):
+        """Raise ConfigError where this user may read the pair, but not replace it: a change that never comes to pass,
+        because of a revision that no key has, is refused all the same."""
+        self._etcd.transact({self._key("pair"): NEVER}, self._sealed(intent={}))
 
     def wait_for_change(self, revision, seconds):
         """Wait until something is changed after the revision, at most so many seconds."""

@@ -61,12 +61,13 @@ def test_a_user_that_may_only_read_sends_nothing(due):
     secret_file(password, READER_PASSWORD.encode())
     changed = {"HHTOKEN_STORE_USER": "reader", "HHTOKEN_STORE_PASSWORD_FILE": password}
     refused(due.hosts[0], 78, "refuses this user", **changed)
+    assert "refuses this user" in due.hosts[0].run("doctor", expect=78, **changed)[0]
 
 
 def test_a_wrong_password_sends_nothing(due):
     password = due.directory / "wrong-password"
     secret_file(password, b"wrong")
-    refused(due.hosts[0], 78, "HHTOKEN_STORE_USER", HHTOKEN_STORE_PASSWORD_FILE=password)
+    refused(due.hosts[0], 78, "refuses this user", HHTOKEN_STORE_PASSWORD_FILE=password)
 
 
 @pytest.mark.parametrize("address", ["http://10.77.0.11:2379/t", "etcd://", "etcd://a:b@c/t", "etcd://10.77.0.11:x/t"])
