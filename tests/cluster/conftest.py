@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.cluster.checks import no_token_was_sent_by_two_hosts
 from tests.cluster.etcd_members import WRITER_PASSWORD, Members
 from tests.cluster.network import Network
 
@@ -239,8 +240,9 @@ def whole_cluster():
 
 @pytest.fixture
 def cluster(whole_cluster, request):
-    """The cluster with three fresh hosts, none of which has a pair."""
+    """The cluster with three fresh hosts, none of which has a pair; whatever is done there, one rule holds."""
     whole_cluster.fresh_hosts(re.sub("[^a-z0-9]+", "-", request.node.name))
     (whole_cluster.door / "history").unlink(missing_ok=True)
     yield whole_cluster
     whole_cluster.heal()
+    no_token_was_sent_by_two_hosts(whole_cluster)

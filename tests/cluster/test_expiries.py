@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from tests.cluster.checks import no_token_was_sent_by_two_hosts, reads_never_go_back
+from tests.cluster.checks import reads_never_go_back
 from tests.cluster.conftest import until
 
 EXPIRIES = int(os.environ.get("EXPIRIES", "50"))
@@ -33,7 +33,6 @@ def test_fifty_expiries_are_fifty_requests(cluster):
             assert time.time() - issued_at < SECONDS, tokens
         assert len(cluster.asked()) == number
     assert all(process.poll() is None for process in services)
-    no_token_was_sent_by_two_hosts(cluster)
     reads_never_go_back(reads)
 
 
@@ -62,4 +61,3 @@ def test_clocks_an_hour_apart_change_nothing(cluster):
         refresh_everywhere(cluster)
         assert len(cluster.asked()) == number
         until(lambda: len({host.token() for host in cluster.hosts}) == 1, SECONDS)
-    no_token_was_sent_by_two_hosts(cluster)
