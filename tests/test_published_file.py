@@ -1,5 +1,6 @@
 """The published access token: at each new pair, for a group, whole; and never worth a failure of what matters."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from conftest import obtain_pair, refreshes, wait_for
 from test_exchange_and_import import come_back
 
 from hhtoken import errors, published_file, tokens
+from hhtoken.private_directory import open_directory
 from hhtoken.token_store import open_store
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -301,6 +303,23 @@ def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in():
         os.chmod(place, 0o2710)
         assert as_service(lambda: published_file.publish(path, "ACCESS", 1)) == ""
         assert (os.stat(path).st_gid, os.stat(path).st_mode & 0o7777) == (4343, 0o640)
+
+
+def test_who_is_not_in_the_group_of_the_directory_cannot_give_it_to_a_file(place, monkeypatch):
+    published_file.check(str(place / "access_token"))
+    with monkeypatch.context() as stranger, contextlib.closing(open_directory(str(place))) as directory:
+        stranger.setattr(os, "geteuid", lambda: 1)
+        stranger.setattr(os, "getegid", lambda: place.stat().st_gid + 1)
+        stranger.setattr(os, "getgroups", lambda: [])
+        with pytest.raises(errors.StorageError, match="do not get its group") as caught:
+            published_file._require_group(directory)
+    assert caught.value.hint == f"type: chmod g+s {place}"
+
+
+def test_a_link_is_no_published_token(place):
+    (place / "access_token").symlink_to(place / "another")
+    with pytest.raises(errors.StorageError, match="cannot read .*access_token: too many levels of symbolic links"):
+        published_file.read(str(place / "access_token"))
 
 
 def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, published, monkeypatch):

@@ -11,6 +11,9 @@ import pytest
 from conftest import PROGRAM, obtain_pair, wait_for
 from rough_provider import answering, http
 
+from hhtoken import api_endpoint, config, errors, revocation
+from hhtoken.token_store import TokenStore, open_store
+
 LEFT = [".lock"]
 
 
@@ -240,6 +243,30 @@ def test_a_lost_answer_is_made_good_by_trying_again(operator, sandbox, pair):
         operator.run("revoke", "--yes", expect=75, HH_API_URL=base(provider))
     assert operator.token_file.exists()
     assert "nothing to end" in operator.run("revoke", "--yes").stderr and operator.files() == LEFT
+
+
+def test_a_pair_that_has_ended_but_cannot_be_removed_is_said_to_have_ended(operator, sandbox, pair, monkeypatch):
+    def refuse(store):
+        raise errors.StorageError("cannot remove it", "mend that")
+
+    monkeypatch.setattr(TokenStore, "forget", refuse)
+    endpoint = api_endpoint.from_settings(config.Settings(operator.environment))
+    with pytest.raises(errors.StorageError, match="HeadHunter has ended the pair, but cannot remove it") as caught:
+        revocation.revoke(open_store(str(operator.state)), endpoint)
+    assert caught.value.hint == "mend that; then type 'hhtoken revoke' again"
+    assert sandbox.provider.pairs() == {"token_was_revoked": 1} and "journal" in operator.files()
+    monkeypatch.undo()
+    operator.run("revoke", "--yes")
+    assert operator.files() == LEFT
+
+
+def test_a_pair_that_was_replaced_meanwhile_is_not_removed(operator, sandbox, pair):
+    store = open_store(str(operator.state))
+    asked_about = store.load().pair
+    operator.store(obtain_pair(sandbox), left=60, life=60)
+    with pytest.raises(errors.TryLaterError, match="the pair was replaced meanwhile; nothing was removed"):
+        revocation.remove(store, asked_about)
+    assert operator.token_file.exists()
 
 
 def test_a_signal_waits_for_the_answer(operator, pair):
