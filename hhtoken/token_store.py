@@ -192,7 +192,8 @@ class TokenStore:
         """Put this Pair in place of the stored one, and return it; raise StorageError.
 
         ``replaces``: the fingerprint of the refresh token that was spent for it. A stored pair with another one, be it
-        of an earlier authorization or put there meanwhile, is kept aside first; and so is a damaged file.
+        of an earlier authorization or put there meanwhile, is kept aside first; and so is a damaged file. One that
+        HeadHunter has called dead takes no place from another that is kept.
         """
         self.directory.discard(RESERVE_FILE)
         try:
@@ -270,6 +271,9 @@ class TokenStore:
         self.directory.discard(RESERVE_FILE)
 
     def _keep_previous(self, stored):
+        last = self.record_of(stored.pair)
+        if last and last.dead and self.directory.exists(PREVIOUS_FILE):
+            return  # the one that is kept may live
         try:
             self.directory.replace(PREVIOUS_FILE, stored.data, stored.modified_ns)
         except errors.StorageError:

@@ -185,6 +185,23 @@ def test_another_pair_is_kept_aside_with_its_time(store, state, replaces):
     assert (state / "token.json.prev").stat().st_mtime_ns == 5
 
 
+@pytest.mark.parametrize("is_dead", [True, False])
+def test_a_dead_pair_takes_no_place_from_another_that_is_kept(store, state, is_dead):
+    store.save(OLD)
+    store.save(NEW)
+    store.remember(record.Record(outcome="renewed", refresh_token_sha256=fingerprint("NEW-R"), dead=is_dead))
+    store.save(pair_of("THIRD"))
+    assert access_token_in(state / "token.json.prev") == ("OLD-A" if is_dead else "NEW-A")
+    assert access_token_in(state / "token.json") == "THIRD-A"
+
+
+def test_a_dead_pair_is_kept_where_no_other_is(store, state):
+    store.save(OLD)
+    store.remember(record.Record(outcome="renewed", refresh_token_sha256=fingerprint("OLD-R"), dead=True))
+    store.save(NEW)
+    assert access_token_in(state / "token.json.prev") == "OLD-A"
+
+
 def test_a_pair_that_cannot_be_kept_aside_does_not_stand_in_the_way_of_the_new_one(store, state):
     store.save(OLD)
     (state / "token.json.prev").mkdir()
