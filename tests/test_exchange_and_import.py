@@ -200,6 +200,115 @@ def test_what_a_pair_was_made_from_is_not_forgotten_while_it_is_stored(operator,
     operator.run("import", tmp_path / "old.json", expect=2)
 
 
+def outlive(operator, sandbox, path):
+    """Leave a copy of the stored pair at the path, as it is once it has expired, and renew it."""
+    sandbox.provider.expire()
+    write_file(path, operator.store(operator.stored()).decode())
+    operator.run("refresh")
+
+
+@pytest.fixture
+def backups(operator, sandbox, tmp_path):
+    """Copies of two pairs that are spent; from neither the stored one, which lives, was made."""
+    operator.store(obtain_pair(sandbox))
+    paths = [tmp_path / "A.json", tmp_path / "B.json"]
+    for path in [*paths, tmp_path / "spent.json"]:
+        outlive(operator, sandbox, path)
+    return paths
+
+
+def changed(file, **fields):
+    """Write other values into the JSON of a file; None takes a field away."""
+    known = {**json.loads(file.read_text()), **fields}
+    file.write_text(json.dumps({name: value for name, value in known.items() if value is not None}))
+
+
+ASSUMED_LIFE_IS_OVER = 20 * 24 * 3600
+TIMES = [
+    ({}, 0),
+    ({"obtained_at": None}, 0),  # of an OAuth library, and copied just now
+    ({"obtained_at": None, "expires_at": None}, 100),
+    ({"obtained_at": None, "expires_at": None, "expires_in": None}, ASSUMED_LIFE_IS_OVER),
+]
+
+
+@pytest.mark.parametrize("times, age", TIMES)
+def test_an_expired_pair_does_not_take_the_place_of_a_newer_one_that_lives(operator, backups, times, age):
+    before = operator.token_file.read_bytes()
+    for path in backups:
+        changed(path, **times)
+        write_file(path, path.read_text(), age=age)
+        said = operator.run("import", path, expect=2).stderr
+        assert f"the pair in {path} has expired, and the stored one is newer and lives" in said
+        assert f"remove {path}; or move the stored pair out first: 'hhtoken export FILE'" in said
+        assert operator.token_file.read_bytes() == before and "token.json.prev" not in operator.files()
+
+
+def test_it_does_once_the_newer_one_is_moved_out(operator, backups, tmp_path):
+    operator.run("export", tmp_path / "newer.json")
+    operator.run("import", backups[0])
+
+
+def test_an_expired_pair_takes_the_place_of_one_that_has_expired(operator, backups):
+    operator.store(operator.stored(), left=-1)
+    operator.run("import", backups[0])
+
+
+def test_an_expired_pair_takes_the_place_of_one_that_was_obtained_earlier(operator, backups):
+    operator.store(operator.stored(), left=1000, life=2000)
+    operator.run("import", backups[0])
+
+
+def test_a_pair_that_lives_takes_the_place_of_a_newer_one(operator, sandbox, backups):
+    changed(backups[0], expires_at=int(time.time()) + 1000)
+    operator.run("import", backups[0])
+
+
+@pytest.mark.parametrize("known", [{"dead": True}, {"refused": "token_revoked"}])
+def test_an_expired_pair_takes_the_place_of_one_that_headhunter_has_ended(operator, backups, known):
+    changed(operator.state / "last-refresh.json", **known)
+    operator.run("import", backups[0])
+
+
+def test_an_expired_pair_takes_the_place_of_one_that_nobody_can_renew(operator, backups):
+    changed(operator.token_file, refresh_token=None)
+    operator.run("import", backups[0])
+
+
+def test_two_imports_of_old_backups_do_not_cost_the_pair_that_was_stored(operator, sandbox, backups):
+    sandbox.provider.expire()
+    living = operator.store(operator.stored())
+    previous = operator.state / "token.json.prev"
+    kept = f"the pair that was stored until now is kept in {previous}\n"
+    assert kept in operator.run("import", backups[0]).stderr
+    operator.run("refresh", expect=77)
+    assert kept not in operator.run("import", backups[1]).stderr
+    assert previous.read_bytes() == living
+    operator.run("refresh", expect=77)
+    assert f"remove {previous}" in operator.run("import", previous).stderr
+    operator.run("refresh")
+
+
+def test_nor_does_the_login_that_a_refresh_asks_for_after_an_import(operator, sandbox, backups):
+    sandbox.provider.expire()
+    living = operator.store(operator.stored())
+    operator.run("import", backups[0])
+    operator.run("refresh", expect=77)
+    operator.run("exchange", input=come_back(operator))
+    assert (operator.state / "token.json.prev").read_bytes() == living
+
+
+def test_what_was_kept_aside_and_is_taken_back_changes_places_with_the_stored_pair(operator, sandbox, tmp_path):
+    first = json.loads(operator.store(obtain_pair(sandbox), left=1000, life=2000))
+    previous = operator.state / "token.json.prev"
+    write_file(tmp_path / "new.json", json.dumps(obtain_pair(sandbox)))
+    operator.run("import", tmp_path / "new.json")
+    second = operator.stored()
+    said = operator.run("import", previous).stderr
+    assert (operator.stored(), json.loads(previous.read_text())) == (first, second)
+    assert f"is kept in {previous}" in said and "remove" not in said
+
+
 def test_a_pair_whose_refresh_token_stays_is_imported(operator, expired, tmp_path):
     """Not HeadHunter's way, but nothing is spent then."""
     fields = json.loads(expired)

@@ -3,11 +3,11 @@
 import os
 import time
 
-from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, tokens
+from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, token_status, tokens
 from hhtoken.answer import Answer
 from hhtoken.language import _
 from hhtoken.private_directory import THROUGH_LINKS, read_regular
-from hhtoken.token_store import FROM_FILE, TOKEN_FILE, fingerprint
+from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint
 from hhtoken.wording import text
 
 SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
@@ -33,19 +33,20 @@ def run(arguments):
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
         pair = _chosen(store, arguments.file, pair, has_expiry)
+        previous = store.directory.version(PREVIOUS_FILE)
         store.save(pair)
-        last = store.record_of(pair)
-        if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
-            spent = last.spent_sha256 if last else None
-            now = Answer(received_at=int(time.time()))  # the pair may be older
-            bookkeeping.remember_saved(store, pair, now, record.AUTHORIZED, text("imported a pair"), spent)
+        is_kept = store.directory.version(PREVIOUS_FILE) != previous
+        _remember(store, pair)
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
     left = pair.seconds_left(time.time())
     moment = durations.local(pair.expires_at)
     lives = text("imported: the access token lives until {moment}", moment=moment)
     expired = text("imported: the access token has expired; type 'hhtoken refresh'")
     reporting.message(lives if left else expired)
-    if os.path.exists(arguments.file) and not _is_stored_there(store, arguments.file):
+    if is_kept:
+        path = store.directory.path_of(PREVIOUS_FILE)
+        reporting.message(text("the pair that was stored until now is kept in {path}", path=path))
+    if os.path.exists(arguments.file) and not _is_ours(store, arguments.file, is_kept):
         hint = text("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
         reporting.message(hint, "hint: ")
     return 0
@@ -53,28 +54,55 @@ def run(arguments):
 
 def _chosen(store, path, pair, has_expiry):
     """Given the Pair that was read from a file before the lock was held, and whether that says when it expires, return
-    the one to save. Raise UsageError where it is spent."""
+    the one to save. Raise UsageError where it is spent, or a newer one lives."""
     try:
         stored = store.load().pair
     except (errors.AuthorizationNeededError, errors.DataError):
         return pair
-    if _is_stored_there(store, path):
+    if _is_at(store, TOKEN_FILE, path):
         return stored  # a refresh may have replaced it meanwhile
     if stored.access_token == pair.access_token and not has_expiry:
         return stored  # its own times are better than those of a copy
     last = store.record_of(stored)
-    is_older = pair.refresh_token != stored.refresh_token
-    if is_older and last and last.spent_sha256 == fingerprint(pair.refresh_token):
+    if pair.refresh_token == stored.refresh_token:
+        return pair
+    if last and last.spent_sha256 == fingerprint(pair.refresh_token):
         raise errors.UsageError(
             text("the pair in {path} is spent: the stored one was made from it", path=path),
             text("remove {path}; to see the stored pair, type 'hhtoken status'", path=path),
         )
+    if _is_outlived(pair, stored, last, time.time()):
+        raise errors.UsageError(
+            text("the pair in {path} has expired, and the stored one is newer and lives", path=path),
+            text("remove {path}; or move the stored pair out first: 'hhtoken export FILE'", path=path),
+        )
     return pair
 
 
-def _is_stored_there(store, path):
+def _is_outlived(pair, stored, last, now):
+    """Given the Pair from a file, the stored one and its Record (or None), and the time, tell whether the former has
+    expired, while the latter was obtained later, and is all right."""
+    at_the_latest = min(pair.obtained_at, pair.expires_at)  # a file that was copied may seem newer than what is in it
+    is_all_right = token_status.of_pair(stored, last, now).state == token_status.VALID
+    return not pair.seconds_left(now) and at_the_latest < stored.obtained_at and is_all_right
+
+
+def _remember(store, pair):
+    last = store.record_of(pair)
+    if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
+        spent = last.spent_sha256 if last else None
+        now = Answer(received_at=int(time.time()))  # the pair may be older
+        bookkeeping.remember_saved(store, pair, now, record.AUTHORIZED, text("imported a pair"), spent)
+
+
+def _is_ours(store, path, is_kept):
+    """Tell whether the path is that of the stored pair, or by now of the one that was stored before."""
+    return _is_at(store, TOKEN_FILE, path) or is_kept and _is_at(store, PREVIOUS_FILE, path)
+
+
+def _is_at(store, name, path):
     try:
-        return os.path.samefile(path, store.directory.path_of(TOKEN_FILE))
+        return os.path.samefile(path, store.directory.path_of(name))
     except OSError:
         return False
 
