@@ -309,6 +309,22 @@ def test_what_was_kept_aside_and_is_taken_back_changes_places_with_the_stored_pa
     assert f"is kept in {previous}" in said and "remove" not in said
 
 
+def test_an_import_of_the_same_pair_forgets_nothing_that_is_known_of_it(operator, sandbox, expired, tmp_path):
+    sandbox.weather.add("reset_after")
+    operator.run("refresh", expect=75)
+    last = operator.state / "last-refresh.json"
+    changed(last, provider_ahead=7, refused="token_revoked", spent_sha256="earlier")
+    before = json.loads(last.read_text())
+    write_file(tmp_path / "copy.json", expired.decode())
+    operator.run("import", tmp_path / "copy.json")
+    after = json.loads(last.read_text())
+    lasting = ("perhaps_spent_at", "provider_ahead", "refused", "spent_sha256")
+    assert [after[name] for name in lasting] == [before[name] for name in lasting]
+    assert after["perhaps_spent_at"] and after["message"] == "imported a pair"
+    said = operator.run("refresh", expect=77).stderr
+    assert "was lost on the way" in said and "thief" not in said
+
+
 def test_a_pair_whose_refresh_token_stays_is_imported(operator, expired, tmp_path):
     """Not HeadHunter's way, but nothing is spent then."""
     fields = json.loads(expired)

@@ -4,7 +4,6 @@ import os
 import time
 
 from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, token_status, tokens
-from hhtoken.answer import Answer
 from hhtoken.language import _
 from hhtoken.private_directory import THROUGH_LINKS, read_regular
 from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint
@@ -88,11 +87,19 @@ def _is_outlived(pair, stored, last, now):
 
 
 def _remember(store, pair):
+    """Write down that the Pair has been imported. What is known of it stays true, wherever it comes from."""
     last = store.record_of(pair)
-    if not (last and last.dead):  # a pair that HeadHunter has called dead stays so, wherever it comes from
-        spent = last.spent_sha256 if last else None
-        now = Answer(received_at=int(time.time()))  # the pair may be older
-        bookkeeping.remember_saved(store, pair, now, record.AUTHORIZED, text("imported a pair"), spent)
+    if last and last.dead:
+        return
+    imported = record.after(
+        last,
+        outcome=record.AUTHORIZED,
+        at=int(time.time()),  # the pair may be older
+        message=text("imported a pair"),
+        refresh_token_sha256=fingerprint(pair.refresh_token),
+        lives_until=pair.expires_at,
+    )
+    bookkeeping.remember(store, imported)
 
 
 def _is_ours(store, path, is_kept):
