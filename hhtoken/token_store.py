@@ -307,7 +307,10 @@ class TokenStore:
 
     def keep_pair(self, pair):
         """Keep a pair that has no claim to the place of the stored one; returns its path. Raise StorageError."""
-        name = UNCLAIMED_FILE.format(at=int(time.time()))
+        at = int(time.time())
+        while self.directory.exists(UNCLAIMED_FILE.format(at=at)):
+            at += 1
+        name = UNCLAIMED_FILE.format(at=at)
         self.directory.replace(name, tokens.to_text(pair))
         return self.directory.path_of(name)
 

@@ -1,5 +1,6 @@
 """``hhtoken exchange``: a pasted code or address; ``hhtoken import``: a pair from a file."""
 
+import errno
 import fcntl
 import json
 import os
@@ -7,14 +8,16 @@ import pty
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
 
-from hhtoken import journal, tokens
+from hhtoken import errors, journal, tokens
 from hhtoken.answer import Answer
+from hhtoken.commands import import_pair
 from hhtoken.token_store import fingerprint, open_store
 
 
@@ -412,6 +415,31 @@ def test_an_import_says_to_remove_the_file_and_leaves_that_to_the_owner(operator
     hint = f"a pair in two places is lost at the first refresh: remove {tmp_path / 'new.json'}"
     assert said.endswith(f"hhtoken: hint: {hint}\n")
     assert (tmp_path / "new.json").exists()
+
+
+def test_a_pair_that_is_taken_back_is_not_lost_where_that_fails_half_way(operator, sandbox, monkeypatch):
+    kept = operator.store(obtain_pair(sandbox))
+    previous = operator.state / "token.json.prev"
+    previous.write_bytes(kept)
+    previous.chmod(0o600)
+    operator.store(obtain_pair(sandbox))
+    rename = os.rename
+
+    def refuse(old, new, **more):
+        if new == "token.json":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(old, new, **more)
+
+    with monkeypatch.context() as broken, pytest.raises(errors.StorageError):
+        broken.setattr(os, "rename", refuse)
+        import_pair.run(SimpleNamespace(file=str(previous), state_dir=str(operator.state)))
+    access_token = json.loads(kept)["access_token"]
+    holding = [path.name for path in operator.state.iterdir() if access_token in path.read_text()]
+    assert len(holding) == 1 and holding[0].startswith("token.json.unclaimed-")
+    operator.run("import", operator.state / holding[0])
+    assert operator.stored()["access_token"] == access_token
+    operator.run("import", previous)
+    assert len([name for name in operator.files() if "unclaimed" in name]) == 1, "no copy is left behind"
 
 
 @pytest.mark.parametrize("command", ["import", "export"])

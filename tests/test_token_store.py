@@ -248,6 +248,7 @@ def test_a_pair_without_a_claim_is_kept_under_a_name_of_its_own(store, state):
     path = store.keep_pair(NEW)
     assert path.startswith(str(state / "token.json.unclaimed-"))
     assert abs(int(path.rpartition("-")[2]) - time.time()) < 10
+    assert store.keep_pair(OLD) != path
     with open(path) as kept:
         assert json.load(kept) == NEW.all_fields()
     assert access_token_in(state / "token.json") == "OLD-A"

@@ -33,7 +33,11 @@ def run(arguments):
         recovery.recover(store)
         pair = _chosen(store, arguments.file, pair, has_expiry)
         previous = store.directory.version(PREVIOUS_FILE)
+        # The pair that is stored now is about to take that file's place.
+        copy = store.keep_pair(pair) if _is_at(store, PREVIOUS_FILE, arguments.file) else None
         store.save(pair)
+        if copy:
+            store.directory.discard(os.path.basename(copy))
         is_kept = store.directory.version(PREVIOUS_FILE) != previous
         _remember(store, pair)
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
