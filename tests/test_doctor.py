@@ -207,6 +207,18 @@ def test_the_settings_file_is_the_services_to_read_and_nobody_elses_to_change(pa
     assert brief(settings_check.judge(settings_facts(path=path, file=file, service=service), True))[-1] == expected
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o641])
+@pytest.mark.parametrize("line", ["HH_CLIENT_SECRET=canary-secret", "HH_CLIENT_ID=ID"])
+def test_a_settings_file_that_is_open_to_others_is_not_called_closed(tmp_path, mode, line):
+    path = tmp_path / "env"
+    path.write_text(f"{line}\n")
+    path.chmod(mode)
+    found = settings_check.judge(settings_check.look(config.Settings({}, str(path))), True)
+    assert "closed to others" not in said(found)
+    commands = [one.command for one in found if one.kind == "problem"]
+    assert commands == ([f"chmod o= {path}"] if "SECRET" in line else []), "and the problem is said once"
+
+
 def test_one_mistake_in_the_file_is_said_once():
     error = errors.ConfigError("/x:3 is not KEY=VALUE", "mend the line")
     seen = settings_facts()

@@ -126,7 +126,9 @@ def _of_file(seen):
     if mode & 0o022:
         says = text("{path} can be changed by others", path=seen.path)
         return [findings.problem(ABOUT, says, f"chmod go-w {path}")]
-    if mode & 0o004 and "HH_CLIENT_SECRET" in seen.values:
+    if mode & 0o007:
+        if "HH_CLIENT_SECRET" not in seen.values:
+            return []  # with the secret in it, that is a problem of its own, above
         says = text("{path} can be read by everybody", path=seen.path)
         return [findings.note(ABOUT, says, f"chmod o= {path}")]
     return [findings.ok(ABOUT, text("{path} is closed to others", path=seen.path))]
