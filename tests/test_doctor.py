@@ -244,7 +244,7 @@ def store_facts(*files, **changes):
     facts = {
         "path": "/var/lib/hh-token", "exists": True, "error": None, "status": status(0o700, kind=stat.S_IFDIR),
         "files": [("token.json", status()), *files], "room": room, "mount": ("/", "ext4", False), "me": 0,
-        "service": (990, 990), "has_service_pair": True, "now": NOW,
+        "service": (990, 990), "has_service_pair": True, "now": NOW, "trouble": None,
     }  # fmt: skip
     return Facts(**{**facts, **changes})
 
@@ -266,8 +266,9 @@ def test_a_state_directory_as_it_should_be_has_only_good_lines():
         (store_facts(status=status(0o700, 0, kind=stat.S_IFDIR), files=[]),
          "chown -R hh-token:hh-token /var/lib/hh-token", 74),
         (store_facts(mount=("/var", "ext4", True)), "mount -o remount,rw /var", 74),
-        (store_facts(room=Facts(f_bavail=10, f_frsize=4096, f_files=9, f_favail=9)), "df -h /var/lib/hh-token", 74),
-        (store_facts(room=Facts(f_bavail=10**6, f_frsize=4096, f_files=9, f_favail=9)), "df -i /var/lib/hh-token", 74),
+        (store_facts(trouble=errors.StorageError("cannot write", "make room")), None, 74),
+        (store_facts(trouble=errors.StorageError("cannot write", "make it so"), mount=("/var", "ext4", True)),
+         "mount -o remount,rw /var", 74),
         (store_facts(error=PermissionError(13, "Permission denied"), status=None), "sudo hhtoken doctor", 74),
         (store_facts(error=PermissionError(13, "Permission denied"), status=None, path="/s"),
          "sudo hhtoken doctor --state-dir /s", 74),
@@ -308,6 +309,8 @@ def test_a_sticky_directory_is_everybodys_whatever_lies_in_it():
         (store_facts(("sub", status(0o700, kind=stat.S_IFDIR))), "not hhtoken's"),
         (store_facts(("notes", status(0o644, uid=0))), "not hhtoken's"),
         (store_facts(room=Facts(f_bavail=1000, f_frsize=4096, f_files=0, f_favail=0)), "only 3 MiB"),
+        (store_facts(room=Facts(f_bavail=253, f_frsize=4096, f_files=0, f_favail=0)), "only 1012 KiB"),
+        (store_facts(room=Facts(f_bavail=10**6, f_frsize=4096, f_files=9, f_favail=9)), "only 9 inodes"),
         (store_facts(me=1000, path="/home/me/s", error=PermissionError(13, "x")), "not yours to look into"),
         (store_facts(me=1000, path="/home/me/s"), "another one, in /var/lib/hh-token"),
     ],

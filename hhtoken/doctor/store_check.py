@@ -1,5 +1,6 @@
 """The state directory: there, the right owner's, closed to others, on a disk with room that keeps what it is given."""
 
+import contextlib
 import os
 import shlex
 import stat
@@ -9,13 +10,13 @@ from types import SimpleNamespace
 from hhtoken import account_names, config, durations, errors
 from hhtoken.doctor import findings, settings_check
 from hhtoken.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
+from hhtoken.token_store import open_store
 from hhtoken.wording import text
 
 ABOUT = text("state directory")
 OWNERLESS_SECONDS = 600  # a temporary file that old belongs to nobody: no run takes so long
-LEAST_FREE_BYTES = 1024 * 1024  # a pair, a record, a journal with its reserve; four times over
-LITTLE_FREE_BYTES = 50 * 1024 * 1024
-LEAST_FREE_INODES = 16
+LITTLE_FREE_BYTES = 50 * 1024 * 1024  # a few hundred times what a refresh needs: somebody fills this disk
+FEW_FREE_INODES = 16
 NETWORKED = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs")
 FORGETFUL = ("tmpfs", "ramfs")
 OWN_FILES = (  # or begin like these
@@ -38,6 +39,7 @@ def look(path):
         status=None,
         files=[],
         room=None,
+        trouble=None,
         mount=None,
         me=os.geteuid(),
         service=settings_check.account(),
@@ -49,11 +51,22 @@ def look(path):
         seen.mount = mount_of(os.path.realpath(path), _mounts())
         seen.room = os.statvfs(path)
         seen.files = [(name, os.lstat(os.path.join(path, name))) for name in sorted(os.listdir(path))]
+        seen.trouble = _trouble(path)
     except FileNotFoundError:
         pass
     except OSError as error:
         seen.error = error
     return seen
+
+
+def _trouble(path):
+    """Return the StorageError with which a refresh would end before it sends anything, as far as can be seen without
+    writing, or None; also where the directory is unsafe, which is said of its mode and its owner."""
+    try:
+        with contextlib.closing(open_store(path)) as store:
+            return store.why_no_room()
+    except errors.Error:
+        return None
 
 
 def judge(seen):
@@ -167,28 +180,34 @@ def _of_strangers(seen, names):
 
 
 def _of_room(seen):
-    if seen.room is None:
+    if seen.room is None or _is_read_only(seen):  # which is said of the mount
         return []
+    if seen.trouble:
+        says = text("no new pair could be stored: {reason}", reason=seen.trouble.message)
+        return [findings.problem(ABOUT, says, advice=seen.trouble.hint, exit_code=seen.trouble.exit_code)]
     free = seen.room.f_bavail * seen.room.f_frsize
     place = shlex.quote(seen.path)
-    if free < LEAST_FREE_BYTES:
-        says = text("there is no room for a new pair: {free} KiB are free", free=free // 1024)
-        return [findings.problem(ABOUT, says, f"df -h {place}", text("make room"), errors.IOERR)]
-    if seen.room.f_files and seen.room.f_favail < LEAST_FREE_INODES:
-        says = text("there is no room for a new file: {free} inodes are free", free=seen.room.f_favail)
-        return [findings.problem(ABOUT, says, f"df -i {place}", text("make room"), errors.IOERR)]
+    if seen.room.f_files and seen.room.f_favail < FEW_FREE_INODES:
+        says = text("only {free} inodes are free on its disk", free=seen.room.f_favail)
+        return [findings.note(ABOUT, says, f"df -i {place}")]
     megabytes = free // (1024 * 1024)
+    if not megabytes:
+        return [findings.note(ABOUT, text("only {free} KiB are free on its disk", free=free // 1024), f"df -h {place}")]
     if free < LITTLE_FREE_BYTES:
         says = text("only {free} MiB are free on its disk", free=megabytes)
         return [findings.note(ABOUT, says, f"df -h {place}")]
     return [findings.ok(ABOUT, text("{free} MiB are free on its disk", free=megabytes))]
 
 
+def _is_read_only(seen):
+    return seen.mount is not None and seen.mount[2]
+
+
 def _of_mount(seen):
     if seen.mount is None:
         return []
-    point, kind, is_read_only = seen.mount
-    if is_read_only:
+    point, kind, _read_only = seen.mount
+    if _is_read_only(seen):
         says = text("its file system, {point}, is read-only", point=point)
         command = f"mount -o remount,rw {shlex.quote(point)}"
         advice = text("look at 'dmesg' first: a disk with errors goes read-only")

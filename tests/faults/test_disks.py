@@ -5,7 +5,9 @@ comes about during the request: then what was reserved beforehand has to do.
 """
 
 import contextlib
+import json
 import os
+import re
 import resource
 import subprocess
 
@@ -43,6 +45,33 @@ def succeeds(operator, sandbox):
     operator.run("refresh", program=PROGRAM)
     assert refreshes(sandbox) == 1
     sandbox.provider.check_user_token(operator.stored()["access_token"])
+
+
+def doctor_tells(operator):
+    """Return what ``doctor`` says of room in the state directory, as ``[(kind, sentence)]``."""
+    found = json.loads(operator.run("doctor", "--json", expect=(0, 69, 74), program=PROGRAM).stdout)["findings"]
+    words = ("free on its disk", "could be stored", "read-only")
+    return [
+        (one["kind"], one["says"])
+        for one in found
+        if one["about"] == "state directory" and any(word in one["says"] for word in words)
+    ]
+
+
+def test_doctor_finds_room_a_problem_only_where_the_refresh_does(sandbox, tmp_path):
+    with tmpfs(tmp_path / "disk", "size=1m") as disk:
+        operator, stored = due(sandbox, disk / "state")
+        [(kind, says)] = doctor_tells(operator)
+        assert kind == "note" and re.fullmatch(r"only 1\d{3} KiB are free on its disk", says)
+        succeeds(operator, sandbox)
+        stored = operator.token_file.read_bytes()
+        fill(disk)
+        before = sorted(operator.files())
+        says = f"no new pair could be stored: cannot write in {operator.state}: no space left on device"
+        assert doctor_tells(operator) == [("problem", says)]
+        assert (sorted(operator.files()), operator.token_file.read_bytes()) == (before, stored)
+        do("mount", "-o", "remount,ro", disk)
+        assert doctor_tells(operator) == [("problem", f"its file system, {disk}, is read-only")]
 
 
 @pytest.mark.parametrize("kind", FILE_SYSTEMS)
