@@ -4,7 +4,7 @@ import errno
 import os
 
 from hhtoken import PROJECT_URL, __version__, errors, private_directory, reporting
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
 OWN_ENV_FILE = "~/.config/hh-token.env"  # as the README proposes
@@ -392,5 +392,5 @@ def _read_secret(path, place, what, optional=False):
 def _public(what, path):
     return errors.ConfigError(
         text("{what} can be read by everybody on this machine", what=what),
-        text("type: chmod o= {path}", path=path),
+        text("type: chmod o= {path}", path=escaped(path)),
     )

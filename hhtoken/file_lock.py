@@ -8,7 +8,7 @@ import time
 
 from hhtoken import errors, progress
 from hhtoken.private_directory import storage_error
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 LOCK_WAIT_SECONDS = 10
 POLL_SECONDS = 0.02
@@ -48,7 +48,7 @@ def _wait(descriptor, path, wait_seconds, tick):
         if time.monotonic() >= deadline:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             who = text("process {pid}", pid=holder) if holder.isdigit() else text("another process")
-            look = f"ps -fp {holder}" if holder.isdigit() else f"fuser -v {path}"
+            look = f"ps -fp {holder}" if holder.isdigit() else f"fuser -v {escaped(path)}"
             raise errors.TryLaterError(
                 text(
                     "{process} has held the lock {path} for over {seconds:g} seconds",

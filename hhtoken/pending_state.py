@@ -5,7 +5,7 @@ import os
 import time
 
 from hhtoken import authorization, errors
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 NAME = "pending.json"
 LIFE_SECONDS = 3600
@@ -65,7 +65,7 @@ class PendingAuthorizations:
             path = self._directory.path_of(NAME)
             raise errors.DataError(
                 text("{path} is damaged", path=path),
-                text("no pair is lost by it; type: rm {path}, then type 'hhtoken login'", path=path),
+                text("no pair is lost by it; type: rm {path}, then type 'hhtoken login'", path=escaped(path)),
             ) from None
 
     def _write(self, entries):

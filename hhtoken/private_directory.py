@@ -9,7 +9,7 @@ import os
 import stat
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 LARGEST_FILE_BYTES = 256 * 1024
 TEMPORARY_SUFFIX = ".tmp"
@@ -220,7 +220,11 @@ class PrivateDirectory:
             path = self.path_of(name)
             raise errors.StorageError(
                 text("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid),
-                text("if you trust it, type: chown --reference={owner} {path}", owner=self.path, path=path),
+                text(
+                    "if you trust it, type: chown --reference={owner} {path}",
+                    owner=escaped(self.path),
+                    path=escaped(path),
+                ),
             )
         if status.st_mode & 0o077:
             self._close_to_others(name, descriptor)
@@ -239,7 +243,7 @@ class PrivateDirectory:
         path = self.path_of(name)
         return errors.StorageError(
             text("{path} {why}", path=path, why=why),
-            text("look at it with 'ls -l {path}', move it away, and try again", path=path),
+            text("look at it with 'ls -l {path}', move it away, and try again", path=escaped(path)),
         )
 
     def _give_to_owner(self, descriptor, mode=0o600):
@@ -328,10 +332,12 @@ def how_to_close(path, mode, names):
     """Given the path of a directory that is open to others, its mode and the names in it, return what to type: nothing
     that would lock others out of what is theirs, too."""
     if is_of_its_own(mode, names):
-        return text("type: chmod 700 {path}", path=path)
+        return text("type: chmod 700 {path}", path=escaped(path))
     if mode & stat.S_ISVTX:
         return text("name a directory of its own with --state-dir")
-    return text("name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}", path=path)
+    return text(
+        "name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}", path=escaped(path)
+    )
 
 
 def _is_made(name, descriptor):
@@ -369,7 +375,7 @@ def _hint(path, error):
     if error.errno == errno.EACCES:
         return text("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
     if error.errno == errno.EPERM:
-        return text("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=path)
+        return text("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path))
     if error.errno == errno.EFBIG:
         return text("raise the limit for the size of files (ulimit -f), then try again")
     if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -12,7 +12,7 @@ import time
 
 from hhtoken import errors, tokens
 from hhtoken.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 MODE = 0o640
 LEFTOVER_SECONDS = 60  # so old is no file that is being written at this moment
@@ -75,7 +75,10 @@ def read(path):
             ) from None
         raise errors.StorageError(
             text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
-            text("it is for the group of its directory: see 'ls -ld {directory}'", directory=os.path.dirname(path)),
+            text(
+                "it is for the group of its directory: see 'ls -ld {directory}'",
+                directory=escaped(os.path.dirname(path)),
+            ),
         ) from None
     token = (data or b"").decode("ascii", "replace").rstrip("\n")
     if not tokens.is_token(token):
@@ -110,7 +113,8 @@ def _how_to_make(where, name):
     if os.path.lexists(where) and not _is_of_its_own(where, name):
         return text("name a file in a directory of its own, for example /run/hh-token/access_token")
     return text(
-        "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}", path=where
+        "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}",
+        path=escaped(where),
     )
 
 
@@ -131,5 +135,5 @@ def _require_group(directory):
     if directory.group not in (os.getegid(), *os.getgroups()):
         raise errors.StorageError(
             text("files in {path} do not get its group", path=directory.path),
-            text("type: chmod g+s {path}", path=directory.path),
+            text("type: chmod g+s {path}", path=escaped(directory.path)),
         )

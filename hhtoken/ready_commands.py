@@ -5,6 +5,7 @@ import os
 import sys
 
 from hhtoken import language
+from hhtoken.wording import escaped
 
 NAME = "hhtoken"
 COMMAND = f"'{NAME} "  # as it stands in sentences
@@ -24,8 +25,8 @@ def addressed(sentence, account):
     if not sentence or COMMAND not in sentence:
         return sentence
     flags = {"--account": account, **_flags} if account else _flags
-    words = "".join(f"{flag} {_escaped(value)} " for flag, value in flags.items())
-    return sentence.replace(COMMAND, f"'{_escaped(_program())} {words}")
+    words = "".join(f"{flag} {escaped(value)} " for flag, value in flags.items())
+    return sentence.replace(COMMAND, f"'{escaped(_program())} {words}")
 
 
 def said(sentence, account):
@@ -41,9 +42,3 @@ def _program():
     places = (os.path.join(folder, NAME) for folder in os.environ.get("PATH", "").split(":"))
     found = next(filter(os.path.isfile, places), None)
     return NAME if found and os.path.realpath(found) == os.path.realpath(path) else path
-
-
-def _escaped(word):
-    """Return a word for a shell without quotes, since the command stands in quotes already."""
-    plain = "/._-+=:,@%"
-    return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)

@@ -63,6 +63,13 @@ def printable(line):
     return "".join(character if character.isprintable() else "?" for character in line)
 
 
+def escaped(word):
+    """Given a path or another word of a command to type, return it for a shell, and without quotes, since most such
+    commands stand in quotes already; a plain path is the same."""
+    plain = "/._-+=:,@%"
+    return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)
+
+
 def to_data(sentence):
     """Given a Text or another value, return what JSON can hold of it; ``from_data`` makes it again."""
     if not isinstance(sentence, Text):

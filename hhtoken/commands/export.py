@@ -4,7 +4,7 @@ import os
 
 from hhtoken import config, errors, recovery, reporting, stores, tokens
 from hhtoken.private_directory import write_all
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 SUMMARY = text("move the pair into a file, for another machine or another store; it is not kept here")
 
@@ -32,7 +32,10 @@ def run(arguments):
         _write(arguments.file, tokens.to_text(store.load().pair))
         _forget(store, arguments.file)
     reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
-    reporting.message(text("moved the pair into {path}; to use it, type 'hhtoken import {path}'", path=arguments.file))
+    path, typed = arguments.file, escaped(arguments.file)
+    reporting.message(
+        text("moved the pair into {path}; to use it, type 'hhtoken import {typed}'", path=path, typed=typed)
+    )
     return 0
 
 
