@@ -4,7 +4,7 @@ import os
 
 NARROWEST_COLUMNS = 30
 WIDEST_COLUMNS = 100  # lines beyond it are hard to read
-POSIX_LOCALES = ("", "C", "POSIX")
+PYTHONS_OWN = ("C.UTF-8", "C.utf8", "UTF-8")  # what it may set LC_CTYPE to
 
 
 def columns():
@@ -27,12 +27,10 @@ def has_colour(environment=None):
 def has_unicode(environment=None):
     """Tell from the locale whether the reader's terminal is in UTF-8.
 
-    Not from Python's own idea of it: in the C locale it takes to UTF-8 and sets LC_CTYPE (PEP 538), whatever the
-    terminal can do.
+    Not from Python's own idea of it: in the C locale, and in one that is not installed, it takes to UTF-8 and sets
+    LC_CTYPE (PEP 538), whatever the terminal can do. Who has set that to the same gets ASCII, which shows everywhere.
     """
     environment = os.environ if environment is None else environment
     overall, characters, language = (environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
-    if not overall and language in POSIX_LOCALES and characters in ("C.UTF-8", "C.utf8", "UTF-8"):
-        return False
-    chosen = overall or characters or language
+    chosen = overall or (characters if characters not in PYTHONS_OWN else "") or language
     return "utf8" in chosen.lower().replace("-", "")

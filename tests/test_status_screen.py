@@ -198,6 +198,9 @@ def test_no_screen_holds_a_token(name):
         ({"LANG": "en_US", "LC_CTYPE": "en_US.UTF-8"}, True),
         ({"LANG": "en_US.UTF-8", "LC_ALL": "C"}, False),
         ({"LANG": "ru_RU.KOI8-R"}, False),
+        ({"LANG": "ru_RU.KOI8-R", "LC_CTYPE": "C.UTF-8"}, False),  # Python's doing, where that is not installed
+        ({"LANG": "ru_RU.UTF-8", "LC_CTYPE": "C.UTF-8"}, True),  # the same
+        ({"LANG": "ru_RU.KOI8-R", "LC_CTYPE": "ru_RU.UTF-8"}, True),
         ({}, False),
     ],
 )
@@ -309,6 +312,7 @@ def test_who_wants_no_colour_gets_none(lonely, environment):
 def test_a_terminal_without_utf_8_gets_ascii(lonely):
     lonely.store(FRESH, left=100, life=1000)
     assert on_terminal(lonely, "status", LANG="C")[1].isascii()
+    assert on_terminal(lonely, "status", LANG="xx_XX.KOI8-R")[1].isascii(), "nowhere installed"
 
 
 def test_in_a_pipe_each_answer_is_one_line_without_colour(lonely):
