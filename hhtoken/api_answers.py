@@ -123,7 +123,7 @@ def judge(answer, secrets=()):
 
 def unreachable(error):
     """Given the NotSent that kept a request from leaving, return the Verdict."""
-    return Verdict(TRY_LATER, error.exit_code, error.message, error.hint)
+    return Verdict(TRY_LATER, error.exit_code, error.message, text("{mend}; then try again", mend=error.hint))
 
 
 def identify(answer, secrets=()):

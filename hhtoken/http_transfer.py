@@ -17,16 +17,17 @@ READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
 LAST_LOOK_SECONDS = 10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of grants
 LONGEST_HEADER_CHARACTERS = 200
 
-HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a); the next run tries again")
-HINT_NETWORK = text("check the network and the name server; the next run tries again")
-HINT_REFUSED = text("check the address and its port, and the firewall; the next run tries again")
-HINT_ROUTE = text("see 'ip route' and 'ip link': the way there is down, or missing; the next run tries again")
-HINT_HELD_UP = text("another host may try by now; the next run tries again")
-HINT_TLS = text("check the clock with 'date' and the package ca-certificates; someone may be in the middle")
+HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a)")
+HINT_NETWORK = text("check the network and the name server")
+HINT_REFUSED = text("check the address and its port, and the firewall")
+HINT_ROUTE = text("the way there is down, or missing: see 'ip route' and 'ip link'")
+HINT_HELD_UP = text("another host may try by now")
+HINT_TLS = text("someone may be in the middle: check the clock with 'date', and the package ca-certificates")
 
 
 class NotSent(errors.TryLaterError):
-    """The request has certainly not left this machine."""
+    """The request has certainly not left this machine. The hint says what to mend; who tries again, and when, is for
+    the caller to add."""
 
 
 class Transfer:

@@ -116,7 +116,8 @@ def test_a_request_that_did_not_leave_costs_nothing_that_is_stored(operator):
     token = operator.run("app-token").stdout
     age(operator, 301)
     before = kept(operator)
-    operator.run("app-token", "--renew", expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token")
+    run = operator.run("app-token", "--renew", expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token")
+    assert "check the address" in run.stderr and "next run" not in run.stderr, "nobody runs that again by itself"
     assert kept(operator) == before and operator.run("app-token").stdout == token
 
 

@@ -116,6 +116,7 @@ def test_nothing_is_removed_where_headhunter_was_not_heard(operator, pair, answe
 def test_nothing_is_removed_where_headhunter_is_out_of_reach(operator, pair):
     run = operator.run("revoke", "--yes", expect=75, HH_API_URL="http://127.0.0.1:9")
     assert "nothing was sent" in run.stderr and "nothing was removed" in run.stderr
+    assert "and the firewall; then try again; or type" in run.stderr and "next run" not in run.stderr
     assert operator.files() == [*LEFT, "token.json"]
 
 

@@ -83,6 +83,11 @@ def test_what_befell_the_token_is_told_apart(operator, sandbox, living, befall, 
     assert operator.token_file.read_bytes() == living
 
 
+def test_who_asks_without_a_network_is_told_to_ask_again(operator, living):
+    run = operator.run("whoami", expect=75, HH_API_URL="http://127.0.0.1:9")
+    assert "hint: check the address and its port, and the firewall; then try again\n" in run.stderr
+
+
 @pytest.mark.parametrize(
     "befall, code, state",
     [(lambda sandbox: sandbox.provider.revoke(), 77, "authorization_needed"), (_remove, 78, "misconfigured")],
