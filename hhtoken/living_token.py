@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from hhtoken import config, errors, published_file
+from hhtoken import config, errors, published_file, ready_commands
 from hhtoken.token_store import open_store
 from hhtoken.wording import text
 
@@ -88,9 +88,20 @@ def access_token(
     fallback = None if state_dir or renew or min_seconds else settings.published_file()
 
     def look():
-        if published:
-            return _in_file(published, instead_of)
-        return _in_store(settings, fallback, min_seconds, instead_of)
+        try:
+            if published:
+                return _in_file(published, instead_of)
+            return _in_store(settings, fallback, min_seconds, instead_of)
+        except _Later as later:
+            later.error.hint = ready(later.error.hint)
+            raise
+        except errors.Error as error:
+            error.hint = ready(error.hint)
+            raise
+
+    def ready(hint):  # that of a failed renewal is so already
+        flags = {"--state-dir": settings.main_directory()} if state_dir else {}
+        return ready_commands.addressed(hint, settings.account(), flags)
 
     deadline = time.monotonic() + wait_seconds
     may_renew = renew

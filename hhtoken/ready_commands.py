@@ -19,12 +19,13 @@ def repeat(flags):
     _flags.update((flag, value) for flag, value in flags.items() if value)
 
 
-def addressed(sentence, account):
+def addressed(sentence, account, flags=None):
     """Given a sentence (or None) and the name of the account that it is about (or None), return it with its commands
-    ready to be typed."""
+    ready to be typed. ``flags``: those to repeat, where they are not this command line's."""
     if not sentence or COMMAND not in sentence:
         return sentence
-    flags = {"--account": account, **_flags} if account else _flags
+    flags = _flags if flags is None else flags
+    flags = {"--account": account, **flags} if account else flags
     words = "".join(f"{flag} {escaped(value)} " for flag, value in flags.items())
     return sentence.replace(COMMAND, f"'{escaped(_program())} {words}")
 

@@ -114,6 +114,26 @@ def test_what_waiting_does_not_mend_is_raised_at_once(surroundings, lonely, tmp_
     assert raised(3, published=str(tmp_path)).exit_code == errors.DATAERR
 
 
+def test_the_commands_in_a_hint_are_about_that_account_and_that_state_directory(surroundings, lonely, tmp_path):
+    surroundings(lonely)
+    assert "'hhtoken login'" in raised(3).hint
+    assert "'hhtoken --account nobody login'" in raised(3, account="nobody", wait_seconds=0).hint
+    state = f"{tmp_path}/a state"
+    flags = f"--state-dir {tmp_path}/a\\ state"
+    assert f"'hhtoken {flags} login'" in raised(3, state_dir=state).hint
+    assert f"'hhtoken --account nobody {flags} login'" in raised(3, state_dir=state, account="nobody").hint
+    assert f"'hhtoken --account nobody {flags} login'" in raised(20, state_dir=state, account="nobody", renew=True).hint
+    surroundings(lonely, HHTOKEN_ACCOUNT="alice")
+    with pytest.raises(errors.Error) as caught:
+        HeadHunterAuth()(requests.Request("GET", "https://api.hh.ru/me").prepare())
+    assert "'hhtoken --account alice login'" in caught.value.hint
+    surroundings(lonely, HHTOKEN_ACCOUNT="")
+    lonely.store(PAIR)
+    late = raised(5, state_dir=str(lonely.state), wait_seconds=0.1).hint
+    flags = f"--state-dir {lonely.state}"
+    assert late == f"type 'hhtoken {flags} refresh', or use 'hhtoken {flags} show --refresh'"
+
+
 def test_what_does_not_come_in_time_is_unavailable(lonely, tmp_path):
     lonely.store(PAIR)
     assert "expired" in raised(5, state_dir=str(lonely.state), wait_seconds=0.2).message
@@ -208,6 +228,7 @@ def test_a_renewal_that_fails_says_why(surroundings, operator, sandbox, expired,
     with pytest.raises(kind) as caught:
         access_token(renew=True)
     assert caught.value.message.isascii() and caught.value.hint
+    assert f"'hhtoken --state-dir {operator.state} " in caught.value.hint and caught.value.hint.count("--state-dir") == 1
     assert operator.token_file.read_bytes() == expired
 
 
