@@ -9,6 +9,7 @@ from hhtoken.wording import escaped
 
 NAME = "hhtoken"
 COMMAND = f"'{NAME} "  # as it stands in sentences
+AS_ROOT = f"'sudo {NAME} "  # about the service's own pair, whatever this command line names
 
 _flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
@@ -22,17 +23,25 @@ def repeat(flags):
 def addressed(sentence, account, flags=None):
     """Given a sentence (or None) and the name of the account that it is about (or None), return it with its commands
     ready to be typed. ``flags``: those to repeat, where they are not this command line's."""
-    if not sentence or COMMAND not in sentence:
+    if not sentence or COMMAND not in sentence and AS_ROOT not in sentence:
         return sentence
     flags = _flags if flags is None else flags
     flags = {"--account": account, **flags} if account else flags
     words = "".join(f"{flag} {escaped(value)} " for flag, value in flags.items())
-    return sentence.replace(COMMAND, f"'{escaped(_program())} {words}")
+    program = escaped(_program())
+    return sentence.replace(COMMAND, f"'{program} {words}").replace(AS_ROOT, f"'sudo {program} ")
 
 
 def said(sentence, account):
     """The same for a Text (or a str), in the language of the reader."""
     return addressed(language.said(sentence), account)
+
+
+def called(command):
+    """Given a command to type that stands alone (or None), with all the flags that it needs, return it with this
+    program, if it is about that, called so that a shell finds it."""
+    start, name, words = (command or "").partition(f"{NAME} ")
+    return f"{start}{escaped(_program())} {words}" if name and start in ("", "sudo ") else command
 
 
 def _program():

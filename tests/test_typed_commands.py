@@ -4,9 +4,13 @@ import json
 import os
 import re
 import subprocess
+import sys
+import tempfile
 
 import pytest
-from conftest import Operator
+from conftest import PROGRAM, Operator
+
+from hhtoken import ready_commands
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ODD = "it's a place"
@@ -74,3 +78,46 @@ def test_damaged_authorizations_are_removed_as_the_command_says(odd):
     run = odd.run("authorize-url", expect=65, **settings)
     type_into_shell(told(r"type: (rm .+), then", run), odd)
     assert not pending.exists()
+
+
+NOBODY = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def test_what_root_is_to_type_calls_the_program_as_it_was_called():
+    """A directory that only root can look into; and a checkout, of which no PATH knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        os.mkdir(state := os.path.join(folder, "state"), 0o000)
+        words = [PROGRAM[-1], "doctor", "--state-dir", state]
+        readable = subprocess.run(["test", "-r", PROGRAM[-1]], check=False, **NOBODY).returncode == 0
+        if not readable:
+            pytest.skip("nobody may read this checkout")
+        environment = {"PATH": "/usr/bin:/bin", "HH_API_URL": "http://127.0.0.1:9", "HH_TOKEN_URL": "http://127.0.0.1:9",
+                       "HH_AUTHORIZE_URL": "http://127.0.0.1:9"}  # fmt: skip
+        for more in ([], ["--json"]):
+            run = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=60, **NOBODY)
+            assert f"sudo {PROGRAM[-1]} doctor --state-dir {state}" in run.stdout, run
+            assert "sudo hhtoken" not in run.stdout and "'hhtoken " not in run.stdout, run
+
+
+@pytest.mark.parametrize(
+    "command, ready",
+    [
+        ("sudo hhtoken doctor", "sudo /a\\ b/hhtoken doctor"),
+        ("hhtoken sync --once", "/a\\ b/hhtoken sync --once"),
+        ("journalctl -t hhtoken -n 5", "journalctl -t hhtoken -n 5"),
+        ("ls -l /x/hhtoken /y", "ls -l /x/hhtoken /y"),
+        (None, None),
+    ],
+)
+def test_a_command_that_stands_alone_gets_no_flag(monkeypatch, command, ready):
+    monkeypatch.setattr(sys, "argv", ["/a b/hhtoken"])
+    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": "/s"})
+    assert ready_commands.called(command) == ready
+
+
+def test_a_command_for_root_in_a_sentence_gets_no_flag(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/co/bin/hhtoken"])
+    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": "/s"})
+    said = ready_commands.addressed("type 'sudo hhtoken status', or 'hhtoken login'", "alice")
+    assert said == "type 'sudo /co/bin/hhtoken status', or '/co/bin/hhtoken --account alice --state-dir /s login'"

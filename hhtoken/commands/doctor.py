@@ -24,8 +24,11 @@ def run(arguments):
     except errors.ConfigError as error:  # the file that was named cannot be read: go on without it
         settings, broken = _without_env_file(arguments), error
     found = examination.examine(settings, broken)
+    for finding in found:
+        finding.command = ready_commands.called(finding.command)
     if arguments.json:
-        reporting.result(findings.to_json(found))
+        ready = partial(ready_commands.addressed, account=settings.account())
+        reporting.result(findings.to_json(found, ready))
     else:
         say = partial(ready_commands.said, account=settings.account())
         reporting.result(findings.to_lines(found, say, terminal.has_colour()))

@@ -83,15 +83,16 @@ def to_lines(found, say, has_colour=False):
     return "\n".join([*lines, "", say(summary(found))])
 
 
-def to_json(found):
-    """Return the JSON form; ``docs/reference.md`` describes its fields."""
+def to_json(found, ready=str):
+    """Given Findings, and what makes the commands in a sentence ready to be typed, return the JSON form;
+    ``docs/reference.md`` describes its fields."""
     listed = [
         {
             "kind": finding.kind,
             "about": finding.about,
-            "says": finding.says,
+            "says": ready(finding.says),
             "command": finding.command,
-            "advice": finding.advice,
+            "advice": finding.advice and ready(finding.advice),
             "exit_code": finding.exit_code,
         }
         for finding in found

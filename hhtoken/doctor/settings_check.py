@@ -140,4 +140,3 @@ def _status(path):
     except OSError:
         return None
     return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
-
