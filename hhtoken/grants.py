@@ -164,7 +164,7 @@ def _post_persistently(endpoint, form, journal):
         return endpoint.post(form, journal)
     except NotSent as error:
         error.hint = text(
-            "mend that first; the code is given up, so then {authorize}", authorize=errors.HINT_AUTHORIZE
+            "{mend}; the code is given up, so then {authorize}", mend=error.hint, authorize=errors.HINT_AUTHORIZE
         )
         raise
 

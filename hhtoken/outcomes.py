@@ -76,7 +76,8 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
 
 def not_sent(error, intent, last, now):
     """Given the Error that kept a request from leaving, return the Record: nothing is spent."""
-    outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, error.hint)
+    hint = text("{mend}; the next run tries again", mend=error.hint)
+    outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, hint)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     return outcome
 

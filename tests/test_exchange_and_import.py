@@ -432,7 +432,8 @@ def test_a_pair_that_is_taken_back_is_not_lost_where_that_fails_half_way(operato
 
     with monkeypatch.context() as broken, pytest.raises(errors.StorageError):
         broken.setattr(os, "rename", refuse)
-        import_pair.run(SimpleNamespace(file=str(previous), state_dir=str(operator.state)))
+        broken.setenv("HHTOKEN_STATE_DIR", str(operator.state))
+        import_pair.run(SimpleNamespace(file=str(previous)))
     access_token = json.loads(kept)["access_token"]
     holding = [path.name for path in operator.state.iterdir() if access_token in path.read_text()]
     assert len(holding) == 1 and holding[0].startswith("token.json.unclaimed-")

@@ -436,7 +436,7 @@ def test_a_pair_that_never_left_is_not_spent():
     assert (found.outcome, found.exit_code, found.perhaps_spent_at, found.dead) == (record.TRY_LATER, 75, 0, False)
     assert (found.message, found.hint, found.refresh_token_sha256) == (
         "cannot reach hh.ru",
-        "check the network",
+        "check the network; the next run tries again",
         "f" * 64,
     )
 
