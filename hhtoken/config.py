@@ -147,7 +147,8 @@ class Settings:
         path = self._get("HH_CLIENT_SECRET_FILE")
         if not secret and path:
             place = text("the file that {name} names", name="HH_CLIENT_SECRET_FILE")
-            secret = _read_secret(path, place, text("the client secret in {place}", place=place))
+            what = text("the client secret in {place}", place=place)
+            secret = _read_secret(path, place, what, named_by="HH_CLIENT_SECRET_FILE")
         credentials = self._environment.get("CREDENTIALS_DIRECTORY")
         if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
             place = text("the credential {name}", name=CREDENTIAL_NAME)
@@ -195,13 +196,14 @@ class Settings:
 
     def secret_in_file(self, name, credential):
         """Return the secret in the file that a setting names, or in a systemd credential, or None."""
-        path = self._get(name)
+        path, named_by = self._get(name), name
         if not path and self._environment.get("CREDENTIALS_DIRECTORY"):
+            named_by = None
             path = os.path.join(self._environment["CREDENTIALS_DIRECTORY"], credential)
             if not os.path.exists(path):
                 return None
         file = text("the file that {name} names", name=name)
-        return _read_secret(path, file, file) if path else None
+        return _read_secret(path, file, file, named_by=named_by) if path else None
 
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)
@@ -351,8 +353,9 @@ def _is_same(path, other):
         return False
 
 
-def _read_file(path, optional=False):
-    """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had."""
+def _read_file(path, optional=False, named_by=None):
+    """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had.
+    ``named_by``: the setting that its path comes from, for messages, or None."""
     try:
         data, status = private_directory.read_regular(
             path, LARGEST_SETTINGS_FILE_BYTES + 1, private_directory.THROUGH_LINKS
@@ -360,8 +363,9 @@ def _read_file(path, optional=False):
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None
+        what = text("{path}, which {name} names", path=path, name=named_by) if named_by else path
         raise errors.ConfigError(
-            text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
+            text("cannot read {path}: {reason}", path=what, reason=errors.reason(error)),
             text("check the path and who may read it"),
         ) from None
     if data is None:
@@ -371,11 +375,11 @@ def _read_file(path, optional=False):
     return data, bool(status.st_mode & 0o007)
 
 
-def _read_secret(path, place, what, optional=False):
+def _read_secret(path, place, what, optional=False, named_by=None):
     """Return the secret in a file; where ``optional`` (a unit's default credential is an empty one) perhaps "".
-    ``place``: of the secret, and ``what`` must not be public, in words.
+    ``place``: of the secret, and ``what`` must not be public, in words. ``named_by``: see ``_read_file``.
     """
-    data, is_public = _read_file(path)
+    data, is_public = _read_file(path, named_by=named_by)
     if is_public:
         raise _public(what, path)
     try:

@@ -170,7 +170,8 @@ def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
         {"HHTOKEN_ENV_FILE": env},
     ):
         operator.run("exchange", input=come_back(operator), **place)
-    operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=tmp_path / "none")
+    run = operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=tmp_path / "none")
+    assert f"cannot read {tmp_path}/none, which HH_CLIENT_SECRET_FILE names: no such file" in run.stderr
     file.chmod(0o644)
     operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=file)
 
