@@ -375,6 +375,24 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path):
     assert "python3-segno" in done.stderr and done.stderr.count("\n") == 2
 
 
+def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
+    (tmp_path / "segno.py").write_text("raise ImportError\n")
+    code = "import sys; from hhtoken.doorway import main; sys.exit(main())"
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [PROGRAM[0], "-c", code, "login", "--qr", "--timeout", "1"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**operator.environment, "PYTHONPATH": f"{tmp_path}:{root}"},
+        timeout=20,
+    )
+    lines = done.stderr.splitlines()
+    at = lines.index("hhtoken: warning: the Python library 'segno', which draws QR codes, is missing")
+    assert lines[at + 1] == "hhtoken: hint: type: apt install python3-segno (or: pip install segno)"
+    assert done.returncode == 75 and [line for line in lines if "error: " in line] == [lines[-2]]
+
+
 # -- where systemd holds the port --
 
 

@@ -164,8 +164,9 @@ def _paste_reader(arrival):
 def _draw(address, redirect_uri):
     try:
         drawn = desktop.qr_code(address)
-    except errors.ConfigError as error:
-        reporting.failure(error)
+    except errors.ConfigError as error:  # the address is there all the same
+        reporting.warning(error.message)
+        reporting.message(error.hint, "hint: ")
         return
     needed, width = max(map(len, drawn.splitlines())), terminal.columns()
     if width and not terminal.has_unicode():
