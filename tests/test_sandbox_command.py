@@ -119,6 +119,12 @@ def test_a_bad_value_is_wrong_usage_and_not_repeated(capsys, flag, value):
     assert caught.value.code == errors.USAGE and flag in err and "canary" not in err
 
 
+def test_a_life_that_is_no_whole_number_of_seconds_is_told_so(capsys):
+    with pytest.raises(SystemExit):
+        arguments("--expires-in=0.5")
+    assert "--expires-in: takes a whole number of seconds up to" in capsys.readouterr().err
+
+
 def test_listening_beyond_this_machine_comes_with_a_warning():
     with running("--listen", "0.0.0.0:0") as (process, first, _settings):
         process.terminate()

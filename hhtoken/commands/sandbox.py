@@ -112,7 +112,7 @@ def _listen(value):
 
 def _seconds(value):
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > LONGEST_LIFE_SECONDS:
-        problem = text("takes a number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
+        problem = text("takes a whole number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
         raise argparse.ArgumentTypeError(said(problem))
     return int(value)
 
