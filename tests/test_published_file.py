@@ -313,6 +313,8 @@ def test_who_is_not_in_the_group_of_the_directory_cannot_give_it_to_a_file(place
         stranger.setattr(os, "getgroups", lambda: [])
         with pytest.raises(errors.StorageError, match="do not get its group") as caught:
             published_file._require_group(directory)
+        stranger.setattr(os, "getgroups", lambda: [place.stat().st_gid])
+        published_file._require_group(directory)
     assert caught.value.hint == f"type: chmod g+s {place}"
 
 
