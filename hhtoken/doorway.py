@@ -60,17 +60,19 @@ def _run(argv, umask):
         return command.run(arguments)
     except errors.Error as error:
         if isinstance(error, errors.NoPairError):
-            error.hint = _where_else(arguments) or error.hint
+            error.hint = _where_else(arguments, error.is_from_etcd) or error.hint
         if getattr(command, "LOGS_FAILURES", True) and not isinstance(error, errors.UsageError):
             reporting.event(f"{error.message}; {error.hint or 'no hint'}", reporting.ERROR)
         raise
 
 
-def _where_else(arguments):
+def _where_else(arguments, is_from_etcd):
     from hhtoken import config, stores
 
+    # Not load(), by which every sentence from now on would be about an account, also where all were asked for.
+    flags = (getattr(arguments, name, None) for name in ("env_file", "state_dir", "account"))
     try:
-        return stores.where_else(config.load(arguments))
+        return stores.where_else(config.Settings(os.environ, *flags), is_from_etcd)
     except errors.Error:
         return None
 

@@ -160,7 +160,7 @@ def _lost(answer, last, now):
 
 def _nonsense(answer, last, now):
     why = answer.failure or (text("no token in it") if answer.body else text("empty"))
-    kept_aside = text("it is kept aside as answer.kept") if answer.body else ""
+    kept_aside = text("it is kept aside in the state directory") if answer.body else ""
     return _continue(
         last,
         now,

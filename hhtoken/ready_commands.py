@@ -46,7 +46,7 @@ def called(command):
 
 def _program():
     """Return how to call this program: as it was called, where its name would not do, as in a checkout."""
-    path = sys.argv[0]
+    path = sys.argv[0] if sys.argv else ""  # a program may embed Python without any
     if os.path.basename(path) != NAME:  # a module of Python's, or some other program
         return NAME
     places = (os.path.join(folder, NAME) for folder in os.environ.get("PATH", "").split(":"))

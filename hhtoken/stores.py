@@ -34,12 +34,20 @@ def in_view_of(report, settings):
     hosts, too. Nothing is sent. Raise ConfigError."""
     from hhtoken import token_status
 
-    pair = report.pair
     if report.state == token_status.NO_PAIR:
         report.next_step = where_else(settings) or report.next_step
-    elif pair and pair.is_shared and not is_shared(settings):
-        return token_status.misconfigured(report, shared_elsewhere(settings.state_directory()))
-    elif pair and pair.is_shared and report.state == token_status.IN_FLIGHT:
+    return in_view_of_hosts(report, settings, settings.state_directory())
+
+
+def in_view_of_hosts(report, settings, directory):
+    """Given the Report of any state directory, its path, and the Settings, return the Report that knows of other hosts.
+    Raise ConfigError."""
+    from hhtoken import token_status
+
+    pair = report.pair
+    if pair and pair.is_shared and not is_shared(settings):
+        return token_status.misconfigured(report, shared_elsewhere(directory))
+    if pair and pair.is_shared and report.state == token_status.IN_FLIGHT:
         from hhtoken.shared.reconciliation import mark_of
 
         mark = mark_of(pair)
@@ -49,12 +57,14 @@ def in_view_of(report, settings):
     return report
 
 
-def where_else(settings):
+def where_else(settings, is_from_etcd=False):
     """Given the Settings of a state directory without a pair, return the Text that tells how to get at one that there
-    is elsewhere, or None. Raise ConfigError, StorageError."""
+    is elsewhere, or None. ``is_from_etcd``: as in NoPairError. Raise ConfigError, StorageError."""
     from hhtoken import accounts
 
-    return accounts.hint_where_none_is_named(settings) or (HINT_ELSEWHERE if is_shared(settings) else None)
+    return accounts.hint_where_none_is_named(settings) or (
+        HINT_ELSEWHERE if is_shared(settings) and not is_from_etcd else None
+    )
 
 
 def of_settings(settings, create=False):
@@ -83,10 +93,11 @@ def joined(settings, account):
     path = Nested(main, account_names.DIRECTORY, account) if account else main
     try:
         store = open_store(path, published=published)
-    except errors.AuthorizationNeededError:
+    except errors.NoPairError as error:
         from hhtoken.shared.settings import open_vault
 
         if not (is_shared(settings) and open_vault(settings, account).read().pair):
+            error.is_from_etcd = is_shared(settings)
             raise
         store = open_store(path, create=True, published=published)
     return shared(store, settings, account)

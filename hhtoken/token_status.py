@@ -151,7 +151,7 @@ def of_pair(pair, last, now, in_flight=None):
 
     lives = report(VALID, text("the access token lives"), None, errors.OK)
     if last and last.dead:
-        return report(AUTHORIZATION_NEEDED, last.message, last.hint, errors.NOPERM)
+        return report(AUTHORIZATION_NEEDED, last.message, last.hint or provider_errors.HINT_AUTHORIZE, errors.NOPERM)
     if in_flight:
         return report(IN_FLIGHT, *UNSETTLED[in_flight], errors.OK if lives.is_usable else errors.UNAVAILABLE)
     if lives.is_refused:  # after expiry the refresh has the word

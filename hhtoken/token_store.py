@@ -13,6 +13,7 @@ DAMAGED_FILE = "token.json.damaged-{at}"
 UNCLAIMED_FILE = "token.json.unclaimed-{at}"
 RECORD_FILE = "last-refresh.json"
 KEPT_ANSWER_FILE = "answer.kept"
+KEPT_ANSWER_WITH_TOKEN_FILE = "answer.kept.token"
 TOKEN_MARK = b'"refresh_token"'  # in an answer
 KEPT_FILES = (PREVIOUS_FILE, "token.json.damaged-", "token.json.unclaimed-", KEPT_ANSWER_FILE)  # or begin like these
 LOCK_FILE = ".lock"
@@ -205,6 +206,8 @@ class TokenStore:
         else:
             if stored.pair.refresh_token != pair.refresh_token and fingerprint(stored.pair.refresh_token) != replaces:
                 self._keep_previous(stored)
+            if replaces and fingerprint(stored.pair.refresh_token) == replaces:
+                tokens.hand_on_mark(stored.pair, pair)
         self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
         self.publish(is_new=True)
         return pair
@@ -272,12 +275,21 @@ class TokenStore:
 
     def _keep_previous(self, stored):
         last = self.record_of(stored.pair)
-        if last and last.dead and self.directory.exists(PREVIOUS_FILE):
+        is_another_kept = last and self.directory.exists(PREVIOUS_FILE)
+        if is_another_kept and last.dead:
             return  # the one that is kept may live
         try:
+            if is_another_kept and not last.spent_sha256:  # never renewed since it took that one's place
+                self.put_previous_aside()
             self.directory.replace(PREVIOUS_FILE, stored.data, stored.modified_ns)
         except errors.StorageError:
             pass  # a courtesy; it must not stand in the way of the new pair
+
+    def put_previous_aside(self):
+        """Give token.json.prev a name under which nothing overwrites it; return that. Raise StorageError."""
+        name = self._unclaimed_name()
+        self.directory.keep_aside(PREVIOUS_FILE, name)
+        return name
 
     def remember(self, record):
         """Write down what the last refresh came to; raise StorageError."""
@@ -293,26 +305,21 @@ class TokenStore:
         return [leftover for leftover in found if leftover is not None]
 
     def keep_answer(self, body):
-        """Keep the body of an answer that could not be used, the last one with a token in it if there is any. Raise
-        StorageError."""
-        if TOKEN_MARK in body or TOKEN_MARK not in self._kept_answer():
-            self.directory.replace(KEPT_ANSWER_FILE, body)
-
-    def _kept_answer(self):
-        try:
-            kept = self.directory.read(KEPT_ANSWER_FILE)
-        except errors.Error:
-            kept = None
-        return kept[0] if kept else b""
+        """Keep the body of an answer that could not be used, apart from those without a token if there is one in it.
+        Raise StorageError."""
+        self.directory.replace(KEPT_ANSWER_WITH_TOKEN_FILE if TOKEN_MARK in body else KEPT_ANSWER_FILE, body)
 
     def keep_pair(self, pair):
         """Keep a pair that has no claim to the place of the stored one; returns its path. Raise StorageError."""
+        name = self._unclaimed_name()
+        self.directory.replace(name, tokens.to_text(pair))
+        return self.directory.path_of(name)
+
+    def _unclaimed_name(self):
         at = int(time.time())
         while self.directory.exists(UNCLAIMED_FILE.format(at=at)):
             at += 1
-        name = UNCLAIMED_FILE.format(at=at)
-        self.directory.replace(name, tokens.to_text(pair))
-        return self.directory.path_of(name)
+        return UNCLAIMED_FILE.format(at=at)
 
     def rescue(self, intent, answer):
         """Write an answer to any place that takes it, for the next run to find; return the path, or None."""

@@ -59,6 +59,17 @@ class Pair:
         return {**self.fields, "obtained_at": self.obtained_at, "expires_at": self.expires_at}
 
 
+def hand_on_mark(spent, pair):
+    """Given the Pair that was spent for another one, put its mark on that: what was made from a shared pair belongs to
+    all hosts, also where this run knows of none."""
+    if not spent.is_shared or pair.is_shared:
+        return
+    mark = spent.fields[MARK_FIELD]
+    if isinstance(mark, dict) and type(mark.get("generation")) is int:
+        mark = {**mark, "generation": mark["generation"] + 1, "provider_expires_at": 0, "is_in_etcd": False}
+    pair.fields[MARK_FIELD] = mark
+
+
 def parse_object(data):
     """Given the bytes of a JSON object, return it as a dict; raise ValueError, without the text, for anything else.
 

@@ -242,7 +242,14 @@ def test_no_command_proposes_a_login_where_there_are_only_accounts(operator, tmp
     said = run.stdout + run.stderr
     assert "there are accounts: alice; name one with --account" in said
     assert "'hhtoken login'" not in said and "http" not in said
-    assert "there are accounts" not in operator.run("--account", "other", *command.split(), expect=(0, 77)).stderr
+    other = operator.run("--account", "other", *command.split(), expect=(0, 77))
+    assert "there are accounts" not in other.stdout + other.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "refresh"])
+def test_what_is_said_of_all_is_not_said_of_the_account_in_the_environment(lonely, command):
+    said = lonely.run(command, "--all", expect=77, HHTOKEN_ACCOUNT="alice").stderr
+    assert "there is no pair" in said and "alice" not in said
 
 
 def test_a_bare_code_for_an_account_is_told_whose_it_may_be(operator):

@@ -304,7 +304,7 @@ def test_a_sticky_directory_is_everybodys_whatever_lies_in_it():
         (store_facts(mount=("/mnt", "nfs4", False)), "network file system"),
         (store_facts((".token.json.7.ab.tmp", status(mtime=NOW - 700))), "killed"),
         (store_facts(("answer.kept", status())), "kept aside"),
-        (store_facts(("token.json.unclaimed-5", status())), "replaced by hand"),
+        (store_facts(("token.json.unclaimed-5", status())), "may be good"),
         (store_facts(("accounts", status(0o700, kind=stat.S_IFDIR)), ("answer.kept", status())), "kept aside"),
         (store_facts(("sub", status(0o700, kind=stat.S_IFDIR))), "not hhtoken's"),
         (store_facts(("notes", status(0o644, uid=0))), "not hhtoken's"),

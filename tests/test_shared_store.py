@@ -1,6 +1,7 @@
 """The parts of the shared store that need no etcd; the whole is tried on a cluster (`make test-cluster`)."""
 
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -10,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import obtain_pair, refreshes
+import requests
+from conftest import AGENT, obtain_pair, refreshes
 
 from hhtoken import errors, grants, record, socket_unit, tokens
 from hhtoken.answer import Answer
@@ -250,6 +252,7 @@ def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operat
     for command in ("refresh", "refresh --force", "show --refresh", "exec true", "refresh --all"):
         run = operator.run(*command.split(), expect=78)
         assert "is shared with other hosts, but HHTOKEN_STORE is not set" in run.stderr + run.stdout
+    assert "-  misconfigured" in operator.run("status", "--all", expect=78).stdout
     for command in ("status", "doctor", "notice"):
         assert "HHTOKEN_STORE is not set" in operator.run(command, expect=(0, 78)).stdout
     assert operator.token_file.read_bytes() == before and refreshes(sandbox) == 0
@@ -257,9 +260,9 @@ def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operat
 
 def test_a_pair_that_is_imported_without_the_store_is_this_hosts_alone(operator, sandbox, tmp_path):
     operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 2).as_dict()})
-    operator.run("import", operator.token_file)
-    assert tokens.MARK_FIELD in operator.stored(), "that was no import"
-    operator.run("export", tmp_path / "pair.json")
+    assert "HHTOKEN_STORE is not set" in operator.run("import", operator.token_file, expect=78).stderr
+    assert tokens.MARK_FIELD in operator.stored()
+    assert "the other hosts still hold this pair" in operator.run("export", tmp_path / "pair.json").stderr
     operator.run("import", tmp_path / "pair.json")
     operator.run("refresh")
     assert tokens.MARK_FIELD not in operator.stored() and refreshes(sandbox) == 1
@@ -269,6 +272,37 @@ def test_a_pair_that_is_imported_without_the_store_is_this_hosts_alone(operator,
 def test_where_another_host_may_have_the_pair_it_is_to_be_brought_here(lonely, command):
     run = lonely.run(command, expect=(0, 77, 78), **SHARED)
     assert "type 'hhtoken sync --once', since another host may have it" in run.stdout + run.stderr
+
+
+def test_what_an_interrupted_refresh_received_stays_shared(operator, sandbox):
+    operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 4).as_dict()})
+    before = operator.stored()
+    sandbox.provider.advance(3601)
+    issued = requests.post(
+        sandbox.environment()["HH_TOKEN_URL"],
+        data={"grant_type": "refresh_token", "refresh_token": before["refresh_token"]},
+        headers=AGENT,
+    )
+    intent = {"kind": "refresh", "refresh_token_sha256": fingerprint(before["refresh_token"]), "started_at": 1}
+    journal = open_store(str(operator.state)).begin(intent)
+    journal.append(issued.content)
+    journal.finish(Answer(status=200, body=issued.content, complete=True, received_at=int(time.time())))
+    journal.close()
+    operator.run("refresh", expect=(0, 78))
+    mark = mark_of(tokens.from_stored(operator.stored(), 0))
+    assert operator.stored()["access_token"] == issued.json()["access_token"]
+    assert (mark.store, mark.generation, mark.is_in_etcd) == ("store", 5, False)
+    operator.run("refresh", "--force", expect=78)
+
+
+def test_who_has_looked_into_etcd_is_not_sent_there_again(hosts, etcd):
+    etcd.values.clear()
+    store = hosts("two")
+    for has_looked in (False, True):
+        with store.lock() if has_looked else contextlib.nullcontext():
+            with pytest.raises(errors.NoPairError) as caught:
+                store.load()
+        assert caught.value.is_from_etcd == has_looked
 
 
 def waiting_for_etcd(operator):

@@ -233,14 +233,33 @@ def test_an_answer_of_no_use_is_kept_as_it_came(store, state):
     assert (state / "answer.kept").read_bytes() == b"<html>"
 
 
-def test_the_last_answer_of_no_use_is_kept_but_for_one_with_a_token_in_it(store, state):
-    with_token = b'{"refresh_token": "NEW\nR"}'
-    for body, kept in ((b"a", b"a"), (b"b", b"b"), (with_token, with_token), (b"c", with_token), (BODY, BODY)):
+def test_an_answer_of_no_use_with_a_token_in_it_is_not_overwritten_by_one_without(store, state):
+    for body in (b"a", BODY, b"b"):
         store.keep_answer(body)
-        assert (state / "answer.kept").read_bytes() == kept
-    (state / "answer.kept").write_bytes(BODY + b" " * 2**20)
-    store.keep_answer(b"d")
-    assert (state / "answer.kept").read_bytes() == b"d"
+    assert (state / "answer.kept").read_bytes() == b"b"
+    assert (state / "answer.kept.token").read_bytes() == BODY
+
+
+def test_two_imports_in_a_row_leave_both_earlier_pairs(store, state):
+    for number, pair in enumerate((OLD, NEW, pair_of("B"))):
+        store.save(pair)
+        if number:  # as an import does; the first one came of a renewal
+            store.remember(record.Record(outcome="authorized", refresh_token_sha256=fingerprint(pair.refresh_token)))
+    kept = [name for name in files(state) if name.startswith("token.json.")]
+    assert sorted(access_token_in(state / name) for name in kept) == ["NEW-A", "OLD-A"]
+
+
+def test_what_was_made_from_a_shared_pair_is_shared(store, state):
+    mark = {"store": "s", "generation": 4, "provider_expires_at": 9, "is_in_etcd": True}
+    for given, handed_on in ((mark, {**mark, "generation": 5, "provider_expires_at": 0, "is_in_etcd": False}), (7, 7)):
+        store.save(pair_of("OLD", hhtoken_shared=given))
+        made = pair_of("NEW")
+        store.save(made, replaces=fingerprint("OLD-R"))
+        assert store.load().pair.fields["hhtoken_shared"] == handed_on
+        (state / "token.json").unlink()
+    store.save(pair_of("OLD", hhtoken_shared=mark))
+    store.save(pair_of("LOGIN"))
+    assert not store.load().pair.is_shared
 
 
 def test_a_pair_without_a_claim_is_kept_under_a_name_of_its_own(store, state):

@@ -29,7 +29,10 @@ def run(arguments):
     store = stores.of_settings(settings)
     with store.lock():
         recovery.recover(store)
-        _write(arguments.file, tokens.to_text(store.load().pair))
+        pair = store.load().pair
+        if pair.is_shared and not stores.is_shared(settings):
+            reporting.warning(text("HHTOKEN_STORE is not set: etcd and the other hosts still hold this pair"))
+        _write(arguments.file, tokens.to_text(pair))
         _forget(store, arguments.file)
     reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
     path, typed = arguments.file, escaped(arguments.file)

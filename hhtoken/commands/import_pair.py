@@ -6,7 +6,7 @@ import time
 from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, token_status, tokens
 from hhtoken.language import _
 from hhtoken.private_directory import THROUGH_LINKS, read_regular
-from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint
+from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
 from hhtoken.wording import text
 
 SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
@@ -32,12 +32,14 @@ def run(arguments):
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
         pair = _chosen(store, arguments.file, pair, has_expiry)
+        if pair.is_shared and not stores.is_shared(settings):  # the stored one; in place there is nothing to import
+            raise shared_elsewhere(store.directory.path)
         previous = store.directory.version(PREVIOUS_FILE)
         # The pair that is stored now is about to take that file's place.
-        copy = store.keep_pair(pair) if _is_at(store, PREVIOUS_FILE, arguments.file) else None
+        aside = store.put_previous_aside() if _is_at(store, PREVIOUS_FILE, arguments.file) else None
         store.save(pair)
-        if copy:
-            store.directory.discard(os.path.basename(copy))
+        if aside:
+            store.directory.discard(aside)
         is_kept = store.directory.version(PREVIOUS_FILE) != previous
         _remember(store, pair)
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)

@@ -52,7 +52,7 @@ def _is_in_etcd(store):
         return True
     if store.has_journal() or mark and not mark.is_in_etcd:
         raise errors.TryLaterError(
-            text("etcd has not got the newest pair yet, so it would be lost; nothing was removed"),
+            text("etcd may not have the newest pair yet, which would be lost; nothing was removed"),
             text("type 'hhtoken sync --once' first"),
         )
     return mark is not None

@@ -50,7 +50,7 @@ def _run_for_all(settings, arguments):
     reporting.speak_for(None)
     stores.check(settings)
     form = status_all.json if arguments.json else status_all.prometheus if arguments.prometheus else status_all.lines
-    return form(settings.main_directory())
+    return form(settings)
 
 
 def _look(directory):

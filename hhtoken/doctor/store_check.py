@@ -26,7 +26,7 @@ OWN_FILES = (  # or begin like these
 KEPT_ASIDE = {
     "answer.kept": text("an answer of HeadHunter's that could not be used"),
     "token.json.damaged-": text("a damaged token.json"),
-    "token.json.unclaimed-": text("a pair that came while token.json was replaced by hand"),
+    "token.json.unclaimed-": text("a pair that may be good, and whose place another one has taken"),
 }
 
 

@@ -14,7 +14,7 @@ from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
 from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
-from hhtoken.wording import text
+from hhtoken.wording import escaped, text
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
@@ -44,6 +44,13 @@ class SharedStore(TokenStore):
     def is_unsettled(self):
         """Tell whether there is something to put in order first; a host without a pair may find one in etcd."""
         return super().has_journal() or not self.directory.exists(TOKEN_FILE)
+
+    def load(self):
+        try:
+            return super().load()
+        except errors.NoPairError as error:
+            error.is_from_etcd = self._seen is not None
+            raise
 
     # -- under the lock --
 
@@ -217,7 +224,7 @@ class SharedStore(TokenStore):
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
                 text("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
-                text("to put this one there, type 'hhtoken import {path}'", path=path),
+                text("to put this one there, type 'hhtoken import {path}'", path=escaped(path)),
             )
 
     def is_in_step(self):
