@@ -40,15 +40,16 @@ class Listener(socket.socket):
 
 
 class Running:
-    """A CallbackServer in a thread; its clients."""
+    """A CallbackServer in a thread; its clients, ``crowd`` of whom are there before it."""
 
-    def __init__(self, handle_return):
+    def __init__(self, handle_return, crowd):
         self.listener = Listener(fileno=callback_server.listen("127.0.0.1", 0).detach())
         server = CallbackServer(self.listener, CallbackRules("http://127.0.0.1/callback"), handle_return)
         server.send_on("/ticket", "https://hh.example.org/oauth/authorize?state=S")
         self.thread = threading.Thread(target=server.serve, args=(20, lambda left: left), daemon=True)
-        self.thread.start()
         self._clients = [self.listener]
+        self.crowd = [self.client() for _ in range(crowd)]
+        self.thread.start()
 
     def client(self):
         self._clients.append(socket.create_connection(self.listener.getsockname(), timeout=10))
@@ -77,15 +78,17 @@ def told(client):
 def serving():
     started = []
 
-    def serve(handle_return=lambda _query: Reply(callback_page.AUTHORIZED, is_final=True)):
-        started.append(Running(handle_return))
+    def serve(handle_return=lambda _query: Reply(callback_page.AUTHORIZED, is_final=True), crowd=0):
+        started.append(Running(handle_return, crowd))
         return started[-1]
 
     yield serve
     for running in started:
         while running.thread.is_alive():
-            with contextlib.suppress(OSError):  # it may be past its farewell, and end by itself
-                running.get()  # the return that ends the wait
+            with contextlib.suppress(OSError), running.client() as last:  # it may be past its farewell, and end by itself
+                last.settimeout(0.5)
+                last.sendall(RETURN)  # which ends the wait
+                last.recv(1)
         running.thread.join(10)
         running.close()
         assert not running.thread.is_alive()
@@ -195,14 +198,21 @@ def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(s
     monkeypatch.setattr(callback_server, "MOST_CONNECTIONS", 2)
     running = serving(handle)
     oldest, asking = running.client(), running.client()
-    oldest.sendall(b"GET")
     asking.sendall(RETURN)
     assert is_asked.wait(10)
     newcomer = running.client()
     newcomer.sendall(ELSEWHERE)
-    oldest.sendall(b" /")
+    oldest.sendall(b"GET /")
     may_go_on.set()
     assert [told(client) for client in (asking, newcomer, oldest)] == [400, 404, 0]
+
+
+def test_a_crowd_that_fills_the_queue_is_served_to_the_last(serving):
+    running = serving(crowd=callback_server.BACKLOG)
+    for client in running.crowd:
+        client.sendall(ELSEWHERE)
+    assert {told(client) for client in running.crowd} == {404}
+    assert running.get() == 200
 
 
 def test_an_address_of_another_machine_is_said_to_be_that():
