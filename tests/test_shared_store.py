@@ -256,6 +256,11 @@ def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operat
     for command in ("status", "doctor", "notice"):
         assert "HHTOKEN_STORE is not set" in operator.run(command, expect=(0, 78)).stdout
     assert operator.token_file.read_bytes() == before and refreshes(sandbox) == 0
+    store = open_store(str(operator.state))
+    store.remember(record.Record(outcome=record.AUTHORIZATION_NEEDED, message="it is dead", exit_code=77, dead=True,
+                                 refresh_token_sha256=fingerprint(operator.stored()["refresh_token"])))  # fmt: skip
+    for command in ("refresh", "status"):
+        operator.run(command, expect=77)
 
 
 def test_a_pair_that_is_imported_without_the_store_is_this_hosts_alone(operator, sandbox, tmp_path):
