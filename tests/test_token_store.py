@@ -10,7 +10,7 @@ import pytest
 
 from hhtoken import journal, record, token_store, tokens
 from hhtoken.answer import Answer
-from hhtoken.errors import AuthorizationNeededError, DataError, StorageError, UnavailableError
+from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.token_store import fingerprint, open_store
 
 NOW = 1700000000
@@ -247,6 +247,20 @@ def test_two_imports_in_a_row_leave_both_earlier_pairs(store, state):
             store.remember(record.Record(outcome="authorized", refresh_token_sha256=fingerprint(pair.refresh_token)))
     kept = [name for name in files(state) if name.startswith("token.json.")]
     assert sorted(access_token_in(state / name) for name in kept) == ["NEW-A", "OLD-A"]
+
+
+def test_what_other_hosts_have_too_is_not_spent_here_alone(store):
+    store.save(OLD)
+    with store.claim(False, time.time) as elsewhere:
+        assert elsewhere is None
+    store.save(pair_of("OLD", hhtoken_shared=7))
+    with pytest.raises(ConfigError, match="is shared with other hosts"):
+        store.claim(False, time.time)
+
+
+def test_seconds_are_counted_from_now(store):
+    store.save(NEW)
+    assert (store.seconds_left(NEW, NOW + 10), store.seconds_left(NEW, NOW + 60)) == (50, 0)
 
 
 def test_what_was_made_from_a_shared_pair_is_shared(store, state):
