@@ -87,21 +87,13 @@ def access_token(
     settings = config.Settings(os.environ, None, state_dir, account)
     fallback = None if state_dir or renew or min_seconds else settings.published_file()
 
+    flags = {"--state-dir": settings.main_directory()} if state_dir else {}
+
     def look():
-        try:
+        with _hints_made_ready(settings.account(), flags):
             if published:
                 return _in_file(published, instead_of)
             return _in_store(settings, fallback, min_seconds, instead_of)
-        except _Later as later:
-            later.error.hint = ready(later.error.hint)
-            raise
-        except errors.Error as error:
-            error.hint = ready(error.hint)
-            raise
-
-    def ready(hint):  # that of a failed renewal is so already
-        flags = {"--state-dir": settings.main_directory()} if state_dir else {}
-        return ready_commands.addressed(hint, settings.account(), flags)
 
     deadline = time.monotonic() + wait_seconds
     may_renew = renew
@@ -119,6 +111,17 @@ def access_token(
             raise error from None
         else:
             time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _hints_made_ready(account, flags):
+    """Let hints name the account and the flags; not around a renewal, whose hints do so already."""
+    try:
+        yield
+    except (_Later, errors.Error) as raised:
+        error = raised.error if isinstance(raised, _Later) else raised
+        error.hint = ready_commands.addressed(error.hint, account, flags)
+        raise
 
 
 def _in_store(settings, fallback, min_seconds, refused):

@@ -406,8 +406,8 @@ def shared_elsewhere(path):
     return errors.ConfigError(
         text("the pair in {path} is shared with other hosts, but HHTOKEN_STORE is not set", path=path),
         text(
-            "set HHTOKEN_STORE as on the other hosts; or, to use the pair on this host alone, type 'hhtoken export FILE' "
-            "where it is set, and 'hhtoken import FILE' here"
+            "set HHTOKEN_STORE as on the other hosts; or, to use the pair on this host alone, "
+            "type 'hhtoken export FILE' where it is set, and 'hhtoken import FILE' here"
         ),
     )
 
