@@ -1,7 +1,7 @@
 """Many accounts at a glance: one line for each, and one exit code for all. Pure."""
 
 from hhtoken import durations, errors, status_screen
-from hhtoken.wording import printable, text
+from hhtoken.wording import N_, printable
 
 # From best to worst, by who has to act, and for how many accounts.
 SEVERITY = (
@@ -34,9 +34,9 @@ def of_report(name, report, widths, say):
         when = report.reason
     elif report.seconds_left:
         left, moment = durations.span(report.seconds_left), durations.local(report.expires_at)
-        when = text("{left} left, until {moment}", left=left, moment=moment)
+        when = N_("{left} left, until {moment}", left=left, moment=moment)
     else:
-        when = text("expired since {moment}", moment=durations.local(report.expires_at))
+        when = N_("expired since {moment}", moment=durations.local(report.expires_at))
     state = say(status_screen.WORDS[report.state])
     return f"{name:{widths[0]}}  {state:{widths[1]}}  {_with_step(when, report.next_step, say)}"
 
@@ -47,4 +47,4 @@ def of_outcome(name, exit_code, sentence, hint, widths, say):
 
 
 def _with_step(sentence, step, say):
-    return printable(say(text("{sentence}; to do: {step}", sentence=sentence, step=step) if step else sentence))
+    return printable(say(N_("{sentence}; to do: {step}", sentence=sentence, step=step) if step else sentence))

@@ -1,11 +1,11 @@
 """The names of accounts. Each account has a state directory of its own inside the main one. Pure."""
 
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 DIRECTORY = "accounts"  # in the main state directory; in it, one directory for each name
 MAIN = "-"  # where accounts are listed: the pair of the main directory, which has no name
 LONGEST_CHARACTERS = 64
-HINT = text("a name has up to 64 letters, digits, '-', '_' and '.', and begins with none of '-' and '.'")
+HINT = N_("a name has up to 64 letters, digits, '-', '_' and '.', and begins with none of '-' and '.'")
 
 
 def is_name(name):

@@ -15,7 +15,7 @@ from hhtoken.token_store import (
     no_pair,
     open_store,
 )
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 WHAT_COUNTS = (TOKEN_FILE, JOURNAL_FILE, KEPT_ANSWER_FILE, RECORD_FILE)  # and what begins like these
 MOST_NAMED = 5  # in a sentence
@@ -58,7 +58,7 @@ def hint_where_none_is_named(settings):
     names = _counted(settings.main_directory()) if settings.account() is None else []
     if not names:
         return None
-    return text(
+    return N_(
         "there are accounts: {names}; name one with --account, or type 'hhtoken status --all'",
         names=_enumerated(names),
     )
@@ -74,9 +74,9 @@ def hint_for_bare_code(main):
     without its address, or None; raise StorageError."""
     names = list(_are_authorizing(main))
     if len(names) == 1:
-        return text("it is under way for an account: type 'hhtoken --account {name} exchange'", name=names[0])
+        return N_("it is under way for an account: type 'hhtoken --account {name} exchange'", name=names[0])
     if names:
-        return text(
+        return N_(
             "it is under way for accounts: type 'hhtoken --account NAME exchange', where NAME is one of: {names}",
             names=_enumerated(names),
         )
@@ -130,4 +130,4 @@ def _names(main):
         try:
             return sorted(filter(account_names.is_name, os.listdir(directory.descriptor)))
         except OSError as error:
-            raise storage_error(text("list"), directory.path, error) from None
+            raise storage_error(N_("list"), directory.path, error) from None

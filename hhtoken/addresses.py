@@ -4,28 +4,28 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 
 def problem(address):
     """Given an address that will carry a secret, return what is wrong with it (never repeating it), or None."""
     if not address.isascii() or any(character <= " " or character == "\x7f" for character in address):
-        return text("has characters that no address has")
+        return N_("has characters that no address has")
     try:
         parts = urlsplit(address)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        return text("is not an address")
+        return N_("is not an address")
     if parts.scheme not in ("http", "https") or not host:
-        return text("is not an http or https address")
+        return N_("is not an http or https address")
     if not is_literal(host) and not all(0 < len(label) < 64 for label in host.rstrip(".").split(".")):
-        return text("has a host that no name server knows")
+        return N_("has a host that no name server knows")
     if parts.username is not None or parts.password is not None:
-        return text("has a user name or password in it")
+        return N_("has a user name or password in it")
     if "#" in address:
-        return text("has a fragment in it")
+        return N_("has a fragment in it")
     if parts.scheme == "http" and not is_loopback(host):
-        return text("must be https, since it carries a secret")
+        return N_("must be https, since it carries a secret")
     return None
 
 
@@ -54,5 +54,5 @@ def parse_listen(value):
     is_bare = ":" in host and not (host.startswith("[") and host.endswith("]"))  # an IPv6 address without its brackets
     host = host.strip("[]") or "127.0.0.1"
     if is_bare or not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536):
-        raise errors.UsageError(text("--listen takes HOST:PORT"), text("for example --listen 127.0.0.1:8000"))
+        raise errors.UsageError(N_("--listen takes HOST:PORT"), N_("for example --listen 127.0.0.1:8000"))
     return host, int(port)

@@ -6,7 +6,7 @@ told, and what to do about it is the operator's.
 
 from hhtoken import errors, provider_errors
 from hhtoken.answer import object_in, wait_seconds
-from hhtoken.wording import counted, joined, printable, text
+from hhtoken.wording import N_, counted, joined, printable
 
 # Kinds of verdict.
 ACCEPTED = "accepted"
@@ -21,47 +21,47 @@ TRY_LATER = "try_later"
 UNCLEAR = "unclear"
 NONSENSE = "nonsense"
 
-HINT_LATER = text("type it again later; the stored pair is kept")
-HINT_ADDRESS = text("check HH_API_URL, or leave it unset")
+HINT_LATER = N_("type it again later; the stored pair is kept")
+HINT_ADDRESS = N_("check HH_API_URL, or leave it unset")
 
 # value of an error of type "oauth" -> (exit code, what it means, what to do). The values are the kinds of above.
 OAUTH = {
     UNKNOWN_TOKEN: (
         errors.NOPERM,
-        text("HeadHunter does not know this access token"),
-        text(
+        N_("HeadHunter does not know this access token"),
+        N_(
             "type 'hhtoken refresh --force' to hear whether the refresh token is still good; if it is not, {authorize}",
             authorize=errors.HINT_AUTHORIZE,
         ),
     ),
     EXPIRED: (
         errors.UNAVAILABLE,
-        text("the access token has expired, says HeadHunter"),
-        text("type 'hhtoken refresh --force'"),  # by our own clock it may still live
+        N_("the access token has expired, says HeadHunter"),
+        N_("type 'hhtoken refresh --force'"),  # by our own clock it may still live
     ),
-    REVOKED: (errors.NOPERM, text("the access was revoked"), errors.HINT_AUTHORIZE),
+    REVOKED: (errors.NOPERM, N_("the access was revoked"), errors.HINT_AUTHORIZE),
     APPLICATION_GONE: (
         errors.CONFIG,
-        text("the application was removed from HeadHunter"),
+        N_("the application was removed from HeadHunter"),
         provider_errors.HINT_APPLICATION,
     ),
     USER_EXPECTED: (
         errors.NOPERM,
-        text("the stored token is an application's, and a user's is needed"),
+        N_("the stored token is an application's, and a user's is needed"),
         errors.HINT_AUTHORIZE,
     ),
 }
 FOR_GOOD = (REVOKED, APPLICATION_GONE)  # no access token of this grant is accepted any more
 USER_AGENT = {
-    "unset": text("HeadHunter saw no User-Agent"),
-    "blacklisted": text("HeadHunter has this User-Agent on its black list"),
+    "unset": N_("HeadHunter saw no User-Agent"),
+    "blacklisted": N_("HeadHunter has this User-Agent on its black list"),
 }
 
 ROLES = (
-    ("is_applicant", text("applicant")),
-    ("is_employer", text("employer")),
-    ("is_admin", text("administrator")),
-    ("is_application", text("application")),
+    ("is_applicant", N_("applicant")),
+    ("is_employer", N_("employer")),
+    ("is_admin", N_("administrator")),
+    ("is_application", N_("application")),
 )
 PERSON_FIELDS = ("id", "first_name", "middle_name", "last_name", "email")
 LONGEST_NAME_CHARACTERS = 200
@@ -86,7 +86,7 @@ class Verdict:
 NOBODY = Verdict(
     NONSENSE,
     errors.DATAERR,
-    text("HeadHunter's answer makes no sense: it does not say whose token this is"),
+    N_("HeadHunter's answer makes no sense: it does not say whose token this is"),
     HINT_ADDRESS,
 )
 
@@ -104,9 +104,9 @@ class Person:
         """Return name, roles, id and, if wanted, e-mail as one Text."""
         name = " ".join(filter(None, (self.first_name, self.middle_name, self.last_name)))
         roles = joined(", ", [role for flag, role in ROLES if getattr(self, flag)])
-        number = text("id {number}", number=self.id) if self.id else ""
+        number = N_("id {number}", number=self.id) if self.id else ""
         details = joined(", ", [roles, number, self.email if with_email else ""])
-        return text("{name} ({details})", name=name, details=details) if name and details else name or details
+        return N_("{name} ({details})", name=name, details=details) if name and details else name or details
 
 
 def judge(answer, secrets=()):
@@ -117,13 +117,13 @@ def judge(answer, secrets=()):
     verdict = _judge(answer, secrets)
     request_id = provider_errors.printable(answer.request_id, secrets)
     if verdict.kind != ACCEPTED and request_id:
-        verdict.meaning = text("{meaning} (request id {request_id})", meaning=verdict.meaning, request_id=request_id)
+        verdict.meaning = N_("{meaning} (request id {request_id})", meaning=verdict.meaning, request_id=request_id)
     return verdict
 
 
 def unreachable(error):
     """Given the NotSent that kept a request from leaving, return the Verdict."""
-    return Verdict(TRY_LATER, error.exit_code, error.message, text("{mend}; then try again", mend=error.hint))
+    return Verdict(TRY_LATER, error.exit_code, error.message, N_("{mend}; then try again", mend=error.hint))
 
 
 def identify(answer, secrets=()):
@@ -149,8 +149,8 @@ def _person(fields, secrets):
 
 
 def _no_answer(answer):
-    why = answer.failure or text("nothing came")
-    return Verdict(TRY_LATER, errors.TEMPFAIL, text("no whole answer from HeadHunter ({why})", why=why), HINT_LATER)
+    why = answer.failure or N_("nothing came")
+    return Verdict(TRY_LATER, errors.TEMPFAIL, N_("no whole answer from HeadHunter ({why})", why=why), HINT_LATER)
 
 
 def _judge(answer, secrets):
@@ -158,26 +158,26 @@ def _judge(answer, secrets):
     if status == 0:
         return _no_answer(answer)
     if 200 <= status < 300:
-        return Verdict(ACCEPTED, errors.OK, text("HeadHunter accepts the access token"))
+        return Verdict(ACCEPTED, errors.OK, N_("HeadHunter accepts the access token"))
     if status >= 500 or status in (408, 425, 429):
-        return Verdict(TRY_LATER, errors.TEMPFAIL, text("HeadHunter answered {status}", status=status), _later(answer))
+        return Verdict(TRY_LATER, errors.TEMPFAIL, N_("HeadHunter answered {status}", status=status), _later(answer))
     found = _errors_in(answer.body)
     for kind, value in found:
         if kind == "oauth" and value in OAUTH:
             return Verdict(value, *OAUTH[value])
         if kind == BAD_USER_AGENT:
-            meaning = USER_AGENT.get(value, text("HeadHunter refuses the User-Agent"))
+            meaning = USER_AGENT.get(value, N_("HeadHunter refuses the User-Agent"))
             return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, provider_errors.HINT_USER_AGENT)
     if status == 403 and not found:  # the DDoS guard's page [575], or a bad User-Agent [846]
-        hint = text("{later}; if it stays, set HH_USER_AGENT", later=HINT_LATER)
-        return Verdict(TRY_LATER, errors.TEMPFAIL, text("a guard in front of HeadHunter answered 403"), hint)
+        hint = N_("{later}; if it stays, set HH_USER_AGENT", later=HINT_LATER)
+        return Verdict(TRY_LATER, errors.TEMPFAIL, N_("a guard in front of HeadHunter answered 403"), hint)
     if 300 <= status < 400:
-        meaning = text("the address of the API answered {status}, a redirect, which is not followed", status=status)
+        meaning = N_("the address of the API answered {status}, a redirect, which is not followed", status=status)
         return Verdict(TRY_LATER, errors.TEMPFAIL, meaning, HINT_ADDRESS)
     if status in (404, 405, 410):
-        meaning = text("the address of the API answered {status}", status=status)
+        meaning = N_("the address of the API answered {status}", status=status)
         return Verdict(MISADDRESSED, errors.CONFIG, meaning, HINT_ADDRESS)
-    meaning = text("HeadHunter refuses the token in a way that is not documented ({status})", status=status)
+    meaning = N_("HeadHunter refuses the token in a way that is not documented ({status})", status=status)
     words = provider_errors.printable(": ".join(filter(None, found[0])) if found else None, secrets)
     return Verdict(UNCLEAR, errors.TEMPFAIL, meaning + f" [{words}]" if words else meaning, HINT_LATER)
 

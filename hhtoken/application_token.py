@@ -10,14 +10,14 @@ from hhtoken import errors, provider_errors, reporting, signals, tokens
 from hhtoken.answer import object_in
 from hhtoken.http_transfer import NotSent
 from hhtoken.journal import NoJournal
-from hhtoken.wording import counted, text
+from hhtoken.wording import N_, counted
 
 FILE = "app-token.json"
 DOUBT = "perhaps_revoked_at"  # Unix seconds of the request for another one whose answer has not come
 OUR_FIELDS = ("obtained_at", "client_id", DOUBT)
 PAUSE_SECONDS = 300  # HeadHunter refuses a second one within five minutes
 
-HINT_LATER = text("type 'hhtoken app-token --renew' in five minutes")
+HINT_LATER = N_("type 'hhtoken app-token --renew' in five minutes")
 
 
 def usable(directory, client_id):
@@ -56,7 +56,7 @@ def _stored(directory, client_id):
         if found and type(fields.get(DOUBT, 0)) is not int:
             raise ValueError
     except (ValueError, errors.DataError):
-        reporting.warning(text("{path} makes no sense; a new token takes its place", path=directory.path_of(FILE)))
+        reporting.warning(N_("{path} makes no sense; a new token takes its place", path=directory.path_of(FILE)))
         return None
     return fields if fields and fields.get("client_id") == client_id else None
 
@@ -67,9 +67,9 @@ def _require_pause(fields, now):
     if not 0 < left <= PAUSE_SECONDS:
         return
     if fields.get(DOUBT):
-        why = text("an answer that may have held a new application token was lost less than 5 minutes ago")
+        why = N_("an answer that may have held a new application token was lost less than 5 minutes ago")
     else:
-        why = text("the stored application token is less than 5 minutes old, and HeadHunter gives no other so soon")
+        why = N_("the stored application token is less than 5 minutes old, and HeadHunter gives no other so soon")
     again = counted("type it again in {count} second", "type it again in {count} seconds", left)
     raise errors.TryLaterError(why, again)
 
@@ -113,7 +113,7 @@ def _keep(directory, fields):
         directory.replace(FILE, _to_text(fields))
     except errors.StorageError as error:
         directory.discard(FILE)  # the earlier one, which is revoked
-        sentence = text("the application token is not stored, so keep it yourself: {reason}", reason=error.message)
+        sentence = N_("the application token is not stored, so keep it yourself: {reason}", reason=error.message)
         reporting.announce(sentence, error.hint)
 
 
@@ -131,19 +131,19 @@ def _fields_in(answer):
 def _failure(answer, verdict, client_secret):
     """Given an Answer without a token, and the Verdict on it, return the Error."""
     if answer.status == 0 or 200 <= answer.status < 300 and not answer.complete:
-        why = answer.failure or text("nothing came")
+        why = answer.failure or N_("nothing came")
         return errors.TryLaterError(
-            text("the answer was lost ({why}); it may have held a new token, which revokes the stored one", why=why),
+            N_("the answer was lost ({why}); it may have held a new token, which revokes the stored one", why=why),
             HINT_LATER,
         )
     if 200 <= answer.status < 300:
         return errors.DataError(
-            text("HeadHunter's answer makes no sense: there is no token in it"), provider_errors.HINT_ADDRESS
+            N_("HeadHunter's answer makes no sense: there is no token in it"), provider_errors.HINT_ADDRESS
         )
     is_weather = verdict.kind in (provider_errors.TRY_LATER, provider_errors.UNCLEAR)
     hint = HINT_LATER if is_weather else verdict.hint
     request_id = provider_errors.printable(answer.request_id, (client_secret,))
     meaning = verdict.meaning
     if request_id:
-        meaning = text("{meaning} (request id {request_id})", meaning=meaning, request_id=request_id)
+        meaning = N_("{meaning} (request id {request_id})", meaning=meaning, request_id=request_id)
     return errors.with_exit_code(verdict.exit_code or errors.TEMPFAIL, meaning, hint)

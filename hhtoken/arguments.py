@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 
 from hhtoken.language import _, said
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 LONGEST_SECONDS = 10 * 365 * 24 * 3600
 
@@ -11,7 +11,7 @@ LONGEST_SECONDS = 10 * 365 * 24 * 3600
 def seconds(value, least=0):
     """Given the text of an argument, return whole seconds from ``least`` up; raise ArgumentTypeError."""
     if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= LONGEST_SECONDS):
-        takes = text("takes a whole number of seconds from {least} to {most}", least=least, most=LONGEST_SECONDS)
+        takes = N_("takes a whole number of seconds from {least} to {most}", least=least, most=LONGEST_SECONDS)
         raise ArgumentTypeError(said(takes))
     return int(value)
 
@@ -38,7 +38,7 @@ def one_of(*choices):
 
     def choice(value):
         if value not in choices:
-            raise ArgumentTypeError(said(text("takes one of: {choices}", choices=", ".join(choices))))
+            raise ArgumentTypeError(said(N_("takes one of: {choices}", choices=", ".join(choices))))
         return value
 
     return choice

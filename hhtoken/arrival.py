@@ -15,7 +15,7 @@ from hhtoken import (
 )
 from hhtoken.callback_server import Reply
 from hhtoken.pending_state import PendingAuthorizations
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 MOST_TOLD = 5  # of what strangers run into, each once: they must not fill the log
 
@@ -87,7 +87,7 @@ class Arrival:
             came = authorization.read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
         except authorization.Refused as refused:
             raise errors.UsageError(
-                refused.args[0], text("paste the whole address that the browser ended up on")
+                refused.args[0], N_("paste the whole address that the browser ended up on")
             ) from None
         return _require(self._find(came.state)), came
 
@@ -155,7 +155,7 @@ def conclude(arrival):
     if arrival.failure:
         raise arrival.failure
     reporting.message(
-        text(
+        N_(
             "authorized: {what}; the access token lives until {until}",
             what=arrival.outcome.message,
             until=durations.local(arrival.outcome.lives_until),
@@ -166,7 +166,7 @@ def conclude(arrival):
 def _require(entry, hint=None):
     if entry is None:
         raise errors.AuthorizationNeededError(
-            text("no authorization is under way that this belongs to: it is too old, or was used"),
+            N_("no authorization is under way that this belongs to: it is too old, or was used"),
             hint or errors.HINT_AUTHORIZE,
         )
     return entry

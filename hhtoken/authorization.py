@@ -6,7 +6,7 @@ import hmac
 from urllib.parse import parse_qsl, urlencode
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 LONGEST_QUERY_CHARACTERS = 8192
 MOST_QUERY_FIELDS = 20
@@ -64,23 +64,23 @@ def read_return(query):
     A repeated ``code``, ``state`` or ``error`` is refused: which one counts would be anybody's guess.
     """
     if len(query) > LONGEST_QUERY_CHARACTERS:
-        raise Refused(text("the address is too long"))
+        raise Refused(N_("the address is too long"))
     try:
         fields = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_QUERY_FIELDS)
     except ValueError:
-        raise Refused(text("the address cannot be read")) from None
+        raise Refused(N_("the address cannot be read")) from None
     found = {}
     for name, value in fields:
         if name in ("code", "state", "error"):
             if name in found:
-                raise Refused(text("'{name}' stands in the address twice", name=name))
+                raise Refused(N_("'{name}' stands in the address twice", name=name))
             found[name] = value
     if not is_printable(found.get("state")):
-        raise Refused(text("the address has no state"))
+        raise Refused(N_("the address has no state"))
     if ("code" in found) == ("error" in found):
-        raise Refused(text("the address has no code"))
+        raise Refused(N_("the address has no code"))
     if not is_printable(found.get("code", found.get("error"))):
-        raise Refused(text("the code cannot be read"))
+        raise Refused(N_("the code cannot be read"))
     return BrowserReturn(found["state"], found.get("code"), found.get("error"))
 
 
@@ -88,10 +88,10 @@ def denial(error):
     """Given the ``error`` of a browser's return (RFC 6749 section 4.1.2.1), return the Error for the operator."""
     hint = errors.HINT_AUTHORIZE
     if error in ("server_error", "temporarily_unavailable"):
-        return errors.TryLaterError(text("HeadHunter could not answer the authorization just now"), hint)
+        return errors.TryLaterError(N_("HeadHunter could not answer the authorization just now"), hint)
     if error == "access_denied":
-        return errors.AuthorizationNeededError(text("access was denied in the browser"), hint)
-    return errors.AuthorizationNeededError(text("HeadHunter refused the authorization"), hint)
+        return errors.AuthorizationNeededError(N_("access was denied in the browser"), hint)
+    return errors.AuthorizationNeededError(N_("HeadHunter refused the authorization"), hint)
 
 
 def is_printable(value):

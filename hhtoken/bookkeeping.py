@@ -5,13 +5,13 @@ import time
 from hhtoken import errors, outcomes, reporting
 from hhtoken.record import NOT_DUE, Record
 from hhtoken.token_store import fingerprint
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 
 def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
     """Write down and log that a Pair has been saved; return the Record of it. ``spent_sha256``: as in the Record."""
     if not pair.refresh_token:
-        message = text("{message}, but without a refresh token, so nobody can renew it", message=message)
+        message = N_("{message}, but without a refresh token, so nobody can renew it", message=message)
     saved = remember_saved(store, pair, answer, outcome, message, spent_sha256)
     assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
     reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
@@ -30,7 +30,7 @@ def remember(store, outcome):
     try:
         store.remember(outcome)
     except errors.StorageError as error:
-        reporting.trouble(text("{reason}; what this refresh came to is not remembered", reason=error.message))
+        reporting.trouble(N_("{reason}; what this refresh came to is not remembered", reason=error.message))
         return False
     return True
 
@@ -47,13 +47,13 @@ def remember_refusal(store, pair, refused, now):
             known = store.record_of(pair) or Record(
                 outcome=NOT_DUE,
                 at=int(now),
-                message=text("nothing is due"),
+                message=N_("nothing is due"),
                 refresh_token_sha256=fingerprint(pair.refresh_token),
             )
             known.refused = refused
             store.remember(known)
     except errors.Error as error:
-        reporting.trouble(text("{reason}; the verdict on the access token is not remembered", reason=error.message))
+        reporting.trouble(N_("{reason}; the verdict on the access token is not remembered", reason=error.message))
 
 
 def keep_evidence(store, answer):
@@ -63,7 +63,7 @@ def keep_evidence(store, answer):
     try:
         store.keep_answer(answer.body)
     except errors.StorageError as error:
-        reporting.trouble(text("{reason}; an answer that could not be used is not kept", reason=error.message))
+        reporting.trouble(N_("{reason}; an answer that could not be used is not kept", reason=error.message))
 
 
 def settle_quietly(store):

@@ -6,7 +6,7 @@ They load nothing, are never cached, and may not be framed; the one style sheet 
 import base64
 import hashlib
 
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 AUTHORIZED = "authorized"
 DENIED = "denied"
@@ -33,71 +33,71 @@ HEADERS = (
     ("Connection", "close"),
 )
 
-NEXT_AUTHORIZE = text("Run hhtoken login and open the new address.")
-NEXT_SHORTER = text(
+NEXT_AUTHORIZE = N_("Run hhtoken login and open the new address.")
+NEXT_SHORTER = N_(
     "Delete the cookies of this site, or use a private window; then run hhtoken login and open the new address."
 )
-TOO_LONG = text("This request is too long"), text("No return from HeadHunter is of that size."), NEXT_SHORTER
+TOO_LONG = N_("This request is too long"), N_("No return from HeadHunter is of that size."), NEXT_SHORTER
 
 # name, or status of a refusal -> (HTTP status, class, title, what happened, what to do next)
 PAGES = {
     AUTHORIZED: (
         200,
         "good",
-        text("Authorized"),
-        text("HeadHunter has issued a token, and it is stored."),
-        text("You can close this window."),
+        N_("Authorized"),
+        N_("HeadHunter has issued a token, and it is stored."),
+        N_("You can close this window."),
     ),
     DENIED: (
         200,
         "bad",
-        text("Access was denied"),
-        text("HeadHunter says that the access was not granted. Nothing was stored."),
-        text("To try again, run hhtoken login and open the new address."),
+        N_("Access was denied"),
+        N_("HeadHunter says that the access was not granted. Nothing was stored."),
+        N_("To try again, run hhtoken login and open the new address."),
     ),
     REFUSED: (
         400,
         "bad",
-        text("This address is not valid"),
-        text("It does not belong to an authorization that is under way: it is too old, was used, or is incomplete."),
+        N_("This address is not valid"),
+        N_("It does not belong to an authorization that is under way: it is too old, was used, or is incomplete."),
         NEXT_AUTHORIZE,
     ),
     TRY_LATER: (
         503,
         "bad",
-        text("Not just now"),
-        text("The server is busy with the stored token, or cannot write. Nothing was used up."),
-        text("Look at its messages (journalctl -t hhtoken), then reload this page."),
+        N_("Not just now"),
+        N_("The server is busy with the stored token, or cannot write. Nothing was used up."),
+        N_("Look at its messages (journalctl -t hhtoken), then reload this page."),
     ),
     FAILED: (
         502,
         "bad",
-        text("No token was obtained"),
-        text("HeadHunter did not exchange the code for a token. A token that was stored before is untouched."),
-        text("Look at the messages (journalctl -t hhtoken), then run hhtoken login and open that address."),
+        N_("No token was obtained"),
+        N_("HeadHunter did not exchange the code for a token. A token that was stored before is untouched."),
+        N_("Look at the messages (journalctl -t hhtoken), then run hhtoken login and open that address."),
     ),
     400: (
         400,
         "bad",
-        text("This request is not accepted"),
-        text("It did not come by https, or is not what a browser sends. Nothing was used up."),
-        text("nginx must set X-Forwarded-Proto, as its site from hhtoken does; then reload this page."),
+        N_("This request is not accepted"),
+        N_("It did not come by https, or is not what a browser sends. Nothing was used up."),
+        N_("nginx must set X-Forwarded-Proto, as its site from hhtoken does; then reload this page."),
     ),
-    404: (404, "bad", text("Not found"), text("Nothing is here."), ""),
+    404: (404, "bad", N_("Not found"), N_("Nothing is here."), ""),
     405: (
         405,
         "bad",
-        text("This request is not accepted"),
-        text("Only GET is answered here. Nothing was used up."),
+        N_("This request is not accepted"),
+        N_("Only GET is answered here. Nothing was used up."),
         NEXT_AUTHORIZE,
     ),
     414: (414, "bad", *TOO_LONG),
     421: (
         421,
         "bad",
-        text("This is another address"),
-        text("The browser asked for a host that HH_REDIRECT_URI does not name. Nothing was used up."),
-        text("Correct HH_REDIRECT_URI, or the Host that nginx passes on; then run hhtoken login again."),
+        N_("This is another address"),
+        N_("The browser asked for a host that HH_REDIRECT_URI does not name. Nothing was used up."),
+        N_("Correct HH_REDIRECT_URI, or the Host that nginx passes on; then run hhtoken login again."),
     ),
     431: (431, "bad", *TOO_LONG),
 }

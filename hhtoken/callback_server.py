@@ -14,7 +14,7 @@ import socket
 import time
 
 from hhtoken import callback_page, errors, http_head, language, reporting
-from hhtoken.wording import counted, text
+from hhtoken.wording import N_, counted
 
 BACKLOG = 128
 FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
@@ -62,16 +62,16 @@ def listen(host, port, is_for_browser=False):
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         is_known = error.errno and error.errno > 0
-        why = errors.reason(OSError(error.errno, os.strerror(error.errno))) if is_known else text("not an address")
-        hint = text("choose another address with --listen HOST:PORT")
+        why = errors.reason(OSError(error.errno, os.strerror(error.errno))) if is_known else N_("not an address")
+        hint = N_("choose another address with --listen HOST:PORT")
         if error.errno == errno.EADDRINUSE:
-            hint = text(
+            hint = N_(
                 "if it is hh-token-callback.socket or another hhtoken (login, serve-callback), the browser is waited "
                 "for already; see who listens with 'ss -ltnp sport = :{port}'",
                 port=port,
             )
-            hint += "" if is_for_browser else text("; or choose another address with --listen, and point nginx there")
-        failure = text("cannot listen on {host} port {port}: {reason}", host=host, port=port, reason=why)
+            hint += "" if is_for_browser else N_("; or choose another address with --listen, and point nginx there")
+        failure = N_("cannot listen on {host} port {port}: {reason}", host=host, port=port, reason=why)
         raise errors.ConfigError(failure, hint) from None
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from hhtoken import __version__, errors, language, reporting
 from hhtoken.language import _
-from hhtoken.wording import counted, text
+from hhtoken.wording import N_, counted
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {
@@ -28,7 +28,7 @@ COMMANDS = {
     "sandbox": "sandbox",
 }
 
-EPILOG = text(
+EPILOG = N_(
     """\
 first time:   hhtoken login             prints the address to open in a browser, waits for it, stores the pair
 every day:    hhtoken refresh           renews the pair once it is due; let a timer do it
@@ -56,7 +56,7 @@ def parse(argv):
             _help_hint(arguments.command),
         )
     if not arguments.command:
-        raise errors.UsageError(text("no command given"), _help_hint(None))
+        raise errors.UsageError(N_("no command given"), _help_hint(None))
     return _module(arguments.command), arguments
 
 
@@ -122,7 +122,7 @@ class _Parser(argparse.ArgumentParser):
             name, _colon, rest = rest.partition(": ")
             message = _("argument %(argument_name)s: %(message)s") % {"argument_name": name, "message": rest}
         if _beginning("invalid choice: %(value)r (choose from %(choices)s)") in message:  # only commands are chosen so
-            message = text("there is no such command")
+            message = N_("there is no such command")
         head, is_ignored, _value = message.partition(_beginning("ignored explicit argument %r"))
         if is_ignored:
             message = head + _("takes no value")
@@ -135,4 +135,4 @@ def _beginning(phrase):
 
 
 def _help_hint(command, program=None):
-    return text("type '{program} --help'", program=program or " ".join(filter(None, (reporting.NAME, command))))
+    return N_("type '{program} --help'", program=program or " ".join(filter(None, (reporting.NAME, command))))

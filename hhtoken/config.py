@@ -4,7 +4,7 @@ import errno
 import os
 
 from hhtoken import PROJECT_URL, __version__, errors, private_directory, reporting
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
 OWN_ENV_FILE = "~/.config/hh-token.env"  # as the README proposes
@@ -24,8 +24,8 @@ NEWER_TOKEN_URL = "https://api.hh.ru/token"  # tried where the default address i
 
 PLACEHOLDER_STARTS = ("your_", "your-", "changeme", "change_me", "change-me", "placeholder", "<", "…", "xxxx")
 PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your_domain.")
-HINT_VALUE = text("put in the value from the application's page on dev.hh.ru")
-HINT_AGENT = text("give it the form App/1.0 (you@example.com)")
+HINT_VALUE = N_("put in the value from the application's page on dev.hh.ru")
+HINT_AGENT = N_("give it the form App/1.0 (you@example.com)")
 
 
 FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT")  # it needs neither client id nor secret
@@ -39,7 +39,7 @@ class Settings:
         """``env_file``, ``state_directory``, ``account``: the values of the flags, or None."""
         if env_file == "":
             raise errors.UsageError(
-                text("--env-file takes a file"), text("for example --env-file {path}", path=OWN_ENV_FILE)
+                N_("--env-file takes a file"), N_("for example --env-file {path}", path=OWN_ENV_FILE)
             )
         self._environment = environment
         self._state_directory = state_directory
@@ -64,8 +64,8 @@ class Settings:
         if account_names.is_name(name):
             return name
         if self._account is None:
-            raise errors.ConfigError(text("HHTOKEN_ACCOUNT is no name of an account"), account_names.HINT)
-        raise errors.UsageError(text("--account takes a name"), account_names.HINT)
+            raise errors.ConfigError(N_("HHTOKEN_ACCOUNT is no name of an account"), account_names.HINT)
+        raise errors.UsageError(N_("--account takes a name"), account_names.HINT)
 
     def state_directory(self):
         """Return the absolute path of the state directory: the account's own, or the main one."""
@@ -81,7 +81,7 @@ class Settings:
         named."""
         if self._state_directory == "":
             raise errors.UsageError(
-                text("--state-dir takes a directory"), text("for example --state-dir /var/lib/hh-token")
+                N_("--state-dir takes a directory"), N_("for example --state-dir /var/lib/hh-token")
             )
         path = self._state_directory or self._get("HHTOKEN_STATE_DIR")
         if not path:
@@ -100,14 +100,14 @@ class Settings:
             return None
         if not os.path.isabs(path) or path.endswith("/"):
             raise errors.ConfigError(
-                text("{setting} is not the absolute path of a file", setting=self._found("HHTOKEN_PUBLISH")),
-                text("for example /run/hh-token/access_token"),
+                N_("{setting} is not the absolute path of a file", setting=self._found("HHTOKEN_PUBLISH")),
+                N_("for example /run/hh-token/access_token"),
             )
         path = f"{path}-{account}" if account else path
         if self.is_state(path) or _is_same(path, self._env_file_path):
             raise errors.ConfigError(
-                text("{setting} is among hhtoken's own files", setting=self._found("HHTOKEN_PUBLISH")),
-                text("name a file in a directory of its own, for example /run/hh-token/access_token"),
+                N_("{setting} is among hhtoken's own files", setting=self._found("HHTOKEN_PUBLISH")),
+                N_("name a file in a directory of its own, for example /run/hh-token/access_token"),
             )
         return path
 
@@ -146,13 +146,13 @@ class Settings:
         place = "HH_CLIENT_SECRET"
         path = self._get("HH_CLIENT_SECRET_FILE")
         if not secret and path:
-            place = text("the file that {name} names", name="HH_CLIENT_SECRET_FILE")
-            what = text("the client secret in {place}", place=place)
+            place = N_("the file that {name} names", name="HH_CLIENT_SECRET_FILE")
+            what = N_("the client secret in {place}", place=place)
             secret = _read_secret(path, place, what, named_by="HH_CLIENT_SECRET_FILE")
         credentials = self._environment.get("CREDENTIALS_DIRECTORY")
         if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
-            place = text("the credential {name}", name=CREDENTIAL_NAME)
-            path, what = os.path.join(credentials, CREDENTIAL_NAME), text("the client secret in {place}", place=place)
+            place = N_("the credential {name}", name=CREDENTIAL_NAME)
+            path, what = os.path.join(credentials, CREDENTIAL_NAME), N_("the client secret in {place}", place=place)
             secret = _read_secret(path, place, what, optional=True)
         return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
 
@@ -176,8 +176,8 @@ class Settings:
         value = self._required("HHTOKEN_DEADLINE")
         if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= 180):
             raise errors.ConfigError(
-                text("{setting} is no number of seconds from 1 to 180", setting=self._found("HHTOKEN_DEADLINE")),
-                text("leave it unset for 180"),
+                N_("{setting} is no number of seconds from 1 to 180", setting=self._found("HHTOKEN_DEADLINE")),
+                N_("leave it unset for 180"),
             )
         return int(value)
 
@@ -185,7 +185,7 @@ class Settings:
         agent = self._required("HH_USER_AGENT").strip()
         if not all(" " <= character <= "~" for character in agent):
             raise errors.ConfigError(
-                text("{setting} has characters that no header may have", setting=self._found("HH_USER_AGENT")),
+                N_("{setting} has characters that no header may have", setting=self._found("HH_USER_AGENT")),
                 HINT_AGENT,
             )
         return agent
@@ -202,13 +202,13 @@ class Settings:
             path = os.path.join(self._environment["CREDENTIALS_DIRECTORY"], credential)
             if not os.path.exists(path):
                 return None
-        file = text("the file that {name} names", name=name)
+        file = N_("the file that {name} names", name=name)
         return _read_secret(path, file, file, named_by=named_by) if path else None
 
     def _required(self, name):
         value = self._get(name) or DEFAULTS.get(name)
         if not value or not value.strip():
-            raise errors.ConfigError(text("{name} is not set", name=name), self._hint())
+            raise errors.ConfigError(N_("{name} is not set", name=name), self._hint())
         return self._judged(value, name)
 
     def _judged(self, value, name):
@@ -216,14 +216,14 @@ class Settings:
         setting = self._found(name) if name.isupper() else name  # the secret has other places, too
         if lowered.startswith(PLACEHOLDER_STARTS) or any(part in lowered for part in PLACEHOLDER_PARTS):
             raise errors.ConfigError(
-                text("{setting} still holds a placeholder", setting=setting),
+                N_("{setting} still holds a placeholder", setting=setting),
                 HINT_AGENT if name == "HH_USER_AGENT" else HINT_VALUE,
             )
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise errors.ConfigError(text("{setting} is not UTF-8 text", setting=setting), self._hint())
+            raise errors.ConfigError(N_("{setting} is not UTF-8 text", setting=setting), self._hint())
         if any(character < " " or character == "\x7f" for character in value):
             raise errors.ConfigError(
-                text("{setting} has control characters in it", setting=setting), text("write it anew, on one line")
+                N_("{setting} has control characters in it", setting=setting), N_("write it anew, on one line")
             )
         return value
 
@@ -234,10 +234,10 @@ class Settings:
         problem = addresses.problem(value)
         if problem:
             raise errors.ConfigError(
-                text("{setting} {problem}", setting=self._found(name), problem=problem),
-                text("leave it unset for {default}", default=DEFAULTS[name])
+                N_("{setting} {problem}", setting=self._found(name), problem=problem),
+                N_("leave it unset for {default}", default=DEFAULTS[name])
                 if name in DEFAULTS
-                else text("write it as https://…, as on the application's page"),
+                else N_("write it as https://…, as on the application's page"),
             )
         return value
 
@@ -253,10 +253,10 @@ class Settings:
         """Return a setting's name and where it comes from, for messages."""
         line = self._in_file(name)[1]
         if self._environment.get(name):
-            place = text("environment")
+            place = N_("environment")
         else:
-            place = f"{self._env_file_path}:{line}" if line else text("default")
-        return text("{name} ({place})", name=name, place=place)
+            place = f"{self._env_file_path}:{line}" if line else N_("default")
+        return N_("{name} ({place})", name=name, place=place)
 
     def _read_env_file(self):
         from hhtoken import env_file
@@ -270,28 +270,28 @@ class Settings:
             self._from_file = env_file.parse(data.decode())
         except UnicodeDecodeError:
             raise errors.ConfigError(
-                text("{path} is not UTF-8 text", path=self._env_file_path), text("write it anew")
+                N_("{path} is not UTF-8 text", path=self._env_file_path), N_("write it anew")
             ) from None
         except env_file.Malformed as error:
             raise errors.ConfigError(
-                text(
+                N_(
                     "{path}:{line} is not KEY=VALUE, or a quote in it does not end",
                     path=self._env_file_path,
                     line=error.line,
                 ),
-                text("mend the line, or put a # before it"),
+                N_("mend the line, or put a # before it"),
             ) from None
         if "HHTOKEN_ACCOUNT" in self._from_file:
             raise errors.ConfigError(
-                text("{path} names an account, but all accounts share it", path=self._env_file_path),
-                text("name the account with --account, or by HHTOKEN_ACCOUNT in the environment"),
+                N_("{path} names an account, but all accounts share it", path=self._env_file_path),
+                N_("name the account with --account, or by HHTOKEN_ACCOUNT in the environment"),
             )
 
     def _secret_from_env_file(self):
         secret, line = self._in_file("HH_CLIENT_SECRET")
         if secret and self._env_file_is_public:
             place = f"{self._env_file_path}:{line}"
-            raise _public(text("the client secret in {place}", place=place), self._env_file_path)
+            raise _public(N_("the client secret in {place}", place=place), self._env_file_path)
         return secret
 
     def _default_state_directory(self):
@@ -302,7 +302,7 @@ class Settings:
             home = os.path.expanduser("~")
             if not home.startswith("/"):
                 raise errors.ConfigError(
-                    text("there is no home directory to keep the pair in"), text("use --state-dir")
+                    N_("there is no home directory to keep the pair in"), N_("use --state-dir")
                 )
             base = os.path.join(home, ".local", "state")
         return os.path.join(base, DIRECTORY_NAME)
@@ -310,12 +310,12 @@ class Settings:
     def _hint(self):
         path = self._env_file_path
         if not self._env_file and os.geteuid() != 0 and not os.access(path, os.R_OK):  # root's, or the service's
-            return text(
+            return N_(
                 "put it into a file of your own, e.g. {path}, as a line NAME=VALUE, and name that file by --env-file "
                 "or HHTOKEN_ENV_FILE; or put it into the environment",
                 path=OWN_ENV_FILE,
             )
-        return text("put it into {path} as a line NAME=VALUE, or into the environment", path=path)
+        return N_("put it into {path} as a line NAME=VALUE, or into the environment", path=path)
 
 
 def load(arguments, environment=None):
@@ -363,15 +363,15 @@ def _read_file(path, optional=False, named_by=None):
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None
-        what = text("{path}, which {name} names", path=path, name=named_by) if named_by else path
+        what = N_("{path}, which {name} names", path=path, name=named_by) if named_by else path
         raise errors.ConfigError(
-            text("cannot read {path}: {reason}", path=what, reason=errors.reason(error)),
-            text("check the path and who may read it"),
+            N_("cannot read {path}: {reason}", path=what, reason=errors.reason(error)),
+            N_("check the path and who may read it"),
         ) from None
     if data is None:
-        raise errors.ConfigError(text("{path} is not a regular file", path=path), text("name a file"))
+        raise errors.ConfigError(N_("{path} is not a regular file", path=path), N_("name a file"))
     if len(data) > LARGEST_SETTINGS_FILE_BYTES:
-        raise errors.ConfigError(text("{path} is too large for settings", path=path), text("name the right file"))
+        raise errors.ConfigError(N_("{path} is too large for settings", path=path), N_("name the right file"))
     return data, bool(status.st_mode & 0o007)
 
 
@@ -388,13 +388,13 @@ def _read_secret(path, place, what, optional=False, named_by=None):
         secret = ""
     if not secret and not optional:
         raise errors.ConfigError(
-            text("{place} holds no secret", place=place), text("put the secret into it, as one line")
+            N_("{place} holds no secret", place=place), N_("put the secret into it, as one line")
         )
     return secret
 
 
 def _public(what, path):
     return errors.ConfigError(
-        text("{what} can be read by everybody on this machine", what=what),
-        text("type: chmod o= {path}", path=escaped(path)),
+        N_("{what} can be read by everybody on this machine", what=what),
+        N_("type: chmod o= {path}", path=escaped(path)),
     )

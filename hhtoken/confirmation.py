@@ -3,7 +3,7 @@
 import os
 
 from hhtoken import errors, reporting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 YES = ("y", "yes", "д", "да")
 LONGEST_ANSWER_BYTES = 1024
@@ -14,14 +14,14 @@ def require(consequence):
     UsageError."""
     if not (os.isatty(0) and os.isatty(2)):
         raise errors.UsageError(
-            text("this wants to be confirmed, and there is no terminal"), text("type it at a terminal, or add --yes")
+            N_("this wants to be confirmed, and there is no terminal"), N_("type it at a terminal, or add --yes")
         )
     reporting.message(consequence)
-    reporting.message(text("type 'yes' to go on"))
+    reporting.message(N_("type 'yes' to go on"))
     try:
         answer = os.read(0, LONGEST_ANSWER_BYTES)
     except OSError:
         answer = b""
     if answer.decode("utf-8", "replace").strip().lower() not in YES:
-        hint = text("to go on, type it again, and then 'yes'")
-        raise errors.UsageError(text("not confirmed, so nothing was changed"), hint)
+        hint = N_("to go on, type it again, and then 'yes'")
+        raise errors.UsageError(N_("not confirmed, so nothing was changed"), hint)

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 OPENER = "xdg-open"
 OURS = ("HH_", "HHTOKEN_", "CREDENTIALS_DIRECTORY")  # of the environment, which no browser needs
@@ -38,8 +38,8 @@ def qr_code(address):
         import segno
     except ImportError:
         raise errors.ConfigError(
-            text("the Python library 'segno', which draws QR codes, is missing"),
-            text("type: apt install python3-segno (or: pip install segno)"),
+            N_("the Python library 'segno', which draws QR codes, is missing"),
+            N_("type: apt install python3-segno (or: pip install segno)"),
         ) from None
     drawn = io.StringIO()
     segno.make(address, error="l", micro=False).terminal(drawn, border=QUIET_ZONE_MODULES, compact=True)

@@ -9,9 +9,9 @@ import os
 import sys
 
 from hhtoken import errors, reporting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-HINT_SURROUNDINGS = text("look at the working directory, the disk and the limits of this shell (ulimit -a)")
+HINT_SURROUNDINGS = N_("look at the working directory, the disk and the limits of this shell (ulimit -a)")
 OUT_OF_MEMORY = b"""\
 hhtoken: error: out of memory
 hhtoken: hint: look at 'free -m' and at the limits of this shell (ulimit -a), then try again
@@ -32,10 +32,10 @@ def main(argv=None):
         return error.exit_code
     except OSError as error:  # of the surroundings: no working directory, no standard output for a help text
         why = errors.reason(error)
-        reporting.failure(errors.StorageError(text("cannot go on: {reason}", reason=why), HINT_SURROUNDINGS))
+        reporting.failure(errors.StorageError(N_("cannot go on: {reason}", reason=why), HINT_SURROUNDINGS))
         return errors.IOERR
     except KeyboardInterrupt:
-        reporting.message(text("interrupted"), "error: ")
+        reporting.message(N_("interrupted"), "error: ")
         return errors.TEMPFAIL
     except MemoryError:
         try:

@@ -5,9 +5,9 @@ no full stop, no secret, each a ``wording.Text``, so that it can be said in the 
 both and exits with the code; nothing else turns an error into an exit.
 """
 
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-HINT_AUTHORIZE = text("type 'hhtoken login', and open the address that it prints")
+HINT_AUTHORIZE = N_("type 'hhtoken login', and open the address that it prints")
 
 # sysexits(3), which `systemctl status` prints by name. Plain integers: to import `enum` would cost `show` 3 ms.
 OK = 0
@@ -40,8 +40,8 @@ class Interrupted(BaseException):
 
     def __init__(self, signal_name):
         super().__init__(signal_name)
-        self.message = text("interrupted by {signal}", signal=signal_name)
-        self.hint = text("nothing is lost; start it again")
+        self.message = N_("interrupted by {signal}", signal=signal_name)
+        self.hint = N_("nothing is lost; start it again")
 
 
 class UsageError(Error):
@@ -110,7 +110,7 @@ def reason(error):
 
     ``tests/catalog.py`` lists the usual ones for the catalog, since they stand in the C library, not here.
     """
-    return text((error.strerror or type(error).__name__).lower())
+    return N_((error.strerror or type(error).__name__).lower())
 
 
 def with_exit_code(exit_code, message, hint=None):

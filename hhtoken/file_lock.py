@@ -8,7 +8,7 @@ import time
 
 from hhtoken import errors, progress
 from hhtoken.private_directory import storage_error
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
 LOCK_WAIT_SECONDS = 10
 POLL_SECONDS = 0.02
@@ -26,7 +26,7 @@ def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
     try:
         if directory.owner != os.geteuid():
             os.fchown(descriptor, directory.owner, directory.group)
-        with progress.waiting(text("waiting for another run of hhtoken to end")) as tick:
+        with progress.waiting(N_("waiting for another run of hhtoken to end")) as tick:
             _wait(descriptor, directory.path_of(name), wait_seconds, tick)
         _leave_note(descriptor, b"%d\n" % os.getpid())
         directory.remove_leftovers()
@@ -44,19 +44,19 @@ def _wait(descriptor, path, wait_seconds, tick):
             return
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                raise storage_error(text("lock"), path, error) from None
+                raise storage_error(N_("lock"), path, error) from None
         if time.monotonic() >= deadline:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            who = text("process {pid}", pid=holder) if holder.isdigit() else text("another process")
+            who = N_("process {pid}", pid=holder) if holder.isdigit() else N_("another process")
             look = f"ps -fp {holder}" if holder.isdigit() else f"fuser -v {escaped(path)}"
             raise errors.TryLaterError(
-                text(
+                N_(
                     "{process} has held the lock {path} for over {seconds:g} seconds",
                     process=who,
                     path=path,
                     seconds=wait_seconds,
                 ),
-                text("let it finish, then try again; to see it, type: {command}", command=look),
+                N_("let it finish, then try again; to see it, type: {command}", command=look),
             )
         tick(deadline - time.monotonic())
         time.sleep(POLL_SECONDS)

@@ -14,7 +14,7 @@ from hhtoken.http_transfer import NotSent
 from hhtoken.record import CODE, REFRESH
 from hhtoken.recovery import recover
 from hhtoken.token_store import NEW_GRANT, fingerprint
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 SEND_TRIES, SEND_PAUSE_SECONDS = 3, 2  # for a code that certainly did not leave: it lives for minutes only
 RESCUE_SECONDS = 90  # with the deadline of an answer below the unit's TimeoutStopSec=
@@ -85,7 +85,7 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     with store.lock(replacing=NEW_GRANT):
         recover(store, clock)
         if pending.find(entry["state"]) is None:
-            raise errors.AuthorizationNeededError(text("this authorization was used already"), errors.HINT_AUTHORIZE)
+            raise errors.AuthorizationNeededError(N_("this authorization was used already"), errors.HINT_AUTHORIZE)
         endpoint.prepare()
         with signals.deferred():
             return _exchange(store, pending, entry, code, application, endpoint, clock)
@@ -118,7 +118,7 @@ def _refresh(store, endpoint, clock):
         journal.close()
     pair = pair_in(answer, received_at(intent, answer), stored.pair.refresh_token)
     if pair:
-        return _save(store, pair, intent, answer, journal.durable, record.RENEWED, text("renewed the pair"))
+        return _save(store, pair, intent, answer, journal.durable, record.RENEWED, N_("renewed the pair"))
     secrets = (stored.pair.refresh_token, stored.pair.access_token)
     outcome = outcomes.judge(answer, intent, last, clock(), secrets, stored.pair)
     _close_without_pair(store, outcome, answer)
@@ -147,7 +147,7 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
         journal.close()
     pair = pair_in(answer, received_at(intent, answer))
     if pair:
-        return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, text("stored a new pair"))
+        return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, N_("stored a new pair"))
     outcome = outcomes.judge(answer, intent, None, clock(), (code, client_secret, entry["verifier"]))
     keep_evidence(store, answer)
     settle_quietly(store)
@@ -159,11 +159,11 @@ def _post_persistently(endpoint, form, journal):
         try:
             return endpoint.post(form, journal)
         except NotSent:
-            progress.sleep(text("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
+            progress.sleep(N_("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
     try:
         return endpoint.post(form, journal)
     except NotSent as error:
-        error.hint = text(
+        error.hint = N_(
             "{mend}; the code is given up, so then {authorize}", mend=error.hint, authorize=errors.HINT_AUTHORIZE
         )
         raise
@@ -180,27 +180,27 @@ def _save(store, pair, intent, answer, journal_is_durable, outcome, message):
 def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
     deadline = time.monotonic() + RESCUE_SECONDS
     report_at = 0.0
-    with progress.waiting(text("waiting for a place that takes the new pair")) as tick:
+    with progress.waiting(N_("waiting for a place that takes the new pair")) as tick:
         while True:
             try:
                 return store.save(pair, replaces=intent.get("refresh_token_sha256"))
             except errors.StorageError as error:
                 failure = error
-            where = text("the journal") if journal_is_durable else store.rescue(intent, answer)
+            where = N_("the journal") if journal_is_durable else store.rescue(intent, answer)
             if where or time.monotonic() > deadline:
                 break
             if time.monotonic() >= report_at:
-                holding = text("holding a new pair in memory, trying again: {reason}", reason=failure.message)
+                holding = N_("holding a new pair in memory, trying again: {reason}", reason=failure.message)
                 reporting.event(holding, reporting.ERROR)
                 reporting.message(holding)
                 report_at = time.monotonic() + RESCUE_REPORT_SECONDS
             time.sleep(min(1, tick(deadline - time.monotonic())))
     if where is None:
-        lost = text("a new pair is lost, no place took it: {reason}", reason=failure.message)
+        lost = N_("a new pair is lost, no place took it: {reason}", reason=failure.message)
         raise errors.StorageError(lost, failure.hint)
     raise errors.StorageError(
-        text("a new pair came but {reason}; it is safe in {place}", reason=failure.message, place=where),
-        text("{mend}; the next run, or 'hhtoken refresh', puts it in place", mend=failure.hint),
+        N_("a new pair came but {reason}; it is safe in {place}", reason=failure.message, place=where),
+        N_("{mend}; the next run, or 'hhtoken refresh', puts it in place", mend=failure.hint),
     )
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 NEW, CONNECTING, CONNECTED = range(3)  # the stages of a connection; TLS belongs to connecting
 CONTINUE = 100
@@ -26,8 +26,8 @@ def load():
         import requests
     except ImportError:
         raise errors.ConfigError(
-            text("the Python library 'requests' is missing"),
-            text("type: apt install python3-requests (or: pip install requests)"),
+            N_("the Python library 'requests' is missing"),
+            N_("type: apt install python3-requests (or: pip install requests)"),
         ) from None
     return requests
 

@@ -10,19 +10,19 @@ from urllib.parse import urlsplit
 
 from hhtoken import errors, http_session, progress
 from hhtoken.answer import LARGEST_BODY_BYTES, Answer, object_in
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 CONNECT_SECONDS = 10  # for each address of the host
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
 LAST_LOOK_SECONDS = 10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of grants
 LONGEST_HEADER_CHARACTERS = 200
 
-HINT_LIMITS = text("look at 'free -m' and at the limits of this shell (ulimit -a)")
-HINT_NETWORK = text("check the network and the name server")
-HINT_REFUSED = text("check the address and its port, and the firewall")
-HINT_ROUTE = text("the way there is down, or missing: see 'ip route' and 'ip link'")
-HINT_HELD_UP = text("another host may try by now")
-HINT_TLS = text("someone may be in the middle: check the clock with 'date', and the package ca-certificates")
+HINT_LIMITS = N_("look at 'free -m' and at the limits of this shell (ulimit -a)")
+HINT_NETWORK = N_("check the network and the name server")
+HINT_REFUSED = N_("check the address and its port, and the firewall")
+HINT_ROUTE = N_("the way there is down, or missing: see 'ip route' and 'ip link'")
+HINT_HELD_UP = N_("another host may try by now")
+HINT_TLS = N_("someone may be in the middle: check the clock with 'date', and the package ca-certificates")
 
 
 class NotSent(errors.TryLaterError):
@@ -68,7 +68,7 @@ class Transfer:
         try:
             thread.start()
         except (RuntimeError, MemoryError):  # "can't start new thread"
-            raise NotSent(text("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
+            raise NotSent(N_("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
         self._await(thread)
         with self._lock:
             self._is_over = True
@@ -80,7 +80,7 @@ class Transfer:
         return answer
 
     def _await(self, thread):
-        with progress.waiting(text("waiting for the answer of {host}", host=self._host)) as tick:
+        with progress.waiting(N_("waiting for the answer of {host}", host=self._host)) as tick:
             while thread.is_alive() and time.monotonic() < self._deadline:
                 thread.join(tick(self._deadline - time.monotonic()))
         with self._lock:
@@ -141,14 +141,14 @@ class Transfer:
             chunk = _read_some(response.raw, LARGEST_BODY_BYTES - len(self._body))
             if not chunk:
                 if expected is not None and len(self._body) < expected:
-                    self._note_head(failure=text("the connection ended in the middle of the answer"))
+                    self._note_head(failure=N_("the connection ended in the middle of the answer"))
                     return
                 break
             self._note_chunk(chunk)
             if self._is_enough(self._body):
                 break  # whatever the framing still promises
             if len(self._body) >= LARGEST_BODY_BYTES:
-                self._note_head(failure=text("larger than {size} KiB", size=LARGEST_BODY_BYTES // 1024))
+                self._note_head(failure=N_("larger than {size} KiB", size=LARGEST_BODY_BYTES // 1024))
                 break
         self._note_head(complete=True)
 
@@ -156,29 +156,29 @@ class Transfer:
         """Return a description of what broke the answer; raise NotSent where nothing had left."""
         is_connected = self._stage == http_session.CONNECTED
         if isinstance(error, _TooLate) and is_connected:
-            return text("no complete answer came in time")
+            return N_("no complete answer came in time")
         if isinstance(error, _TooLate):
-            raise NotSent(text("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
+            raise NotSent(N_("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
         if isinstance(error, _HeldUp):
-            raise NotSent(text("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
+            raise NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
         kind, reason = http_session.kind_of(error), http_session.reason_of(error)
         if is_connected or self._stage == http_session.NEW and kind == "read timeout":
             late = kind in ("timeout", "read timeout")
-            reason = reason or (text("no answer in time") if late else text("the answer was cut short, or is no HTTP"))
-            return text("the connection broke ({error})", error=reason)
+            reason = reason or (N_("no answer in time") if late else N_("the answer was cut short, or is no HTTP"))
+            return N_("the connection broke ({error})", error=reason)
         if kind == "certificate":
             raise NotSent(
-                text("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS
+                N_("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS
             )
         if kind == "tls":
-            raise NotSent(text("no TLS with {host}, so nothing was sent", host=self._host), HINT_TLS)
+            raise NotSent(N_("no TLS with {host}, so nothing was sent", host=self._host), HINT_TLS)
         if kind in ("timeout", "read timeout"):
-            raise NotSent(text("{host} did not answer in time; nothing was sent", host=self._host), HINT_NETWORK)
+            raise NotSent(N_("{host} did not answer in time; nothing was sent", host=self._host), HINT_NETWORK)
         if kind == "refused":
-            raise NotSent(text("{host} refused the connection; nothing was sent", host=self._host), HINT_REFUSED)
-        reason = reason or text("no connection")
+            raise NotSent(N_("{host} refused the connection; nothing was sent", host=self._host), HINT_REFUSED)
+        reason = reason or N_("no connection")
         raise NotSent(
-            text("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason),
+            N_("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason),
             HINT_ROUTE if kind == "unreachable" else HINT_NETWORK,
         )
 

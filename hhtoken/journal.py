@@ -14,7 +14,7 @@ import os
 
 from hhtoken.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.private_directory import storage_error, write_all
-from hhtoken.wording import from_data, text, to_data
+from hhtoken.wording import N_, from_data, to_data
 
 HEAD_AT, BODY_AT = 2048, 4096
 SIZE = BODY_AT + LARGEST_BODY_BYTES
@@ -88,7 +88,7 @@ def begin(directory, name, intent):
         if descriptor is not None:
             os.close(descriptor)
             directory.remove(name)
-        raise storage_error(text("reserve room in"), directory.path_of(name), error) from None
+        raise storage_error(N_("reserve room in"), directory.path_of(name), error) from None
     return Journal(descriptor)
 
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from hhtoken import addresses, callback_server, durations, reporting
 from hhtoken import arguments as argument_types
 from hhtoken.language import _
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 DEFAULT_LISTEN = "127.0.0.1:8000"
 DEFAULT_TIMEOUT_SECONDS = 600
@@ -38,7 +38,7 @@ def open_listener(chosen, redirect_uri):
     named, ours = parts.port or 80, listener.getsockname()[1]
     if parts.scheme == "http" and named != ours:
         reporting.warning(
-            text(
+            N_(
                 "the redirect URI sends the browser to port {named}, and not to {ours}; so something has to pass it "
                 "on, as ssh -L does",
                 named=named,
@@ -53,10 +53,10 @@ def announce(listener, path, timeout_seconds):
     host = listener.getsockname()[0]
     if not addresses.is_loopback(host):
         reporting.warning(
-            text("{host} can be reached from other machines; nginx in front of 127.0.0.1 is safer", host=host)
+            N_("{host} can be reached from other machines; nginx in front of 127.0.0.1 is safer", host=host)
         )
     reporting.message(
-        text(
+        N_(
             "waiting for the browser on {address}, for {span}",
             address=address_of(listener) + path,
             span=durations.span(timeout_seconds),

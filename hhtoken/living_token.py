@@ -9,12 +9,12 @@ import time
 
 from hhtoken import config, errors, published_file, ready_commands
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 WAIT_SECONDS = 10  # a renewal at expiry takes one or two, and HeadHunter is slow at times
 POLL_SECONDS = 0.05
 
-HINT_PUBLISHED = text("leave that out, or read the state directory")
+HINT_PUBLISHED = N_("leave that out, or read the state directory")
 
 # A process of its own, since a bot's may be killed, or interrupted in any thread, with the only copy of a new pair.
 REFRESH = (
@@ -82,8 +82,8 @@ def access_token(
     can go on, TryLaterError where a renewal did not succeed, StorageError, DataError, ConfigError, UsageError.
     """
     if published and (min_seconds or renew):
-        what = text("min_seconds") if min_seconds else text("renew")
-        raise errors.UsageError(text("a published file goes with no {option}", option=what), HINT_PUBLISHED)
+        what = N_("min_seconds") if min_seconds else N_("renew")
+        raise errors.UsageError(N_("a published file goes with no {option}", option=what), HINT_PUBLISHED)
     settings = config.Settings(os.environ, None, state_dir, account)
     fallback = None if state_dir or renew or min_seconds else settings.published_file()
 
@@ -153,7 +153,7 @@ def _in_file(path, refused):
 
 
 def _refusal():
-    return errors.UnavailableError(text("HeadHunter refuses the access token"), text("type 'hhtoken whoami'"))
+    return errors.UnavailableError(N_("HeadHunter refuses the access token"), N_("type 'hhtoken whoami'"))
 
 
 def _refresh(settings, is_forced):
@@ -175,7 +175,7 @@ def _refresh(settings, is_forced):
     if process.returncode in errors.CODES:
         raise errors.with_exit_code(process.returncode, _line(said, "error: "), _line(said, "hint: "))
     if process.returncode:
-        raise errors.TryLaterError(text("hhtoken refresh ended with {code}", code=process.returncode))
+        raise errors.TryLaterError(N_("hhtoken refresh ended with {code}", code=process.returncode))
 
 
 def _line(said, kind):

@@ -1,18 +1,18 @@
 """What an operator who is not looking must be told, and when. Pure."""
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 REPEAT_SECONDS = 24 * 3600
 PATIENCE_SECONDS = 3600  # temporary trouble is not worth a message before
 
 NAMES = {
-    errors.DEFECT: text("a defect of hhtoken"),
-    errors.USAGE: text("wrong usage"),
-    errors.DATAERR: text("a file or an answer makes no sense"),
-    errors.IOERR: text("the state directory cannot be read or written"),
-    errors.NOPERM: text("a human must authorize"),
-    errors.CONFIG: text("a setting is missing, malformed or unsafe"),
+    errors.DEFECT: N_("a defect of hhtoken"),
+    errors.USAGE: N_("wrong usage"),
+    errors.DATAERR: N_("a file or an answer makes no sense"),
+    errors.IOERR: N_("the state directory cannot be read or written"),
+    errors.NOPERM: N_("a human must authorize"),
+    errors.CONFIG: N_("a setting is missing, malformed or unsafe"),
 }
 
 
@@ -39,11 +39,11 @@ def trouble_in(report, failed_with=0):
     if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
         return Trouble(key, report.reason, report.next_step)
     if failed_with in NAMES:
-        hint = text("type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'")
-        reason = text("a refresh ended with exit code {code}: {name}", code=failed_with, name=NAMES[failed_with])
+        hint = N_("type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'")
+        reason = N_("a refresh ended with exit code {code}: {name}", code=failed_with, name=NAMES[failed_with])
         return Trouble(f"exit {failed_with}", reason, hint)
     if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
-        reason = text("no access token for over an hour: {reason}", reason=report.reason)
+        reason = N_("no access token for over an hour: {reason}", reason=report.reason)
         return Trouble(key, reason, report.next_step)
     return None
 
@@ -56,14 +56,14 @@ def is_new(trouble, told, now):
 def sentences(trouble, host, account=None, address=None, minutes=0):
     """Given a Trouble, the host's name, the account (None where none is named) and an address to open (or None), return
     the lines of the message."""
-    reason = text("account {name}: {sentence}", name=account, sentence=trouble.reason) if account else trouble.reason
-    lines = [text("hhtoken on {host}: {reason}", host=host, reason=reason)]
+    reason = N_("account {name}: {sentence}", name=account, sentence=trouble.reason) if account else trouble.reason
+    lines = [N_("hhtoken on {host}: {reason}", host=host, reason=reason)]
     if trouble.next_step and not (address and trouble.next_step == errors.HINT_AUTHORIZE):
-        lines.append(text("to do: {step}", step=trouble.next_step))
+        lines.append(N_("to do: {step}", step=trouble.next_step))
     if address:
         lines.append(
-            text("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)
+            N_("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)
         )
         lines.append(address)
-        lines.append(text("if that is too late, 'hhtoken notice --again' prints a fresh one"))
+        lines.append(N_("if that is too late, 'hhtoken notice --again' prints a fresh one"))
     return lines

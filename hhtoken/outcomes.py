@@ -6,7 +6,7 @@ The question "temporary, or a matter for a human?" is decided here and in ``prov
 from hhtoken import durations, errors, provider_errors, record, refresh_policy
 from hhtoken.answer import http_date, object_in, wait_seconds
 from hhtoken.record import Record
-from hhtoken.wording import joined, text
+from hhtoken.wording import N_, joined
 
 OUTCOME_OF = {
     provider_errors.NOT_YET: record.NOT_YET,
@@ -19,7 +19,7 @@ OUTCOME_OF = {
     provider_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
 
-HINT_PAUSE = text("wait, or type 'hhtoken refresh --force' to ask at once")
+HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
 PAUSES_OF = {
     provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
@@ -34,7 +34,7 @@ def standing(pair, last, now, force=False):
     if decision.kind == refresh_policy.DUE:
         return None
     if decision.kind == refresh_policy.NOT_DUE:
-        return Record(outcome=record.NOT_DUE, message=text("nothing is due"), not_before=decision.until)
+        return Record(outcome=record.NOT_DUE, message=N_("nothing is due"), not_before=decision.until)
     if decision.kind == refresh_policy.IMPOSSIBLE:
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
@@ -44,7 +44,7 @@ def standing(pair, last, now, force=False):
         )
     if decision.kind == refresh_policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
-        waiting.message += text("; no new attempt before {moment}", moment=durations.local(decision.until))
+        waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
         waiting.hint = HINT_PAUSE
         return waiting
     return last
@@ -53,8 +53,8 @@ def standing(pair, last, now, force=False):
 def why_impossible(pair, now):
     """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
     if pair.seconds_left(now):
-        return text("the access token lives, but there is no refresh token to renew it")
-    return text("the access token has expired, and there is no refresh token to renew it")
+        return N_("the access token lives, but there is no refresh token to renew it")
+    return N_("the access token has expired, and there is no refresh token to renew it")
 
 
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
@@ -76,7 +76,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
 
 def not_sent(error, intent, last, now):
     """Given the Error that kept a request from leaving, return the Record: nothing is spent."""
-    hint = text("{mend}; the next run tries again", mend=error.hint)
+    hint = N_("{mend}; the next run tries again", mend=error.hint)
     outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, hint)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     return outcome
@@ -93,9 +93,9 @@ def sentence_of(outcome):
         return outcome.message
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
         until = durations.local(outcome.lives_until)
-        return text("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
+        return N_("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
     if outcome.not_before:
-        return outcome.message + text(" until {moment}", moment=durations.local(outcome.not_before))
+        return outcome.message + N_(" until {moment}", moment=durations.local(outcome.not_before))
     return outcome.message
 
 
@@ -147,27 +147,27 @@ def _is_good(answer):
 
 
 def _lost(answer, last, now):
-    why = answer.failure or text("the run was interrupted")
+    why = answer.failure or N_("the run was interrupted")
     return _continue(
         last,
         now,
         record.OUTCOME_UNKNOWN,
         errors.TEMPFAIL,
-        text("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
-        text("the next run tries once more, or type 'hhtoken refresh --force' now"),
+        N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
+        N_("the next run tries once more, or type 'hhtoken refresh --force' now"),
     )
 
 
 def _nonsense(answer, last, now):
-    why = answer.failure or (text("no token in it") if answer.body else text("empty"))
-    kept_aside = text("it is kept aside in the state directory") if answer.body else ""
+    why = answer.failure or (N_("no token in it") if answer.body else N_("empty"))
+    kept_aside = N_("it is kept aside in the state directory") if answer.body else ""
     return _continue(
         last,
         now,
         record.NONSENSE,
         errors.DATAERR,
-        joined("; ", [text("the provider's answer makes no sense ({why})", why=why), kept_aside]),
-        text("{wait}; if it stays, {check}", wait=provider_errors.HINT_WAIT, check=provider_errors.HINT_ADDRESS),
+        joined("; ", [N_("the provider's answer makes no sense ({why})", why=why), kept_aside]),
+        N_("{wait}; if it stays, {check}", wait=provider_errors.HINT_WAIT, check=provider_errors.HINT_ADDRESS),
     )
 
 
@@ -179,7 +179,7 @@ def _refused(answer, last, now, secrets, kind):
     outcome.dead = verdict.kind == provider_errors.DEAD
     if verdict.is_already_refreshed and outcome.perhaps_spent_at:
         lost_at = durations.local(outcome.perhaps_spent_at)
-        outcome.message = text(
+        outcome.message = N_(
             "the answer to the refresh of {moment} was lost on the way, and with it the new pair", moment=lost_at
         )
         outcome.hint = provider_errors.HINT_AUTHORIZE
@@ -188,7 +188,7 @@ def _refused(answer, last, now, secrets, kind):
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
         host = provider_errors.printable(answer.location_host, [*secrets, *lowered])
-        outcome.message += text(", to {host}", host=host)
+        outcome.message += N_(", to {host}", host=host)
     outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
     if verdict.kind == provider_errors.NOT_YET:
         outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
@@ -202,9 +202,9 @@ def _next_step(verdict, kind):
     if kind == record.CODE:  # which is used up
         if verdict.kind not in (provider_errors.ACCOUNT, provider_errors.MISCONFIGURED):
             return provider_errors.HINT_AUTHORIZE
-        return text("{mend}; then {authorize}", mend=verdict.hint, authorize=provider_errors.HINT_AUTHORIZE)
+        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=provider_errors.HINT_AUTHORIZE)
     if verdict.kind == provider_errors.ACCOUNT:
-        return text("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
+        return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
     if verdict.hint is provider_errors.HINT_CREDENTIALS:  # of which a refresh sends none
         return provider_errors.HINT_APPLICATION
     return verdict.hint
@@ -259,4 +259,4 @@ def _seconds_left(pair, answer, outcome, now):
 
 
 def _quoted(request_id):
-    return text(" (request id {request_id})", request_id=request_id) if request_id else ""
+    return N_(" (request id {request_id})", request_id=request_id) if request_id else ""

@@ -4,25 +4,25 @@ import os
 import sys
 
 from hhtoken import authorization, errors, reporting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 LONGEST_INPUT_BYTES = 16 * 1024
-HINT_PASTE = text("type 'hhtoken exchange', then paste the address")
+HINT_PASTE = N_("type 'hhtoken exchange', then paste the address")
 
 
 def read():
     """Wait for a line that is not empty, and return it as ``clean`` does; raise UsageError."""
     if sys.stdin is None:
-        raise errors.UsageError(text("standard input is closed"), HINT_PASTE)
+        raise errors.UsageError(N_("standard input is closed"), HINT_PASTE)
     if os.isatty(0):
-        reporting.message(text("paste the address that the browser ended up on, or its code, and press enter"))
+        reporting.message(N_("paste the address that the browser ended up on, or its code, and press enter"))
     data = b""
     while b"\n" not in data.lstrip() and len(data) <= LONGEST_INPUT_BYTES:
         try:
             piece = os.read(0, LONGEST_INPUT_BYTES)
         except OSError as error:
             reason = errors.reason(error)
-            raise errors.UsageError(text("cannot read standard input: {reason}", reason=reason)) from None
+            raise errors.UsageError(N_("cannot read standard input: {reason}", reason=reason)) from None
         if not piece:
             break
         data += piece
@@ -65,7 +65,7 @@ def clean(data):
     pasted = data.strip().split(b"\n")[0].strip().decode("ascii", "replace").strip("'\"")
     if not authorization.is_printable(pasted) or " " in pasted or len(data) > LONGEST_INPUT_BYTES:
         raise errors.UsageError(
-            text("what was pasted is neither a code nor an address"),
-            text("paste the whole address that the browser ended up on"),
+            N_("what was pasted is neither a code nor an address"),
+            N_("paste the whole address that the browser ended up on"),
         )
     return pasted

@@ -5,7 +5,7 @@ import os
 import time
 
 from hhtoken import authorization, errors
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
 NAME = "pending.json"
 LIFE_SECONDS = 3600
@@ -64,8 +64,8 @@ class PendingAuthorizations:
         except (ValueError, TypeError, KeyError, RecursionError):
             path = self._directory.path_of(NAME)
             raise errors.DataError(
-                text("{path} is damaged", path=path),
-                text("no pair is lost by it; type: rm {path}, then type 'hhtoken login'", path=escaped(path)),
+                N_("{path} is damaged", path=path),
+                N_("no pair is lost by it; type: rm {path}, then type 'hhtoken login'", path=escaped(path)),
             ) from None
 
     def _write(self, entries):

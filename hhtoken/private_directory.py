@@ -9,7 +9,7 @@ import os
 import stat
 
 from hhtoken import errors
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
 LARGEST_FILE_BYTES = 256 * 1024
 TEMPORARY_SUFFIX = ".tmp"
@@ -62,8 +62,8 @@ class PrivateDirectory:
             raise
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise self._unsafe(name, text("is not a regular file")) from None
-            raise storage_error(text("open"), self.path_of(name), error) from None
+                raise self._unsafe(name, N_("is not a regular file")) from None
+            raise storage_error(N_("open"), self.path_of(name), error) from None
         try:
             self._check_file(name, descriptor)
         except BaseException:
@@ -84,12 +84,12 @@ class PrivateDirectory:
             modified_ns = os.fstat(descriptor).st_mtime_ns
             data = _read_all(descriptor, limit + 1)
         except OSError as error:
-            raise storage_error(text("read"), self.path_of(name), error) from None
+            raise storage_error(N_("read"), self.path_of(name), error) from None
         finally:
             os.close(descriptor)
         if len(data) > limit:
             raise errors.DataError(
-                text("{path} is larger than {size} KiB", path=self.path_of(name), size=limit // 1024)
+                N_("{path} is larger than {size} KiB", path=self.path_of(name), size=limit // 1024)
             )
         return data, modified_ns
 
@@ -114,7 +114,7 @@ class PrivateDirectory:
             self.sync()
         except OSError as error:
             self.discard(temporary)
-            raise storage_error(text("write"), self.path_of(name), error) from None
+            raise storage_error(N_("write"), self.path_of(name), error) from None
 
     def create(self, name):
         """Create a new file, open for reading and writing, and return its descriptor; raise OSError.
@@ -136,7 +136,7 @@ class PrivateDirectory:
             os.rename(name, new_name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
             self.sync()
         except OSError as error:
-            raise storage_error(text("rename"), self.path_of(name), error) from None
+            raise storage_error(N_("rename"), self.path_of(name), error) from None
 
     def remove(self, name):
         """Remove a file, durably; one that is not there is no error. Raise StorageError."""
@@ -146,7 +146,7 @@ class PrivateDirectory:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise storage_error(text("remove"), self.path_of(name), error) from None
+            raise storage_error(N_("remove"), self.path_of(name), error) from None
 
     def version(self, name):
         """Return what changes with each replacement of a file, or None where there is none."""
@@ -164,7 +164,7 @@ class PrivateDirectory:
         try:
             return os.listdir(self.descriptor)
         except OSError as error:
-            raise storage_error(text("read"), self.path, error) from None
+            raise storage_error(N_("read"), self.path, error) from None
 
     def why_no_room(self, size):
         """Return the StorageError that says why a few new files of so many bytes in all cannot be made here, or None
@@ -172,7 +172,7 @@ class PrivateDirectory:
         try:
             disk = os.fstatvfs(self.descriptor)
         except OSError as error:
-            return storage_error(text("look at"), self.path, error)
+            return storage_error(N_("look at"), self.path, error)
         if disk.f_flag & os.ST_RDONLY:
             why = errno.EROFS
         elif not os.access(".", os.W_OK | os.X_OK, dir_fd=self.descriptor):
@@ -181,7 +181,7 @@ class PrivateDirectory:
             why = errno.ENOSPC
         else:
             return None
-        return storage_error(text("write in"), self.path, OSError(why, os.strerror(why)))
+        return storage_error(N_("write in"), self.path, OSError(why, os.strerror(why)))
 
     def close_to_others(self):
         """Before the first write: give the directory mode 0700 if it is ours alone. Raise StorageError where it is
@@ -192,13 +192,13 @@ class PrivateDirectory:
         names = os.listdir(self.descriptor)
         if not is_of_its_own(mode, names):
             raise errors.StorageError(
-                text("{path} is open to others and holds files that are not hhtoken's", path=self.path),
+                N_("{path} is open to others and holds files that are not hhtoken's", path=self.path),
                 how_to_close(self.path, mode, names),
             )
         try:
             os.fchmod(self.descriptor, 0o700)
         except OSError as error:
-            raise storage_error(text("set the mode of"), self.path, error) from None
+            raise storage_error(N_("set the mode of"), self.path, error) from None
 
     def sync(self):
         """Make the names in the directory durable; raise OSError."""
@@ -213,14 +213,14 @@ class PrivateDirectory:
     def _check_file(self, name, descriptor):
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise self._unsafe(name, text("is not a regular file"))
+            raise self._unsafe(name, N_("is not a regular file"))
         if status.st_nlink > 1:
-            raise self._unsafe(name, text("has a second name (a hard link)"))
+            raise self._unsafe(name, N_("has a second name (a hard link)"))
         if status.st_uid not in (self.owner, os.geteuid()):
             path = self.path_of(name)
             raise errors.StorageError(
-                text("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid),
-                text(
+                N_("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid),
+                N_(
                     "if you trust it, type: chown --reference={owner} {path}",
                     owner=escaped(self.path),
                     path=escaped(path),
@@ -235,15 +235,15 @@ class PrivateDirectory:
         try:
             os.fchmod(descriptor, 0o600)
         except OSError as error:
-            raise storage_error(text("set the mode of"), self.path_of(name), error) from None
+            raise storage_error(N_("set the mode of"), self.path_of(name), error) from None
         path = self.path_of(name)
-        reporting.warning(text("{path} could be read by others until now; its mode is 600 again", path=path))
+        reporting.warning(N_("{path} could be read by others until now; its mode is 600 again", path=path))
 
     def _unsafe(self, name, why):
         path = self.path_of(name)
         return errors.StorageError(
-            text("{path} {why}", path=path, why=why),
-            text("look at it with 'ls -l {path}', move it away, and try again", path=escaped(path)),
+            N_("{path} {why}", path=path, why=why),
+            N_("look at it with 'ls -l {path}', move it away, and try again", path=escaped(path)),
         )
 
     def _give_to_owner(self, descriptor, mode=0o600):
@@ -294,22 +294,22 @@ def _open(name, outer, path, create):
             os.fchown(descriptor, outer.owner, outer.group)
     except FileNotFoundError as error:
         if create:
-            raise storage_error(text("create"), path, error) from None
+            raise storage_error(N_("create"), path, error) from None
         return None
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST):
             raise errors.StorageError(
-                text("{path} is not a directory of its own", path=path),
-                text("name the real directory with --state-dir"),
+                N_("{path} is not a directory of its own", path=path),
+                N_("name the real directory with --state-dir"),
             ) from None
-        raise storage_error(text("open"), path, error) from None
+        raise storage_error(N_("open"), path, error) from None
     status = os.fstat(descriptor)
     me = os.geteuid()
     if status.st_uid != me and me != 0:
         os.close(descriptor)
         raise errors.StorageError(
-            text("{path} belongs to user {user}, not to you", path=path, user=status.st_uid),
-            text(
+            N_("{path} belongs to user {user}, not to you", path=path, user=status.st_uid),
+            N_(
                 "run it as that user (sudo -u '#{user}' hhtoken …), or name a directory of your own", user=status.st_uid
             ),
         )
@@ -317,7 +317,7 @@ def _open(name, outer, path, create):
         names = os.listdir(descriptor)
         os.close(descriptor)
         raise errors.StorageError(
-            text("others may write in {path}", path=path), how_to_close(path, status.st_mode, names)
+            N_("others may write in {path}", path=path), how_to_close(path, status.st_mode, names)
         )
     return PrivateDirectory(path, descriptor, status)
 
@@ -332,10 +332,10 @@ def how_to_close(path, mode, names):
     """Given the path of a directory that is open to others, its mode and the names in it, return what to type: nothing
     that would lock others out of what is theirs, too."""
     if is_of_its_own(mode, names):
-        return text("type: chmod 700 {path}", path=escaped(path))
+        return N_("type: chmod 700 {path}", path=escaped(path))
     if mode & stat.S_ISVTX:
-        return text("name a directory of its own with --state-dir")
-    return text(
+        return N_("name a directory of its own with --state-dir")
+    return N_(
         "name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}", path=escaped(path)
     )
 
@@ -363,28 +363,28 @@ def write_all(descriptor, data, offset=None):
 
 def storage_error(doing, path, error):
     """Given what was being done to a path (a Text) and the OSError, return the StorageError that says so."""
-    failure = text("cannot {do} {path}: {reason}", do=doing, path=path, reason=errors.reason(error))
+    failure = N_("cannot {do} {path}: {reason}", do=doing, path=path, reason=errors.reason(error))
     return errors.StorageError(failure, _hint(path, error))
 
 
 def _hint(path, error):
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return text("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
+        return N_("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
     if error.errno == errno.EROFS:
-        return text("make the file system writable again, or name another place with --state-dir")
+        return N_("make the file system writable again, or name another place with --state-dir")
     if error.errno == errno.EACCES:
-        return text("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
+        return N_("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
     if error.errno == errno.EPERM:
-        return text("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path))
+        return N_("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path))
     if error.errno == errno.EFBIG:
-        return text("raise the limit for the size of files (ulimit -f), then try again")
+        return N_("raise the limit for the size of files (ulimit -f), then try again")
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return text("raise the limit for open files (ulimit -n), then try again")
+        return N_("raise the limit for open files (ulimit -n), then try again")
     if error.errno == errno.EISDIR:
-        return text("{path} is to be a file: move the directory in its place away, or name another file", path=path)
+        return N_("{path} is to be a file: move the directory in its place away, or name another file", path=path)
     if error.errno == errno.ENAMETOOLONG:
-        return text("name a shorter path with --state-dir")
-    return text("look at 'dmesg' for trouble with the disk, then try again")
+        return N_("name a shorter path with --state-dir")
+    return N_("look at 'dmesg' for trouble with the disk, then try again")
 
 
 def read_regular(path, limit, flags=READ_FLAGS):

@@ -6,7 +6,7 @@ import time
 from math import ceil
 
 from hhtoken import durations, reporting, signals
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 UNTOLD_SECONDS = 1  # what is over sooner is not worth a line
 LOOK_SECONDS = 1.0  # a signal that is only noted has to be answered while its sender still watches
@@ -14,7 +14,7 @@ LOOK_SECONDS = 1.0  # a signal that is only noted has to be answered while its s
 
 @contextlib.contextmanager
 def waiting(what):
-    """Inside the ``with``, say what is waited for, a Text such as ``text("waiting for the browser")``.
+    """Inside the ``with``, say what is waited for, a Text such as ``N_("waiting for the browser")``.
 
     Yield ``tick``, for the loop that waits to call whenever it wakes up: given the seconds left, it brings the line up
     to date, and returns how many of them the loop may sleep until the next time.
@@ -31,7 +31,7 @@ def waiting(what):
         whole = ceil(left)
         if time.monotonic() >= told_from and told != whole and not (is_dumb and told is not None):
             with contextlib.suppress(Exception):  # no line is worth the answer that may be under way
-                left_over = text(", {span} left", span=durations.span(max(0, whole)))
+                left_over = N_(", {span} left", span=durations.span(max(0, whole)))
                 if is_dumb:
                     reporting.message(what + left_over)
                 else:
@@ -53,7 +53,7 @@ def _look_for_signals(what, left):
     with contextlib.suppress(Exception):  # as above
         name = signals.untold() if reporting.takes_more() else None
         if name:
-            reporting.message(text("{signal} is noted; {what}, since a pair is at stake", signal=name, what=what))
+            reporting.message(N_("{signal} is noted; {what}, since a pair is at stake", signal=name, what=what))
     return min(LOOK_SECONDS, left)
 
 

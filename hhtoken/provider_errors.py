@@ -5,7 +5,7 @@ error answer ever costs the pair; the question is only whether to try again late
 """
 
 from hhtoken import errors
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 # Kinds of verdict.
 NOT_YET = "not_yet"  # the access token still lives; a quiet "later"
@@ -29,75 +29,75 @@ EXIT_CODES = {
 }
 
 HINT_AUTHORIZE = errors.HINT_AUTHORIZE
-HINT_WAIT = text("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh --force' now")
-HINT_CREDENTIALS = text("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
-HINT_APPLICATION = text(
+HINT_WAIT = N_("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh --force' now")
+HINT_CREDENTIALS = N_("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
+HINT_APPLICATION = N_(
     "look at dev.hh.ru/admin; with a new application, set HH_CLIENT_ID and HH_CLIENT_SECRET, then authorize"
 )
-HINT_ADDRESS = text("check HH_TOKEN_URL if it is set, or remove it; else type 'hhtoken doctor'")
-HINT_SUPPORT = text("write to HeadHunter's support and quote the request id")
-HINT_USER_AGENT = text("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'")
+HINT_ADDRESS = N_("check HH_TOKEN_URL if it is set, or remove it; else type 'hhtoken doctor'")
+HINT_SUPPORT = N_("write to HeadHunter's support and quote the request id")
+HINT_USER_AGENT = N_("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'")
 
 ALREADY_REFRESHED = "token has already been refreshed"
 
 # error_description -> (kind, what happened, what to do). The descriptions are the provider's own spelling.
 DOCUMENTED = {
-    "account not found": (MISCONFIGURED, text("the client id and secret do not belong together"), HINT_CREDENTIALS),
-    "account is locked": (ACCOUNT, text("the user's account is locked"), HINT_SUPPORT),
+    "account not found": (MISCONFIGURED, N_("the client id and secret do not belong together"), HINT_CREDENTIALS),
+    "account is locked": (ACCOUNT, N_("the user's account is locked"), HINT_SUPPORT),
     "password invalidated": (
         ACCOUNT,
-        text("the password of the user's account was invalidated"),
-        text("restore the password on hh.ru"),
+        N_("the password of the user's account was invalidated"),
+        N_("restore the password on hh.ru"),
     ),
-    "login not verified": (ACCOUNT, text("the user's account is not confirmed"), HINT_SUPPORT),
+    "login not verified": (ACCOUNT, N_("the user's account is not confirmed"), HINT_SUPPORT),
     "bad redirect url": (
         MISCONFIGURED,
-        text("HeadHunter refuses the redirect address"),
-        text("make HH_REDIRECT_URI the very address that is registered on dev.hh.ru"),
+        N_("HeadHunter refuses the redirect address"),
+        N_("make HH_REDIRECT_URI the very address that is registered on dev.hh.ru"),
     ),
-    "token is empty": (AUTHORIZE, text("HeadHunter received no refresh token"), HINT_AUTHORIZE),
-    "token not found": (DEAD, text("HeadHunter does not know this refresh token"), HINT_AUTHORIZE),
-    "code not found": (AUTHORIZE, text("HeadHunter does not know this code"), HINT_AUTHORIZE),
+    "token is empty": (AUTHORIZE, N_("HeadHunter received no refresh token"), HINT_AUTHORIZE),
+    "token not found": (DEAD, N_("HeadHunter does not know this refresh token"), HINT_AUTHORIZE),
+    "code not found": (AUTHORIZE, N_("HeadHunter does not know this code"), HINT_AUTHORIZE),
     "client_id or client_secret not found": (
         MISCONFIGURED,
-        text("the application was removed, or its secret is wrong"),
+        N_("the application was removed, or its secret is wrong"),
         HINT_CREDENTIALS,
     ),
     ALREADY_REFRESHED: (
         DEAD,
-        text("somebody else has used this refresh token: another host, a copy of the file, or a thief"),
-        text("find who else holds a copy of token.json, stop it, then {authorize}", authorize=HINT_AUTHORIZE),
+        N_("somebody else has used this refresh token: another host, a copy of the file, or a thief"),
+        N_("find who else holds a copy of token.json, stop it, then {authorize}", authorize=HINT_AUTHORIZE),
     ),
-    "token not expired": (NOT_YET, text("the access token still lives, so HeadHunter does not renew it yet"), None),
-    "token was revoked": (DEAD, text("the pair was revoked"), HINT_AUTHORIZE),
-    "bad token": (DEAD, text("HeadHunter calls the refresh token malformed"), HINT_AUTHORIZE),
-    "code has already been used": (AUTHORIZE, text("the code was used before"), HINT_AUTHORIZE),
-    "code expired": (AUTHORIZE, text("the code came too late"), HINT_AUTHORIZE),
-    "code was revoke": (AUTHORIZE, text("the code was revoked"), HINT_AUTHORIZE),
-    "token deactivated": (DEAD, text("the user changed the password, which ends the pair"), HINT_AUTHORIZE),
-    "unsupported grant_type": (MISCONFIGURED, text("the token address does not know what hhtoken asks"), HINT_ADDRESS),
+    "token not expired": (NOT_YET, N_("the access token still lives, so HeadHunter does not renew it yet"), None),
+    "token was revoked": (DEAD, N_("the pair was revoked"), HINT_AUTHORIZE),
+    "bad token": (DEAD, N_("HeadHunter calls the refresh token malformed"), HINT_AUTHORIZE),
+    "code has already been used": (AUTHORIZE, N_("the code was used before"), HINT_AUTHORIZE),
+    "code expired": (AUTHORIZE, N_("the code came too late"), HINT_AUTHORIZE),
+    "code was revoke": (AUTHORIZE, N_("the code was revoked"), HINT_AUTHORIZE),
+    "token deactivated": (DEAD, N_("the user changed the password, which ends the pair"), HINT_AUTHORIZE),
+    "unsupported grant_type": (MISCONFIGURED, N_("the token address does not know what hhtoken asks"), HINT_ADDRESS),
     "app token refresh too early": (
         TRY_LATER,
-        text("an application token was asked for less than 5 minutes ago"),
+        N_("an application token was asked for less than 5 minutes ago"),
         HINT_WAIT,
     ),
 }
 
 # What an unknown description of a known error class means (RFC 6749 section 5.2, and HeadHunter's own classes).
 BY_CLASS = {
-    "invalid_grant": (REFUSED, text("the provider refuses the grant"), HINT_AUTHORIZE),
-    "invalid_client": (MISCONFIGURED, text("the provider refuses the application"), HINT_CREDENTIALS),
-    "unauthorized_client": (MISCONFIGURED, text("the application may not do this"), HINT_CREDENTIALS),
-    "unsupported_grant_type": (MISCONFIGURED, text("the token address does not know what hhtoken asks"), HINT_ADDRESS),
+    "invalid_grant": (REFUSED, N_("the provider refuses the grant"), HINT_AUTHORIZE),
+    "invalid_client": (MISCONFIGURED, N_("the provider refuses the application"), HINT_CREDENTIALS),
+    "unauthorized_client": (MISCONFIGURED, N_("the application may not do this"), HINT_CREDENTIALS),
+    "unsupported_grant_type": (MISCONFIGURED, N_("the token address does not know what hhtoken asks"), HINT_ADDRESS),
     "bad_user_agent": (
         MISCONFIGURED,
-        text("HeadHunter refuses the User-Agent"),
+        N_("HeadHunter refuses the User-Agent"),
         HINT_USER_AGENT,
     ),
-    "access_denied": (AUTHORIZE, text("the provider denies the access"), HINT_AUTHORIZE),
-    "invalid_scope": (MISCONFIGURED, text("the application may not have this scope"), HINT_CREDENTIALS),
-    "server_error": (TRY_LATER, text("the provider has a fault"), HINT_WAIT),
-    "temporarily_unavailable": (TRY_LATER, text("the provider is not available"), HINT_WAIT),
+    "access_denied": (AUTHORIZE, N_("the provider denies the access"), HINT_AUTHORIZE),
+    "invalid_scope": (MISCONFIGURED, N_("the application may not have this scope"), HINT_CREDENTIALS),
+    "server_error": (TRY_LATER, N_("the provider has a fault"), HINT_WAIT),
+    "temporarily_unavailable": (TRY_LATER, N_("the provider is not available"), HINT_WAIT),
 }
 
 
@@ -151,9 +151,9 @@ def printable(value, secrets=()):
 def _look_up(status, error, description):
     # "ориентироваться только на код": of a 5xx only the status counts.
     if status >= 500 or status in (408, 425, 429):
-        return TRY_LATER, text("HeadHunter answered {status}", status=status), HINT_WAIT
+        return TRY_LATER, N_("HeadHunter answered {status}", status=status), HINT_WAIT
     if 300 <= status < 400:
-        redirect = text("the token address answered {status}, a redirect, which is not followed", status=status)
+        redirect = N_("the token address answered {status}, a redirect, which is not followed", status=status)
         return TRY_LATER, redirect, HINT_ADDRESS
     documented = DOCUMENTED.get(_normal(description))
     if documented and error:
@@ -161,11 +161,11 @@ def _look_up(status, error, description):
     if error and error.lower() in BY_CLASS:
         return BY_CLASS[error.lower()]
     if status == 403 and not error:  # the DDoS guard's page [575], or a bad User-Agent [846]
-        hint = text("{wait}; if it stays, set HH_USER_AGENT", wait=HINT_WAIT)
-        return TRY_LATER, text("a guard in front of HeadHunter answered 403"), hint
+        hint = N_("{wait}; if it stays, set HH_USER_AGENT", wait=HINT_WAIT)
+        return TRY_LATER, N_("a guard in front of HeadHunter answered 403"), hint
     if status in (404, 405, 410):
-        return MISCONFIGURED, text("the token address answered {status}", status=status), HINT_ADDRESS
-    return UNCLEAR, text("an answer that is not documented ({status})", status=status), HINT_WAIT
+        return MISCONFIGURED, N_("the token address answered {status}", status=status), HINT_ADDRESS
+    return UNCLEAR, N_("an answer that is not documented ({status})", status=status), HINT_WAIT
 
 
 def _normal(description):

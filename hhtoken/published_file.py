@@ -12,7 +12,7 @@ import time
 
 from hhtoken import errors, tokens
 from hhtoken.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
 MODE = 0o640
 LEFTOVER_SECONDS = 60  # so old is no file that is being written at this moment
@@ -70,19 +70,19 @@ def read(path):
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise errors.UnavailableError(
-                text("no access token is published in {path}", path=path),
-                text("'hhtoken refresh' publishes it, where HHTOKEN_PUBLISH names that file; see 'hhtoken status'"),
+                N_("no access token is published in {path}", path=path),
+                N_("'hhtoken refresh' publishes it, where HHTOKEN_PUBLISH names that file; see 'hhtoken status'"),
             ) from None
         raise errors.StorageError(
-            text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
-            text(
+            N_("cannot read {path}: {reason}", path=path, reason=errors.reason(error)),
+            N_(
                 "it is for the group of its directory: see 'ls -ld {directory}'",
                 directory=escaped(os.path.dirname(path)),
             ),
         ) from None
     token = (data or b"").decode("ascii", "replace").rstrip("\n")
     if not tokens.is_token(token):
-        raise errors.DataError(text("{path} holds no access token", path=path), text("type 'hhtoken refresh'"))
+        raise errors.DataError(N_("{path} holds no access token", path=path), N_("type 'hhtoken refresh'"))
     return token
 
 
@@ -93,7 +93,7 @@ def _open_directory(path):
     except errors.StorageError as error:
         raise errors.StorageError(error.message, _how_to_make(where, name)) from None
     if directory is None:
-        raise errors.StorageError(text("there is no directory {path}", path=where), _how_to_make(where, name))
+        raise errors.StorageError(N_("there is no directory {path}", path=where), _how_to_make(where, name))
     return directory
 
 
@@ -111,8 +111,8 @@ def _remove_leftovers(directory, name):
 def _how_to_make(where, name):
     """Return how to make the directory; where there is one that others use, too, that it is none for this."""
     if os.path.lexists(where) and not _is_of_its_own(where, name):
-        return text("name a file in a directory of its own, for example /run/hh-token/access_token")
-    return text(
+        return N_("name a file in a directory of its own, for example /run/hh-token/access_token")
+    return N_(
         "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}",
         path=escaped(where),
     )
@@ -134,6 +134,6 @@ def _require_group(directory):
         return
     if directory.group not in (os.getegid(), *os.getgroups()):
         raise errors.StorageError(
-            text("files in {path} do not get its group", path=directory.path),
-            text("type: chmod g+s {path}", path=escaped(directory.path)),
+            N_("files in {path} do not get its group", path=directory.path),
+            N_("type: chmod g+s {path}", path=escaped(directory.path)),
         )

@@ -34,7 +34,7 @@ LATEST_SECONDS = 2**40  # far beyond any clock; what is later comes from damage
 DEFAULTS = {
     "outcome": None,  # one of the above
     "at": 0,  # Unix seconds
-    "message": wording.text("no details were kept"),
+    "message": wording.N_("no details were kept"),
     "hint": None,
     "exit_code": 0,
     "error": None,  # the provider's own words, made printable

@@ -7,7 +7,7 @@ from hhtoken.answer import Answer, pair_in
 from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
 from hhtoken.record import CODE, REFRESH, REVOKE
 from hhtoken.token_store import fingerprint
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 
 def recover(store, clock=time.time):
@@ -22,7 +22,7 @@ def recover(store, clock=time.time):
             _explain_revocation(store, intent, clock())
         else:
             keep_evidence(store, answer)
-            reporting.trouble(text("an exchange was interrupted before its whole answer came"))
+            reporting.trouble(N_("an exchange was interrupted before its whole answer came"))
     store.settle()
     return recovered
 
@@ -37,7 +37,7 @@ def _judge(store, intent, answer, now):
     outcome = outcomes.judge(answer or Answer(), intent, last, now, secrets)
     store.remember(outcome)  # or this run ends here: without it, nobody would know of the lost answer
     keep_evidence(store, answer)
-    reporting.trouble(text("an interrupted refresh: {outcome}", outcome=outcome.message))
+    reporting.trouble(N_("an interrupted refresh: {outcome}", outcome=outcome.message))
 
 
 def _explain_revocation(store, intent, now):
@@ -50,8 +50,8 @@ def _explain_revocation(store, intent, now):
         outcome=record.OUTCOME_UNKNOWN,
         at=int(now),
         exit_code=errors.TEMPFAIL,
-        message=text("a revocation was interrupted, so HeadHunter may have ended this pair"),
-        hint=text("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
+        message=N_("a revocation was interrupted, so HeadHunter may have ended this pair"),
+        hint=N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
         refresh_token_sha256=intent["refresh_token_sha256"],
     )
     if not outcome.dead:  # else HeadHunter has said all that there is to say of it
@@ -66,7 +66,7 @@ def _promote(store, intent, answer):
     stored = _stored_pair(store)
     pair = pair_in(answer, received_at(intent, answer), stored.refresh_token if stored else None)
     outcome = record.AUTHORIZED if intent.get("kind") == CODE else record.RENEWED
-    recovered = text("recovered the pair that an interrupted run had received")
+    recovered = N_("recovered the pair that an interrupted run had received")
     came = answer, outcome, recovered, intent.get("refresh_token_sha256")
     if stored and (stored.access_token, stored.refresh_token) == (pair.access_token, pair.refresh_token):
         if store.record_of(stored) is None:  # that run ended in between
@@ -75,7 +75,7 @@ def _promote(store, intent, answer):
         return None
     if stored and not _may_replace(stored, intent, pair):
         path = store.keep_pair(pair)
-        sentence = text(
+        sentence = N_(
             "the stored pair was replaced while a request was in flight; what that request received is in {path}",
             path=path,
         )

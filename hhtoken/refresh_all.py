@@ -19,22 +19,22 @@ from hhtoken import (
     worker_pool,
 )
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 DEFAULT_JOBS = 8  # at once: few enough not to be a crowd at HeadHunter's door, enough to wait for answers side by side
 MOST_JOBS = 64
 
-HINT_AGAIN = text("the next run, or 'hhtoken refresh', clears up")
+HINT_AGAIN = N_("the next run, or 'hhtoken refresh', clears up")
 
-HINT_BEGUN = text("what came of the accounts that were begun stands above; for the others, start it again")
+HINT_BEGUN = N_("what came of the accounts that were begun stands above; for the others, start it again")
 
 
 def run(settings, endpoint, force, jobs):
     """Given the Settings, a TokenEndpoint, whether to ask even before expiry, and how many to renew at once
     (0: as many as is good), print a line for each account, in the order of their names; return the exit code."""
     if jobs > MOST_JOBS:
-        hint = text("so many at once would be too much for HeadHunter; leave it out for {count}", count=DEFAULT_JOBS)
-        raise errors.UsageError(text("--jobs takes at most {count}", count=MOST_JOBS), hint)
+        hint = N_("so many at once would be too much for HeadHunter; leave it out for {count}", count=DEFAULT_JOBS)
+        raise errors.UsageError(N_("--jobs takes at most {count}", count=MOST_JOBS), hint)
     signals.end_on_signals()
     listed = accounts.listed(settings.main_directory())
     widths = account_lines.widths(listed, language.said)
@@ -76,11 +76,11 @@ def _renew(name, settings, endpoint, force):
 
 def _result_of_the_dead(_name, exit_code):
     if exit_code == errors.DEFECT:
-        return _result(errors.DEFECT, text("a defect of hhtoken, described above"), HINT_AGAIN)
+        return _result(errors.DEFECT, N_("a defect of hhtoken, described above"), HINT_AGAIN)
     if exit_code < 0:
         killer = signal.Signals(-exit_code).name
-        return _result(errors.TEMPFAIL, text("its process was killed by {signal}", signal=killer), HINT_AGAIN)
-    return _result(errors.TEMPFAIL, text("its process was interrupted"), HINT_AGAIN)
+        return _result(errors.TEMPFAIL, N_("its process was killed by {signal}", signal=killer), HINT_AGAIN)
+    return _result(errors.TEMPFAIL, N_("its process was interrupted"), HINT_AGAIN)
 
 
 def _result(exit_code, sentence, hint):

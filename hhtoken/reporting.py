@@ -8,7 +8,7 @@ import os
 import sys
 
 from hhtoken import errors
-from hhtoken.wording import printable, text
+from hhtoken.wording import N_, printable
 
 NAME = "hhtoken"
 SYSLOG_SOCKET = "/dev/log"  # where logger(1) writes
@@ -30,14 +30,14 @@ def speak_for(account):
 def result(output):
     """Write the result, and a newline, to standard output; raise StorageError where nobody can have it."""
     if sys.stdout is None:  # closed before we started
-        raise errors.StorageError(text("standard output is closed, so the result went nowhere"))
+        raise errors.StorageError(N_("standard output is closed, so the result went nowhere"))
     data = memoryview((output + "\n").encode("utf-8", "backslashreplace"))
     try:
         while data:
             data = data[os.write(1, data) :]
     except OSError as error:
         why = errors.reason(error)
-        raise errors.StorageError(text("cannot write to standard output: {reason}", reason=why)) from None
+        raise errors.StorageError(N_("cannot write to standard output: {reason}", reason=why)) from None
 
 
 def message(sentence, kind=""):
@@ -71,7 +71,7 @@ def _addressed(said):
 
 
 def _named(said):
-    return text("account {name}: {sentence}", name=_account, sentence=said)
+    return N_("account {name}: {sentence}", name=_account, sentence=said)
 
 
 def warning(sentence):
@@ -94,10 +94,10 @@ def defect(error):
         code = frame.tb_frame.f_code
         places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
         frame = frame.tb_next
-    message(text("a defect of hhtoken: {kind}", kind=type(error).__name__), "error: ")
+    message(N_("a defect of hhtoken: {kind}", kind=type(error).__name__), "error: ")
     for place in places[-8:]:
         message(f"  at {place}")
-    message(text("what is stored is whole; please report these lines"), "hint: ")
+    message(N_("what is stored is whole; please report these lines"), "hint: ")
     event(f"a defect: {type(error).__name__} at {places[-1] if places else '?'}", ERROR)
 
 

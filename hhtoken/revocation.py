@@ -8,7 +8,7 @@ from hhtoken.http_transfer import NotSent
 from hhtoken.record import REVOKE
 from hhtoken.recovery import recover
 from hhtoken.token_store import fingerprint
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 # What HeadHunter says of a pair that cannot be used any more, by anybody.
 ENDED = (api_answers.ACCEPTED, api_answers.REVOKED, api_answers.UNKNOWN_TOKEN, api_answers.APPLICATION_GONE)
@@ -33,7 +33,7 @@ def remove(store, pair=None):
     with store.lock():
         if pair and fingerprint(store.load().pair.refresh_token) != fingerprint(pair.refresh_token):
             raise errors.TryLaterError(
-                text("the pair was replaced meanwhile; nothing was removed"), text("type 'hhtoken revoke' again")
+                N_("the pair was replaced meanwhile; nothing was removed"), N_("type 'hhtoken revoke' again")
             )
         store.forget()
     reporting.event("the pair was removed here, and not ended at HeadHunter", reporting.NOTICE)
@@ -60,8 +60,8 @@ def _revoke(store, pair, endpoint, clock):
     except errors.Error as error:
         raise errors.with_exit_code(
             error.exit_code,
-            text("HeadHunter has ended the pair, but {reason}", reason=error.message),
-            text("{hint}; then type 'hhtoken revoke' again", hint=error.hint),
+            N_("HeadHunter has ended the pair, but {reason}", reason=error.message),
+            N_("{hint}; then type 'hhtoken revoke' again", hint=error.hint),
         ) from None
     reporting.event("the pair was ended at HeadHunter, and removed here", reporting.NOTICE)
     return verdict

@@ -4,7 +4,7 @@ import shlex
 import textwrap
 
 from hhtoken import durations, errors, token_status
-from hhtoken.wording import counted, joined, printable, text
+from hhtoken.wording import N_, counted, joined, printable
 
 BAR_CELLS = 16
 FULL_CELLS = {True: "█░", False: "#-"}  # by whether the reader's terminal shows more than ASCII
@@ -15,16 +15,16 @@ COLOURS = {GOOD: "\033[32m", POOR: "\033[33m", BAD: "\033[31m"}
 COLOUR_END = "\033[0m"
 
 WORDS = {
-    token_status.VALID: text("valid"),
-    token_status.DUE: text("due"),
-    token_status.IN_FLIGHT: text("in flight"),
-    token_status.NOT_YET: text("not yet"),
-    token_status.TRY_LATER: text("try later"),
-    token_status.OUTCOME_UNKNOWN: text("outcome unknown"),
-    token_status.AUTHORIZATION_NEEDED: text("authorization needed"),
-    token_status.MISCONFIGURED: text("misconfigured"),
-    token_status.NO_PAIR: text("no pair"),
-    token_status.DAMAGED: text("damaged"),
+    token_status.VALID: N_("valid"),
+    token_status.DUE: N_("due"),
+    token_status.IN_FLIGHT: N_("in flight"),
+    token_status.NOT_YET: N_("not yet"),
+    token_status.TRY_LATER: N_("try later"),
+    token_status.OUTCOME_UNKNOWN: N_("outcome unknown"),
+    token_status.AUTHORIZATION_NEEDED: N_("authorization needed"),
+    token_status.MISCONFIGURED: N_("misconfigured"),
+    token_status.NO_PAIR: N_("no pair"),
+    token_status.DAMAGED: N_("damaged"),
 }
 
 ENABLE = "systemctl enable --now hh-token-refresh{instance}.timer hh-token-due{instance}.timer"
@@ -72,20 +72,20 @@ def rows(
     where the service keeps its pair if that is elsewhere (or None), where the access token is published, or the
     Error for which it cannot be (or None), and the Hidden settings (or None), return the Rows."""
     tone = _tone(report)
-    found = [Row(text("state"), _state(report), tone=tone)]
+    found = [Row(N_("state"), _state(report), tone=tone)]
     if report.pair:
-        found.append(Row(text("access token"), *_life(report, has_unicode), tone=tone))
-        found.append(Row(text("refresh"), _plan(report)))
-        found.append(Row(text("renewed by"), _who(report, renewers)))
+        found.append(Row(N_("access token"), *_life(report, has_unicode), tone=tone))
+        found.append(Row(N_("refresh"), _plan(report)))
+        found.append(Row(N_("renewed by"), _who(report, renewers)))
     if report.last:
-        found.append(Row(text("last attempt"), _attempt(report.last)))
-    found.append(Row(text("stored in"), directory))
+        found.append(Row(N_("last attempt"), _attempt(report.last)))
+    found.append(Row(N_("stored in"), directory))
     if published:
         found.append(_published(published))
     needed, command = _to_do(report, renewers, refresh, instance, hidden)
-    found.append(Row(text("to do"), needed, command=command))
+    found.append(Row(N_("to do"), needed, command=command))
     if others and not report.pair:  # sudo was forgotten, perhaps
-        found.append(Row(text("but"), text("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
+        found.append(Row(N_("but"), N_("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
     return found
 
 
@@ -144,35 +144,35 @@ def _state(report):
     word = WORDS[report.state]
     if report.reason.startswith(f"{word}: "):  # which then is the beginning of the translation, too
         return report.reason
-    return text("{state}: {reason}", state=word, reason=report.reason)
+    return N_("{state}: {reason}", state=word, reason=report.reason)
 
 
 def _life(report, has_unicode):
     left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
     drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
     if not left:
-        return (text("{bar} expired since {moment}", bar=drawn, moment=moment),)
+        return (N_("{bar} expired since {moment}", bar=drawn, moment=moment),)
     if life < left:  # the clock was set back
-        return text("{bar} {left} left", bar=drawn, left=durations.span(left)), text("until {moment}", moment=moment)
+        return N_("{bar} {left} left", bar=drawn, left=durations.span(left)), N_("until {moment}", moment=moment)
     left, life = durations.span(left), durations.span(life)
-    return text("{bar} {left} left of {life}", bar=drawn, left=left, life=life), text("until {moment}", moment=moment)
+    return N_("{bar} {left} left of {life}", bar=drawn, left=left, life=life), N_("until {moment}", moment=moment)
 
 
 def _plan(report):
     at = token_status.next_refresh_at(report)
     if _is_last(report):
-        return text("not possible")
-    return text("due now") if at <= report.now else text("possible from {moment}", moment=durations.local(at))
+        return N_("not possible")
+    return N_("due now") if at <= report.now else N_("possible from {moment}", moment=durations.local(at))
 
 
 def _who(report, renewers):
     if _is_last(report):
-        return text("nobody: it cannot be renewed")
+        return N_("nobody: it cannot be renewed")
     if renewers.timers:
         return joined(", ", [_timer(name, at) for name, at in renewers.timers.items()])
     if renewers.cron:
-        return text("cron ({table})", table=renewers.cron)
-    return text("nobody that this command can see")
+        return N_("cron ({table})", table=renewers.cron)
+    return N_("nobody that this command can see")
 
 
 def _is_last(report):
@@ -182,22 +182,22 @@ def _is_last(report):
 
 def _timer(name, at):
     if at is None:
-        return text("{name}", name=name)
-    return text("{name} (next look {moment})", name=name, moment=durations.local(at))
+        return N_("{name}", name=name)
+    return N_("{name} (next look {moment})", name=name, moment=durations.local(at))
 
 
 def _published(where):
     if isinstance(where, errors.Error):
-        nowhere = text("nowhere: {reason}; type 'hhtoken doctor'", reason=where.message)
-        return Row(text("published in"), nowhere, tone=POOR)
-    return Row(text("published in"), where)
+        nowhere = N_("nowhere: {reason}; type 'hhtoken doctor'", reason=where.message)
+        return Row(N_("published in"), nowhere, tone=POOR)
+    return Row(N_("published in"), where)
 
 
 def _attempt(last):
-    said = text("{moment}: {message}", moment=durations.local(last.at), message=last.message)
+    said = N_("{moment}: {message}", moment=durations.local(last.at), message=last.message)
     if last.exit_code and last.failures > 1:
         times = counted("{count} time in a row", "{count} times in a row", last.failures)
-        said = text("{said}; {times} since {since}", said=said, times=times, since=durations.local(last.failing_since))
+        said = N_("{said}; {times} since {since}", said=said, times=times, since=durations.local(last.failing_since))
     return said
 
 
@@ -206,23 +206,23 @@ def _to_do(report, renewers, refresh, instance, hidden):
     needed = report.next_step
     if report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
         help_wanted, command = _help(renewers, refresh, instance, hidden)
-        return text("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted, command
+        return N_("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted, command
     if list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
-        return text("for a renewal at expiry, not hours later, type:"), ENABLE.format(instance=instance)
-    return needed or text("nothing"), None
+        return N_("for a renewal at expiry, not hours later, type:"), ENABLE.format(instance=instance)
+    return needed or N_("nothing"), None
 
 
 def _help(renewers, refresh, instance, hidden):
     if renewers.can_be_enabled:
-        return text("to have it renewed, type:"), ENABLE.format(instance=instance)
+        return N_("to have it renewed, type:"), ENABLE.format(instance=instance)
     if hidden:
-        return text(
+        return N_(
             "unless you know who runs 'hhtoken refresh' after expiry, let cron do it; but it does not see what is set "
             "in this environment alone: {names}; so put that into a file, e.g. {path}, as lines NAME=VALUE, name the "
             "file by HHTOKEN_ENV_FILE, and type 'hhtoken status' again for the line of the crontab",
             names=", ".join(hidden.names),
             path=hidden.place,
         ), None
-    return text(
+    return N_(
         "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line:"
     ), cron_line(refresh)

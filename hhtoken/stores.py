@@ -3,10 +3,10 @@
 from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested
 from hhtoken.token_store import open_store, shared_elsewhere
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 SHARED_SETTING = "HHTOKEN_STORE"
-HINT_ELSEWHERE = text(
+HINT_ELSEWHERE = N_(
     "type 'hhtoken sync --once', since another host may have it; if none has, {authorize}",
     authorize=errors.HINT_AUTHORIZE,
 )
@@ -52,8 +52,8 @@ def in_view_of_hosts(report, settings, directory):
 
         mark = mark_of(pair)
         if mark and not mark.is_in_etcd:
-            report.reason = text("the new pair is safe here, and goes to etcd once that takes it")
-            report.next_step = text("once etcd answers, type 'hhtoken sync --once'")
+            report.reason = N_("the new pair is safe here, and goes to etcd once that takes it")
+            report.next_step = N_("once etcd answers, type 'hhtoken sync --once'")
     return report
 
 

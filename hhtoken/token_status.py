@@ -3,7 +3,7 @@
 import json
 
 from hhtoken import __version__, api_answers, errors, outcomes, provider_errors, record, refresh_policy
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
 
@@ -41,21 +41,21 @@ STATE_AFTER = {
     record.MISCONFIGURED: MISCONFIGURED,
 }
 
-HINT_REFRESH = text("type 'hhtoken refresh', or let the timer do it")
+HINT_REFRESH = N_("type 'hhtoken refresh', or let the timer do it")
 
 # What is in flight, by the kind of its intent, and what to do about it.
 UNSETTLED = {
     record.REFRESH: (
-        text("a refresh is under way, or was interrupted"),
-        text("type 'hhtoken refresh'; it waits, or clears up"),
+        N_("a refresh is under way, or was interrupted"),
+        N_("type 'hhtoken refresh'; it waits, or clears up"),
     ),
     record.CODE: (
-        text("an authorization is under way, or was interrupted"),
-        text("type 'hhtoken refresh'; it waits, or clears up"),
+        N_("an authorization is under way, or was interrupted"),
+        N_("type 'hhtoken refresh'; it waits, or clears up"),
     ),
     record.REVOKE: (
-        text("a revocation is under way, or was interrupted, so HeadHunter may have ended this pair"),
-        text("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
+        N_("a revocation is under way, or was interrupted, so HeadHunter may have ended this pair"),
+        N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
     ),
 }
 
@@ -108,8 +108,8 @@ def look(store, now):
     except errors.AuthorizationNeededError as error:
         if in_flight in (None, record.REVOKE):  # a revocation removes the pair first, its intent last
             return of_error(error, last, now)
-        reason = text("a run was interrupted before it had put its pair in place")
-        return Report(IN_FLIGHT, reason, text("type 'hhtoken refresh'"), errors.UNAVAILABLE, None, last, now)
+        reason = N_("a run was interrupted before it had put its pair in place")
+        return Report(IN_FLIGHT, reason, N_("type 'hhtoken refresh'"), errors.UNAVAILABLE, None, last, now)
     except errors.DataError as error:
         return of_error(error, last, now)
     report = of_pair(pair, store.record_of(pair), now, in_flight)
@@ -137,8 +137,8 @@ def _in_want_of_room(report, store):
     trouble = store.why_no_room()
     if trouble is None:
         return report
-    reason = text("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
-    hint = text("{mend}; the next run, or 'hhtoken refresh', then renews the pair", mend=trouble.hint)
+    reason = N_("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
+    hint = N_("{mend}; the next run, or 'hhtoken refresh', then renews the pair", mend=trouble.hint)
     return Report(report.state, reason, hint, trouble.exit_code, report.pair, report.last, report.now)
 
 
@@ -149,7 +149,7 @@ def of_pair(pair, last, now, in_flight=None):
     def report(state, reason, hint, exit_code):
         return Report(state, reason, hint, exit_code, pair, last, now)
 
-    lives = report(VALID, text("the access token lives"), None, errors.OK)
+    lives = report(VALID, N_("the access token lives"), None, errors.OK)
     if last and last.dead:
         return report(AUTHORIZATION_NEEDED, last.message, last.hint or provider_errors.HINT_AUTHORIZE, errors.NOPERM)
     if in_flight:
@@ -168,7 +168,7 @@ def of_pair(pair, last, now, in_flight=None):
         is_paused = refresh_policy.decide(pair, last, now).kind == refresh_policy.WAITING
         hint = last.hint or (outcomes.HINT_PAUSE if is_paused else HINT_REFRESH)
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
-    return report(DUE, text("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
+    return report(DUE, N_("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
 
 
 def of_error(error, last, now):

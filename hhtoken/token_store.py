@@ -5,7 +5,7 @@ import time
 
 from hhtoken import errors, tokens
 from hhtoken.private_directory import open_directory, storage_error
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 TOKEN_FILE = "token.json"
 PREVIOUS_FILE = "token.json.prev"
@@ -76,7 +76,7 @@ class TokenStore:
             if not self.has_journal():
                 raise
             raise errors.UnavailableError(
-                text("a run was interrupted before it had put its pair in place"), text("type 'hhtoken refresh'")
+                N_("a run was interrupted before it had put its pair in place"), N_("type 'hhtoken refresh'")
             ) from None
 
     def why_unusable(self, pair, now, min_seconds=0):
@@ -87,19 +87,19 @@ class TokenStore:
             return None
         if left > 0:
             return errors.UnavailableError(
-                text(
+                N_(
                     "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
                     left=left,
                     wanted=min_seconds,
                 ),
-                text("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
+                N_("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
             )
         if last and last.dead or not pair.refresh_token:
             return errors.AuthorizationNeededError(
-                text("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
+                N_("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
             )
         return errors.UnavailableError(
-            text("the access token has expired"), text("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
+            N_("the access token has expired"), N_("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
         )
 
     def seconds_left(self, pair, now):
@@ -230,7 +230,7 @@ class TokenStore:
                 published_file.publish(self.published, done, stored.modified_ns)
                 stored = self.load()
         except errors.StorageError as error:
-            _warn(text("the access token is not published: {reason}", reason=error.message), error.hint)
+            _warn(N_("the access token is not published: {reason}", reason=error.message), error.hint)
         except errors.Error:
             pass  # there is none
 
@@ -243,7 +243,7 @@ class TokenStore:
         try:
             published_file.withdraw(self.published)
         except errors.StorageError as error:
-            _warn(text("the access token is still published: {reason}", reason=error.message), error.hint)
+            _warn(N_("the access token is still published: {reason}", reason=error.message), error.hint)
 
     def forget(self):
         """Remove the pair, and whatever else may hold a refresh token; the journal goes last, so that an interrupted
@@ -267,7 +267,7 @@ class TokenStore:
                 os.close(descriptor)
         except OSError as error:
             self.directory.discard(RESERVE_FILE)
-            raise storage_error(text("reserve room in"), self.directory.path, error) from None
+            raise storage_error(N_("reserve room in"), self.directory.path, error) from None
 
     def release(self):
         """Give the room back that ``rehearse`` holds, if it does."""
@@ -344,13 +344,13 @@ class TokenStore:
         try:
             return self.directory.read(TOKEN_FILE, tokens.LARGEST_FILE_BYTES)
         except errors.DataError:
-            raise self._damaged(text("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024)) from None
+            raise self._damaged(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024)) from None
 
     def _damaged(self, why):
         path = self.directory.path_of(TOKEN_FILE)
         return errors.DataError(
-            text("{path} makes no sense: {why}", path=path, why=why),
-            text(
+            N_("{path} makes no sense: {why}", path=path, why=why),
+            N_(
                 "it is left as it is; restore a copy with 'hhtoken import FILE', or {authorize}",
                 authorize=errors.HINT_AUTHORIZE,
             ),
@@ -399,13 +399,13 @@ def open_store(path, create=False, published=None):
 
 
 def no_pair(path):
-    return errors.NoPairError(text("there is no pair in {path} yet", path=path), errors.HINT_AUTHORIZE)
+    return errors.NoPairError(N_("there is no pair in {path} yet", path=path), errors.HINT_AUTHORIZE)
 
 
 def shared_elsewhere(path):
     return errors.ConfigError(
-        text("the pair in {path} is shared with other hosts, but HHTOKEN_STORE is not set", path=path),
-        text(
+        N_("the pair in {path} is shared with other hosts, but HHTOKEN_STORE is not set", path=path),
+        N_(
             "set HHTOKEN_STORE as on the other hosts; or, to use the pair on this host alone, "
             "type 'hhtoken export FILE' where it is set, and 'hhtoken import FILE' here"
         ),

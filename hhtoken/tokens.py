@@ -4,7 +4,7 @@ On the path of every ``hhtoken show``, so it imports nothing that costs: no data
 brings ``re`` with it, only where an answer is read or a file is written.
 """
 
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 ASSUMED_LIFE_SECONDS = 14 * 24 * 3600  # what HeadHunter gives; used where an answer names no sane life
 LONGEST_SANE_LIFE_SECONDS = 366 * 24 * 3600
@@ -80,9 +80,9 @@ def parse_object(data):
     try:
         value = json.loads(data, parse_constant=_drop, parse_float=_finite_float, parse_int=_bounded_int)
     except (ValueError, RecursionError):
-        raise ValueError(text("not JSON")) from None
+        raise ValueError(N_("not JSON")) from None
     if not isinstance(value, dict):
-        raise ValueError(text("not a JSON object"))
+        raise ValueError(N_("not a JSON object"))
     return value
 
 
@@ -183,9 +183,9 @@ def sane_life(value):
 
 def _require_tokens(fields):
     if not is_token(fields.get("access_token")):
-        raise ValueError(text("no usable access_token in it"))
+        raise ValueError(N_("no usable access_token in it"))
     if "refresh_token" in fields and not is_token(fields["refresh_token"]):
-        raise ValueError(text("no usable refresh_token in it"))
+        raise ValueError(N_("no usable refresh_token in it"))
 
 
 def _whole(value):

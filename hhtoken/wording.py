@@ -15,13 +15,13 @@ class Text(str):
     singular = count = None
 
     def __add__(self, other):
-        return text("{head}{tail}", head=self, tail=other) if other else self
+        return N_("{head}{tail}", head=self, tail=other) if other else self
 
     def __radd__(self, other):
-        return text("{head}{tail}", head=other, tail=self) if other else self
+        return N_("{head}{tail}", head=other, tail=self) if other else self
 
 
-def text(template, **values):
+def N_(template, **values):
     """Given a template, which is a literal for the sake of the catalog, and what stands in its braces (strings,
     numbers, or Texts, which are translated in their turn), return the Text."""
     made = Text(template.format(**values) if values else template)
@@ -40,7 +40,7 @@ def joined(separator, sentences):
     """Given a separator, and strings or Texts, return one Text of those that are not empty."""
     whole = None
     for sentence in filter(None, sentences):
-        whole = sentence if whole is None else text("{head}" + separator + "{tail}", head=whole, tail=sentence)
+        whole = sentence if whole is None else N_("{head}" + separator + "{tail}", head=whole, tail=sentence)
     return whole or ""
 
 
@@ -88,6 +88,6 @@ def from_data(data, depth=0):
             return None
         if count is not None:
             return counted(singular, template, count)
-        return text(template, **{name: from_data(value, depth + 1) for name, value in values.items()})
+        return N_(template, **{name: from_data(value, depth + 1) for name, value in values.items()})
     except (ValueError, TypeError, LookupError, AttributeError):
         return None

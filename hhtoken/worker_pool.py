@@ -13,7 +13,7 @@ import signal
 import socket
 
 from hhtoken import errors, reporting, signals
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 LOOK_SECONDS = 1.0  # for a signal that was noted while nothing came from the workers
 
@@ -75,7 +75,7 @@ def _pass_on_the_end(crew, waiting):
         waiting.clear()
     name = signals.untold()
     if name:
-        reporting.message(text("{signal} is noted; waiting for what is in flight", signal=name))
+        reporting.message(N_("{signal} is noted; waiting for what is in flight", signal=name))
         _end(crew)
 
 

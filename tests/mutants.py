@@ -68,7 +68,7 @@ EQUIVALENT = {
         "def why_unusable(self, pair, now, min_seconds= 1):": "whole seconds: more than 0 is at least 1",
         "def why_unusable(self, pair, now, min_seconds= -1):": "more than 0 is asked for before",
         "raise self._damaged(error.args[ -1]) from None": "there is one argument",
-        'raise self._damaged(text("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1023)) from None':
+        'raise self._damaged(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1023)) from None':
             "64 KiB either way",
         "self.publish(is_new=False)": "a file that was just replaced has another time than the published one",
     },

@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from conftest import PROGRAM
 
 from hhtoken import cli, language, record
-from hhtoken.wording import counted, text
+from hhtoken.wording import N_, counted
 
 ROOT = Path(__file__).parent.parent
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
@@ -110,7 +110,7 @@ def test_the_phrases_of_argparse_are_in_the_catalog():
 
 # -- every sentence is marked --
 
-MARKS = ("text", "counted", "_")
+MARKS = ("N_", "counted", "_")
 ELSEWHERE = ("event", "_beginning")  # to syslog, which is in English; argparse's own phrases
 SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:]? (X )?[a-z]{2,}")
 NO_SENTENCES = re.compile(  # what the source holds for programs
@@ -120,7 +120,7 @@ NO_SENTENCES = re.compile(  # what the source holds for programs
     r"|X; systemctl "
     r"|(sudo|hhtoken|systemctl|timedatectl|nginx|ss|getent|chmod|chown|curl) "
 )
-BORROWED = {"_(phrase)", "text((error.strerror or type(error).__name__).lower())"}  # from argparse, from the C library
+BORROWED = {"_(phrase)", "N_((error.strerror or type(error).__name__).lower())"}  # from argparse, from the C library
 
 
 def literal(node):
@@ -178,10 +178,10 @@ def test_flags_and_their_values_are_explained_in_the_language_of_the_reader():
     "source",
     [
         'raise errors.UsageError("there is no such thing")',
-        'raise errors.UsageError(text("wrong"), f"type {command} again")',
+        'raise errors.UsageError(N_("wrong"), f"type {command} again")',
         'reporting.message("nothing is " + "due now")',
-        'reporting.message(text(f"waiting for {host}"))',
-        'reporting.message(text("waiting for " + host))',
+        'reporting.message(N_(f"waiting for {host}"))',
+        'reporting.message(N_("waiting for " + host))',
         'parser.add_argument("--x", help="what it is for")',
     ],
 )
@@ -220,17 +220,17 @@ def test_the_language_is_the_one_that_gettext_would_choose(monkeypatch, environm
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (language.said(text("nothing is due")) == "обновление не требуется") is is_russian
+    assert (language.said(N_("nothing is due")) == "обновление не требуется") is is_russian
     assert (language._("NAME") == "ИМЯ") is is_russian
 
 
 def test_a_sentence_in_a_sentence_and_a_number_are_said_in_the_language(monkeypatch):
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
-    sentence = text("{mend}; then {authorize}", mend=text("use --state-dir"), authorize="X") + "; Y"
+    sentence = N_("{mend}; then {authorize}", mend=N_("use --state-dir"), authorize="X") + "; Y"
     assert language.said(sentence) == "укажите --state-dir; затем X; Y"
     said = [language.said(counted("{count} time in a row", "{count} times in a row", n)) for n in (1, 2, 5, 11, 21)]
     assert said == ["1 раз подряд", "2 раза подряд", "5 раз подряд", "11 раз подряд", "21 раз подряд"]
-    assert language.said("as it is") == "as it is" and language.said(text("")) == ""
+    assert language.said("as it is") == "as it is" and language.said(N_("")) == ""
 
 
 @pytest.mark.parametrize("damage", [b"", b"no catalog", b"\xde\x12\x04\x95" + b"\xff" * 40])
@@ -239,11 +239,11 @@ def test_a_damaged_catalog_costs_the_translation_only(monkeypatch, tmp_path, dam
     (tmp_path / "ru" / "LC_MESSAGES" / "hhtoken.mo").write_bytes(damage)
     monkeypatch.setattr(language, "CATALOGS", str(tmp_path))
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
-    assert language.said(text("nothing is due")) == "nothing is due"
+    assert language.said(N_("nothing is due")) == "nothing is due"
 
 
 def test_a_record_keeps_the_english_sentence_and_says_it_in_russian_later(monkeypatch):
-    message = text("HeadHunter answered {status}", status=503) + text(", to {host}", host="h")
+    message = N_("HeadHunter answered {status}", status=503) + N_(", to {host}", host="h")
     one = record.Record(outcome=record.TRY_LATER, message=message)
     stored = record.to_text(one)
     assert json.loads(stored)["message"] == "HeadHunter answered 503, to h"

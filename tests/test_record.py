@@ -10,7 +10,7 @@ from hhtoken import errors, outcomes, record, status_screen, token_status, token
 from hhtoken.answer import Answer
 from hhtoken.record import Record
 from hhtoken.renewers import Renewers
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -54,7 +54,7 @@ def test_what_is_written_reads_back_the_same(one):
 
 
 def test_a_sentence_that_is_read_back_can_still_be_said_in_another_language():
-    sentence = text("nothing is due until {until}", until="noon")
+    sentence = N_("nothing is due until {until}", until="noon")
     found = record.from_text(record.to_text(Record(outcome=record.NOT_DUE, message=sentence, hint=sentence)))
     for one in (found.message, found.hint):
         assert (one, one.template, one.values) == (sentence, sentence.template, sentence.values)
@@ -62,9 +62,9 @@ def test_a_sentence_that_is_read_back_can_still_be_said_in_another_language():
 
 @pytest.mark.parametrize("message", ["a", "z"])
 def test_a_sentence_that_was_changed_in_the_file_is_taken_as_it_stands(message):
-    stored = json.loads(record.to_text(Record(outcome=record.NOT_DUE, message=text("nothing is due"))))
+    stored = json.loads(record.to_text(Record(outcome=record.NOT_DUE, message=N_("nothing is due"))))
     found = record.from_text(json.dumps({**stored, "message": message}))
-    assert found.message == message and not isinstance(found.message, type(text("")))
+    assert found.message == message and not isinstance(found.message, type(N_("")))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from hhtoken import application_token, config, reporting, token_endpoint
 from hhtoken.language import _
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("print the application's own token, which does not expire; ask for one where there is none")
+SUMMARY = N_("print the application's own token, which does not expire; ask for one where there is none")
 
 
 def add_arguments(parser):

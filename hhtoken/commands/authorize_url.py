@@ -2,9 +2,9 @@
 
 from hhtoken import config, invitation, reporting
 from hhtoken.pending_state import LIFE_SECONDS
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("print the address to open in a browser, to authorize")
+SUMMARY = N_("print the address to open in a browser, to authorize")
 
 
 def add_arguments(parser):
@@ -14,7 +14,7 @@ def add_arguments(parser):
 def run(arguments):
     reporting.result(invitation.invite(config.load(arguments), invitation.options(arguments)))
     reporting.message(
-        text(
+        N_(
             "open this address in a browser within {minutes} minutes, while 'hhtoken serve-callback', or "
             "hh-token-callback.socket, waits for it; or paste the address that it ends up on into 'hhtoken exchange'",
             minutes=LIFE_SECONDS // 60,

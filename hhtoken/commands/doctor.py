@@ -6,9 +6,9 @@ from functools import partial
 from hhtoken import config, errors, ready_commands, reporting, terminal
 from hhtoken.doctor import examination, findings
 from hhtoken.language import _
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("check the whole chain, from the settings to the public address, and say what to type")
+SUMMARY = N_("check the whole chain, from the settings to the public address, and say what to type")
 
 LOGS_FAILURES = False
 

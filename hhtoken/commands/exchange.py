@@ -2,9 +2,9 @@
 
 from hhtoken import config, pasting, stores, token_endpoint
 from hhtoken.arrival import Arrival, conclude
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("store the pair for a code, or a whole redirect address, read from standard input")
+SUMMARY = N_("store the pair for a code, or a whole redirect address, read from standard input")
 
 
 def add_arguments(parser):

@@ -7,9 +7,9 @@ import time
 
 from hhtoken import arguments as argument_types
 from hhtoken import config, errors, grants, signals, stores, token_endpoint, token_status
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
+SUMMARY = N_("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
 
 LOGS_FAILURES = False  # like show: a script may call it every second; a renewal that fails is logged all the same
 
@@ -48,7 +48,7 @@ def run(arguments):
     environment = _inherited_environment()
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words or not words[0]:
-        raise errors.UsageError(text("no command to run"), text("for example: hhtoken exec -- python3 bot.py"))
+        raise errors.UsageError(N_("no command to run"), N_("for example: hhtoken exec -- python3 bot.py"))
     settings = config.load(arguments)
     store = stores.of_settings(settings)
     grants.renew_for("exec", store, token_endpoint.from_settings(settings))
@@ -80,11 +80,11 @@ def _become(words, environment, umask):
         os.execvpe(words[0], words, environment)
     except OSError as error:
         if isinstance(error, FileNotFoundError) or not _is_anywhere(words[0], environment):
-            what = text("{command}: there is no such command", command=words[0])
+            what = N_("{command}: there is no such command", command=words[0])
             raise CannotRun(what, _hint_where(words[0]), NOT_FOUND) from None
         raise CannotRun(
-            text("cannot run {command}: {reason}", command=words[0], reason=errors.reason(error)),
-            text("it has to be a program: see 'ls -l', 'chmod +x', and its first line (#!/bin/sh)"),
+            N_("cannot run {command}: {reason}", command=words[0], reason=errors.reason(error)),
+            N_("it has to be a program: see 'ls -l', 'chmod +x', and its first line (#!/bin/sh)"),
             CANNOT_RUN,
         ) from None
 
@@ -98,5 +98,5 @@ def _is_anywhere(command, environment):
 
 def _hint_where(command):
     if "/" in command and os.path.exists(command):
-        return text("the program that its first line names (#!…) is not there")
-    return text("check how it is written, and PATH; options of hhtoken stand before --")
+        return N_("the program that its first line names (#!…) is not there")
+    return N_("check how it is written, and PATH; options of hhtoken stand before --")

@@ -4,9 +4,9 @@ import os
 
 from hhtoken import config, errors, recovery, reporting, stores, tokens
 from hhtoken.private_directory import write_all
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
-SUMMARY = text("move the pair into a file, for another machine or another store; it is not kept here")
+SUMMARY = N_("move the pair into a file, for another machine or another store; it is not kept here")
 
 
 def add_arguments(parser):
@@ -18,26 +18,26 @@ def add_arguments(parser):
 def run(arguments):
     if arguments.file == "-":
         raise errors.UsageError(
-            text("the pair does not go to standard output"), text("name a new file; one called '-' is './-'")
+            N_("the pair does not go to standard output"), N_("name a new file; one called '-' is './-'")
         )
     settings = config.load(arguments)
     if settings.is_own_file(arguments.file):
         raise errors.UsageError(
-            text("{path} is among hhtoken's own files, which go with the pair", path=arguments.file),
-            text("name a new file in another directory"),
+            N_("{path} is among hhtoken's own files, which go with the pair", path=arguments.file),
+            N_("name a new file in another directory"),
         )
     store = stores.of_settings(settings)
     with store.lock():
         recovery.recover(store)
         pair = store.load().pair
         if pair.is_shared and not stores.is_shared(settings):
-            reporting.warning(text("HHTOKEN_STORE is not set: etcd and the other hosts still hold this pair"))
+            reporting.warning(N_("HHTOKEN_STORE is not set: etcd and the other hosts still hold this pair"))
         _write(arguments.file, tokens.to_text(pair))
         _forget(store, arguments.file)
     reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
     path, typed = arguments.file, escaped(arguments.file)
     reporting.message(
-        text("moved the pair into {path}; to use it, type 'hhtoken import {typed}'", path=path, typed=typed)
+        N_("moved the pair into {path}; to use it, type 'hhtoken import {typed}'", path=path, typed=typed)
     )
     return 0
 
@@ -49,8 +49,8 @@ def _forget(store, path):
     except errors.Error as error:
         raise errors.with_exit_code(
             error.exit_code,
-            text("{reason}; the pair is in {path}, and perhaps in the store as well", reason=error.message, path=path),
-            text("{hint}; then export it to another file, and remove this one if that works", hint=error.hint),
+            N_("{reason}; the pair is in {path}, and perhaps in the store as well", reason=error.message, path=path),
+            N_("{hint}; then export it to another file, and remove this one if that works", hint=error.hint),
         ) from None
 
 
@@ -59,7 +59,7 @@ def _write(path, data):
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise errors.UsageError(text("{path} exists", path=path), text("name a new file")) from None
+        raise errors.UsageError(N_("{path} exists", path=path), N_("name a new file")) from None
     except OSError as error:
         raise _failed(path, error) from None
     try:
@@ -83,6 +83,6 @@ def _sync_directory(path):
 
 def _failed(path, error):
     return errors.StorageError(
-        text("cannot write {path}: {reason}", path=path, reason=errors.reason(error)),
-        text("name a file in a directory where you may write; the pair is where it was"),
+        N_("cannot write {path}: {reason}", path=path, reason=errors.reason(error)),
+        N_("name a file in a directory where you may write; the pair is where it was"),
     )

@@ -7,11 +7,11 @@ from hhtoken import bookkeeping, config, durations, errors, record, recovery, re
 from hhtoken.language import _
 from hhtoken.private_directory import THROUGH_LINKS, read_regular
 from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("take over a pair from a file (token.json of another tool, or a backup)")
+SUMMARY = N_("take over a pair from a file (token.json of another tool, or a backup)")
 
-HINT_PATH = text("check the path")
+HINT_PATH = N_("check the path")
 
 
 def add_arguments(parser):
@@ -21,8 +21,8 @@ def add_arguments(parser):
 def run(arguments):
     if arguments.file == "-":
         raise errors.UsageError(
-            text("the pair does not come from standard input"),  # a file's time may be all that tells its age
-            text("name a file; one called '-' is './-'"),
+            N_("the pair does not come from standard input"),  # a file's time may be all that tells its age
+            N_("name a file; one called '-' is './-'"),
         )
     settings = config.load(arguments)
     pair, has_expiry = _read(arguments.file)
@@ -45,14 +45,14 @@ def run(arguments):
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
     left = pair.seconds_left(time.time())
     moment = durations.local(pair.expires_at)
-    lives = text("imported: the access token lives until {moment}", moment=moment)
-    expired = text("imported: the access token has expired; type 'hhtoken refresh'")
+    lives = N_("imported: the access token lives until {moment}", moment=moment)
+    expired = N_("imported: the access token has expired; type 'hhtoken refresh'")
     reporting.message(lives if left else expired)
     if is_kept:
         path = store.directory.path_of(PREVIOUS_FILE)
-        reporting.message(text("the pair that was stored until now is kept in {path}", path=path))
+        reporting.message(N_("the pair that was stored until now is kept in {path}", path=path))
     if os.path.exists(arguments.file) and not _is_ours(store, arguments.file, is_kept):
-        hint = text("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
+        hint = N_("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
         reporting.message(hint, "hint: ")
     return 0
 
@@ -73,13 +73,13 @@ def _chosen(store, path, pair, has_expiry):
         return pair
     if last and last.spent_sha256 == fingerprint(pair.refresh_token):
         raise errors.UsageError(
-            text("the pair in {path} is spent: the stored one was made from it", path=path),
-            text("remove {path}; to see the stored pair, type 'hhtoken status'", path=path),
+            N_("the pair in {path} is spent: the stored one was made from it", path=path),
+            N_("remove {path}; to see the stored pair, type 'hhtoken status'", path=path),
         )
     if _is_outlived(pair, stored, last, time.time()):
         raise errors.UsageError(
-            text("the pair in {path} has expired, and the stored one is newer and lives", path=path),
-            text("remove {path}; or move the stored pair out first: 'hhtoken export FILE'", path=path),
+            N_("the pair in {path} has expired, and the stored one is newer and lives", path=path),
+            N_("remove {path}; or move the stored pair out first: 'hhtoken export FILE'", path=path),
         )
     return pair
 
@@ -101,7 +101,7 @@ def _remember(store, pair):
         last,
         outcome=record.AUTHORIZED,
         at=int(time.time()),  # the pair may be older
-        message=text("imported a pair"),
+        message=N_("imported a pair"),
         refresh_token_sha256=fingerprint(pair.refresh_token),
         lives_until=pair.expires_at,
     )
@@ -126,22 +126,22 @@ def _read(path):
         data, status = read_regular(path, tokens.LARGEST_FILE_BYTES + 1, THROUGH_LINKS)
     except OSError as error:
         raise errors.UsageError(
-            text("cannot read {path}: {reason}", path=path, reason=errors.reason(error)), HINT_PATH
+            N_("cannot read {path}: {reason}", path=path, reason=errors.reason(error)), HINT_PATH
         ) from None
     if data is None:
-        raise errors.UsageError(text("{path} is not a regular file", path=path), HINT_PATH)
+        raise errors.UsageError(N_("{path} is not a regular file", path=path), HINT_PATH)
     if status.st_mode & 0o077:
-        reporting.warning(text("others may be able to read {path}", path=path))
+        reporting.warning(N_("others may be able to read {path}", path=path))
     try:
         if len(data) > tokens.LARGEST_FILE_BYTES:
-            raise ValueError(text("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024))
+            raise ValueError(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024))
         fields = tokens.parse_object(data)
         pair = tokens.from_stored(fields, status.st_mtime)
         if not pair.refresh_token:
-            raise ValueError(text("no refresh_token in it"))
+            raise ValueError(N_("no refresh_token in it"))
     except ValueError as error:
         raise errors.DataError(
-            text("{path} makes no sense: {why}", path=path, why=error.args[0]),
-            text("it needs access_token and refresh_token"),
+            N_("{path} makes no sense: {why}", path=path, why=error.args[0]),
+            N_("it needs access_token and refresh_token"),
         ) from None
     return pair, "expires_at" in fields

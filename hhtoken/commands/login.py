@@ -30,13 +30,13 @@ from hhtoken import (
 from hhtoken.arrival import Arrival, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.language import _
-from hhtoken.wording import counted, joined, text
+from hhtoken.wording import N_, counted, joined
 
-SUMMARY = text("authorize: print the address to open, wait for the browser or a paste, store the pair")
+SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
 
 TICKET_BYTES = 16
 
-HINT_PASTE = text("paste the whole address that the browser ended up on")
+HINT_PASTE = N_("paste the whole address that the browser ended up on")
 
 
 def add_arguments(parser):
@@ -74,7 +74,7 @@ def run(arguments):
                 "nobody came back within {count} seconds",
                 arguments.timeout,
             ),
-            text("type 'hhtoken login' again, and open the address that it prints"),
+            N_("type 'hhtoken login' again, and open the address that it prints"),
         )
     conclude(arrival)
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
@@ -106,7 +106,7 @@ def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
         ticket = f"/{token_urlsafe(TICKET_BYTES)}"
         server.send_on(ticket, to_open)
         if desktop.open_browser(listening.address_of(listener) + ticket):
-            reporting.message(text("opening the address in your browser"))
+            reporting.message(N_("opening the address in your browser"))
     with _telling(on_input) as tick:
         return server.serve(timeout, tick)
 
@@ -114,12 +114,12 @@ def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
 def _telling(on_input):
     """Say how long still, but not to who may be typing: a line that counts seconds would wipe that away."""
     silence = contextlib.nullcontext(lambda left: max(0.0, left))
-    return silence if on_input else progress.waiting(text("waiting for the browser"))
+    return silence if on_input else progress.waiting(N_("waiting for the browser"))
 
 
 def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
     span = durations.span(timeout)
-    reporting.message(text("{unit} waits for the browser, for {span}", unit=socket_unit.SOCKET, span=span))
+    reporting.message(N_("{unit} waits for the browser, for {span}", unit=socket_unit.SOCKET, span=span))
     _offer_pasting(on_input)
     state = authorization.state_in(address)
     with _telling(on_input) as tick:
@@ -128,15 +128,15 @@ def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
         arrival.outcome = socket_unit.new_authorization(store, version)
         if arrival.outcome is None:
             arrival.failure = errors.AuthorizationNeededError(
-                text("a browser came back, but no pair was stored"),
-                text("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again"),
+                N_("a browser came back, but no pair was stored"),
+                N_("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again"),
             )
     return came
 
 
 def _offer_pasting(on_input):
     if on_input and reporting.is_watched():
-        reporting.message(text("or paste the address that the browser ends up on here, and press enter"))
+        reporting.message(N_("or paste the address that the browser ends up on here, and press enter"))
 
 
 def _paste_reader(arrival):
@@ -148,7 +148,7 @@ def _paste_reader(arrival):
             try:
                 pasted = pasting.clean(line)
                 if not is_address(pasted):  # any word could be a code, and sending it would use the authorization up
-                    raise errors.UsageError(text("what was pasted is no address"))
+                    raise errors.UsageError(N_("what was pasted is no address"))
                 arrival.by_paste(pasted)
             except errors.Error as error:  # not used up: the browser, or another paste, may do better
                 if error.exit_code in (errors.USAGE, errors.NOPERM):  # the line is to blame
@@ -170,14 +170,14 @@ def _draw(address, redirect_uri):
         return
     needed, width = max(map(len, drawn.splitlines())), terminal.columns()
     if width and not terminal.has_unicode():
-        reporting.warning(text("no QR code is drawn: by its locale, this terminal is not UTF-8"))
+        reporting.warning(N_("no QR code is drawn: by its locale, this terminal is not UTF-8"))
         return
     if width and width < needed:
-        reporting.warning(text("no QR code is drawn: it needs a terminal of {count} columns", count=needed))
+        reporting.warning(N_("no QR code is drawn: it needs a terminal of {count} columns", count=needed))
         return
     reporting.result(drawn)
     if addresses.is_loopback(CallbackRules(redirect_uri).host):
-        reporting.message(text("a phone cannot come back to this machine; paste the address that it ends up on here"))
+        reporting.message(N_("a phone cannot come back to this machine; paste the address that it ends up on here"))
 
 
 def _introduce(pair, api):
@@ -187,25 +187,25 @@ def _introduce(pair, api):
     except errors.Error as error:
         verdict, person = api_answers.unreachable(error), None
     if person:
-        reporting.result(language.said(text("authorized by {who}", who=person.introduction())))
+        reporting.result(language.said(N_("authorized by {who}", who=person.introduction())))
     else:
-        reporting.warning(text("who authorized is not known: {reason}", reason=verdict.meaning))
+        reporting.warning(N_("who authorized is not known: {reason}", reason=verdict.meaning))
 
 
 def _say_who_renews(pair, settings):
     if not pair.refresh_token:
         moment = durations.local(pair.expires_at)
-        hint = text("before {moment}, {authorize}", moment=moment, authorize=errors.HINT_AUTHORIZE)
+        hint = N_("before {moment}, {authorize}", moment=moment, authorize=errors.HINT_AUTHORIZE)
         reporting.message(hint, "hint: ")
         return
     account = settings.account()
     found = renewers.look(settings.main_directory(), account)
     if found.timers:
-        reporting.message(text("renewed by {who}", who=joined(", ", list(found.timers))))
+        reporting.message(N_("renewed by {who}", who=joined(", ", list(found.timers))))
     elif found.cron:
-        reporting.message(text("renewed by cron ({table})", table=found.cron))
+        reporting.message(N_("renewed by cron ({table})", table=found.cron))
     elif found.can_be_enabled:
         command = status_screen.ENABLE.format(instance=account_names.instance(account))
-        reporting.message(text("to have it renewed, type '{command}'", command=command), "hint: ")
+        reporting.message(N_("to have it renewed, type '{command}'", command=command), "hint: ")
     else:
-        reporting.message(text("who renews it? type 'hhtoken status' to see what to do"), "hint: ")
+        reporting.message(N_("who renews it? type 'hhtoken status' to see what to do"), "hint: ")

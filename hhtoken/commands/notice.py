@@ -4,15 +4,15 @@ import json
 import os
 import time
 
-from hhtoken import config, errors, invitation, notices, ready_commands, reporting, stores, token_status
 from hhtoken import arguments as argument_types
+from hhtoken import config, errors, invitation, notices, ready_commands, reporting, stores, token_status
 from hhtoken.language import _
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
 from hhtoken.token_store import open_store
-from hhtoken.wording import joined, printable, text
+from hhtoken.wording import N_, joined, printable
 
-SUMMARY = text("print what an operator must be told, or nothing where there is nothing new")
+SUMMARY = N_("print what an operator must be told, or nothing where there is nothing new")
 
 MEMORY_FILE = "last-notice.json"
 
@@ -103,4 +103,4 @@ def _write(memory, told):
         elif memory:
             memory.remove(MEMORY_FILE)
     except errors.StorageError as error:
-        reporting.warning(text("{reason}; the same may be told again", reason=error.message))
+        reporting.warning(N_("{reason}; the same may be told again", reason=error.message))

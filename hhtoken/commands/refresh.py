@@ -4,9 +4,9 @@ import time
 
 from hhtoken import config, errors, refresh_policy, reporting, stores
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("renew the pair if it is due; safe to run at any time")
+SUMMARY = N_("renew the pair if it is due; safe to run at any time")
 
 
 NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
@@ -65,12 +65,12 @@ def _renew_all(settings, arguments):
     from hhtoken import errors, refresh_all, token_endpoint
 
     if not arguments.all:
-        raise errors.UsageError(text("--jobs goes with --all"), text("type 'hhtoken refresh --help'"))
+        raise errors.UsageError(N_("--jobs goes with --all"), N_("type 'hhtoken refresh --help'"))
     if getattr(arguments, "account", None) is not None:
-        raise errors.UsageError(text("--all goes with no --account"), text("name one account, or all of them"))
+        raise errors.UsageError(N_("--all goes with no --account"), N_("name one account, or all of them"))
     if arguments.wait:
-        hint = text("let hh-token-due@NAME.timer look after each account")
-        raise errors.UsageError(text("--all goes with no --wait"), hint)
+        hint = N_("let hh-token-due@NAME.timer look after each account")
+        raise errors.UsageError(N_("--all goes with no --wait"), hint)
     reporting.speak_for(None)
     endpoint = token_endpoint.from_settings(settings)
     return refresh_all.run(settings, endpoint, arguments.force, arguments.jobs)
@@ -90,7 +90,7 @@ def _is_at_rest(store, patience):
     if reporting.is_watched():
         from hhtoken import durations
 
-        reporting.message(text("nothing is due until {moment}", moment=durations.local(decision.until)))
+        reporting.message(N_("nothing is due until {moment}", moment=durations.local(decision.until)))
     return True
 
 
@@ -113,7 +113,7 @@ def _renew_in_time(store, endpoint, force, patience):
     from hhtoken import grants, progress, record, signals
 
     patient_until = time.monotonic() + patience
-    with progress.waiting(text("waiting for the access token to expire")) as tick:
+    with progress.waiting(N_("waiting for the access token to expire")) as tick:
         while True:
             outcome = grants.renew(store, endpoint, force)
             force = False

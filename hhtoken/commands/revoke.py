@@ -16,9 +16,9 @@ from hhtoken import (
 )
 from hhtoken.language import _
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("end the pair at HeadHunter, and remove it here")
+SUMMARY = N_("end the pair at HeadHunter, and remove it here")
 
 def add_arguments(parser):
     parser.add_argument("--yes", action="store_true", help=_("do not ask; for scripts"))
@@ -34,7 +34,7 @@ def run(arguments):
         comes_back = stores.is_shared(settings) and _is_in_etcd(store)
         _remove_here(store, arguments.yes)
         if comes_back:
-            hint = text("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
+            hint = N_("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
             reporting.message(hint, "hint: ")
     else:
         _revoke(stores.of_settings(settings), api_endpoint.from_settings(settings), arguments.yes)
@@ -52,8 +52,8 @@ def _is_in_etcd(store):
         return True
     if store.has_journal() or mark and not mark.is_in_etcd:
         raise errors.TryLaterError(
-            text("etcd may not have the newest pair yet, which would be lost; nothing was removed"),
-            text("type 'hhtoken sync --once' first"),
+            N_("etcd may not have the newest pair yet, which would be lost; nothing was removed"),
+            N_("type 'hhtoken sync --once' first"),
         )
     return mark is not None
 
@@ -64,10 +64,10 @@ def _remove_here(store, is_confirmed):
         store.load()
     if not is_confirmed:
         confirmation.require(
-            text("the pair in {path} is removed, but lives on at HeadHunter for whoever has a copy", path=path)
+            N_("the pair in {path} is removed, but lives on at HeadHunter for whoever has a copy", path=path)
         )
     revocation.remove(store)
-    reporting.message(text("removed the pair from {path}; HeadHunter was not told", path=path))
+    reporting.message(N_("removed the pair from {path}; HeadHunter was not told", path=path))
 
 
 def _revoke(store, endpoint, is_confirmed):
@@ -75,14 +75,14 @@ def _revoke(store, endpoint, is_confirmed):
     pair = store.load().pair
     if not is_confirmed:
         confirmation.require(
-            text("the pair in {path} ends at HeadHunter for good; after that, a human must authorize anew", path=path)
+            N_("the pair in {path} ends at HeadHunter for good; after that, a human must authorize anew", path=path)
         )
     verdict = revocation.revoke(store, endpoint)
     if verdict.kind == api_answers.ACCEPTED:
-        reporting.message(text("revoked: HeadHunter has ended the pair, and it is removed from {path}", path=path))
+        reporting.message(N_("revoked: HeadHunter has ended the pair, and it is removed from {path}", path=path))
     elif verdict.kind in revocation.ENDED:
         reporting.message(
-            text(
+            N_(
                 "{meaning}, so there is nothing to end; the pair is removed from {path}",
                 meaning=verdict.meaning,
                 path=path,
@@ -90,9 +90,9 @@ def _revoke(store, endpoint, is_confirmed):
         )
     elif verdict.kind == api_answers.EXPIRED:
         _give_up_expired(store, pair, verdict, is_confirmed)
-        reporting.message(text("removed the pair from {path}", path=path))
+        reporting.message(N_("removed the pair from {path}", path=path))
     else:
-        hint = text(
+        hint = N_(
             "nothing was removed; {hint}; or type 'hhtoken revoke --local-only' to remove it here alone",
             hint=verdict.hint,
         )
@@ -104,20 +104,20 @@ def _give_up_expired(store, pair, verdict, is_confirmed):
     if isinstance(store.why_unusable(pair, time.time()), errors.AuthorizationNeededError):
         revocation.remove(store, pair)  # nobody can renew it, so there is nothing to end
         return
-    reason = text(
+    reason = N_(
         "{meaning}, so it cannot be ended; the refresh token stays good at HeadHunter until the user changes the "
         "password, or removes the application in the settings of hh.ru",
         meaning=verdict.meaning,
     )
     if is_confirmed:
-        hint = text(
+        hint = N_(
             "nothing was removed; type 'hhtoken refresh', then 'hhtoken revoke' again; or type "
             "'hhtoken revoke --local-only' to remove it here alone"
         )
         raise errors.UnavailableError(reason, hint)
     reporting.warning(reason)
-    reporting.message(text("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
-    confirmation.require(text("remove the pair from {path} all the same?", path=store.directory.path))
+    reporting.message(N_("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
+    confirmation.require(N_("remove the pair from {path} all the same?", path=store.directory.path))
     revocation.remove(store, pair)
 
 
@@ -126,5 +126,5 @@ def _say_what_goes_on(settings):
     timers = renewers.look(settings.main_directory(), account).timers
     if timers:
         command = "systemctl disable --now " + " ".join(timers)
-        hint = text("the timers go on, and find no pair; to stop them, type '{command}'", command=command)
+        hint = N_("the timers go on, and find no pair; to stop them, type '{command}'", command=command)
         reporting.message(hint, "hint: ")

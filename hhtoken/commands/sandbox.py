@@ -6,9 +6,9 @@ import re
 from hhtoken import addresses, errors, reporting
 from hhtoken.language import _, said
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("run a local HeadHunter to test a client against")
+SUMMARY = N_("run a local HeadHunter to test a client against")
 
 DEFAULTS = Settings()
 
@@ -73,20 +73,20 @@ def _start(arguments):
         auto=arguments.auto,
         blacklist=tuple(arguments.blacklist or DEFAULTS.blacklist),
     )
-    hint = text("type 'hhtoken sandbox --listen 127.0.0.1:0', which takes a free port")
+    hint = N_("type 'hhtoken sandbox --listen 127.0.0.1:0', which takes a free port")
     try:
         return start(*arguments.listen, settings, log=None if arguments.quiet else reporting.message)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise errors.TryLaterError(text("another program listens on this port"), hint) from None
-        raise errors.ConfigError(text("cannot listen there: {reason}", reason=errors.reason(error)), hint) from None
+            raise errors.TryLaterError(N_("another program listens on this port"), hint) from None
+        raise errors.ConfigError(N_("cannot listen there: {reason}", reason=errors.reason(error)), hint) from None
 
 
 def _announce(sandbox, host):
     import shlex
 
     if not addresses.is_loopback(host):
-        reporting.warning(text("the sandbox listens beyond this machine; whoever reaches it can get tokens from it"))
+        reporting.warning(N_("the sandbox listens beyond this machine; whoever reaches it can get tokens from it"))
     settings = (f"{name}={shlex.quote(value)}" for name, value in sandbox.environment().items())
     reporting.result("\n".join([f"# hhtoken sandbox: {sandbox.url}", *settings]))
 
@@ -112,7 +112,7 @@ def _listen(value):
 
 def _seconds(value):
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > LONGEST_LIFE_SECONDS:
-        problem = text("takes a whole number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
+        problem = N_("takes a whole number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
         raise argparse.ArgumentTypeError(said(problem))
     return int(value)
 

@@ -3,9 +3,9 @@
 from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, stores, token_endpoint
 from hhtoken.arrival import Arrival, conclude
 from hhtoken.callback_rules import CallbackRules
-from hhtoken.wording import counted, text
+from hhtoken.wording import N_, counted
 
-SUMMARY = text("wait for the browser to come back, then store the pair")
+SUMMARY = N_("wait for the browser to come back, then store the pair")
 
 STRAY_VISIT_SECONDS = 5  # started by systemd for a visitor while no authorization is under way
 
@@ -32,9 +32,9 @@ def run(arguments):
         if not inherited:
             listening.announce(listener, rules.path, timeout)
             if not is_expected:
-                hint = text("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
+                hint = N_("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
                 reporting.message(hint, "hint: ")
-        with progress.waiting(text("waiting for the browser")) as tick:
+        with progress.waiting(N_("waiting for the browser")) as tick:
             came = callback_server.CallbackServer(listener, rules, arrival.by_browser).serve(timeout, tick)
     if not came and inherited:
         return 0  # systemd keeps the port; whoever comes next starts us again
@@ -45,7 +45,7 @@ def run(arguments):
                 "no browser came back within {count} seconds",
                 arguments.timeout,
             ),
-            text("type 'hhtoken serve-callback' again, then open the address that 'hhtoken authorize-url' printed"),
+            N_("type 'hhtoken serve-callback' again, then open the address that 'hhtoken authorize-url' printed"),
         )
     conclude(arrival)
     return 0

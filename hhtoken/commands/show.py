@@ -4,7 +4,7 @@ import time
 
 from hhtoken import config, errors, reporting
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
 FORMS = ("--field", "--header", "--json")
@@ -20,7 +20,7 @@ PLAIN = {
     "--env-file": None,
 }
 
-SUMMARY = text("print the access token, another field, the header, or a summary without secrets")
+SUMMARY = N_("print the access token, another field, the header, or a summary without secrets")
 
 LOGS_FAILURES = False  # a bot asks every second; its log is its own
 
@@ -55,7 +55,7 @@ def run(arguments):
     pair = store.pair_in_place()
     now = time.time()
     if now < pair.obtained_at - CLOCK_SLACK_SECONDS:
-        reporting.warning(text("the clock is before the time at which this token was obtained; see 'date'"))
+        reporting.warning(N_("the clock is before the time at which this token was obtained; see 'date'"))
     unusable = None if arguments.allow_expired else store.why_unusable(pair, now, arguments.min_seconds)
     if arguments.field == "access_token" or arguments.header:
         if arguments.refresh and not arguments.allow_expired:  # the plain forms read the pair and no other file
@@ -96,7 +96,7 @@ def _field(store, pair, name, now):
     fields = pair.all_fields()
     if name not in fields:
         known = ", ".join([*fields, "seconds_left"])
-        raise errors.UsageError(text("token.json has no such field"), text("it has: {fields}", fields=known))
+        raise errors.UsageError(N_("token.json has no such field"), N_("it has: {fields}", fields=known))
     value = fields[name]
     if type(value) in (str, int):
         return str(value)
@@ -122,10 +122,10 @@ def _summary(report, as_json):
 
     return language.table(
         (
-            (text("access token"), _life(report)),
-            (text("expires"), durations.local(report.expires_at)),
-            (text("obtained"), durations.local(pair.obtained_at)),
-            (text("refresh token"), text("stored") if pair.refresh_token else text("none")),
+            (N_("access token"), _life(report)),
+            (N_("expires"), durations.local(report.expires_at)),
+            (N_("obtained"), durations.local(pair.obtained_at)),
+            (N_("refresh token"), N_("stored") if pair.refresh_token else N_("none")),
         )
     )
 
@@ -134,5 +134,5 @@ def _life(report):
     from hhtoken import durations
 
     if report.is_usable:
-        return text("usable, {span} left", span=durations.span(report.seconds_left))
-    return text("not usable: {reason}", reason=report.reason) if report.seconds_left else text("expired")
+        return N_("usable, {span} left", span=durations.span(report.seconds_left))
+    return N_("not usable: {reason}", reason=report.reason) if report.seconds_left else N_("expired")

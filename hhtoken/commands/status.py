@@ -8,9 +8,9 @@ from functools import partial
 from hhtoken import config, errors, ready_commands, reporting, stores, token_status
 from hhtoken.language import _
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("tell what state the token is in and why, who renews it, and what to do next")
+SUMMARY = N_("tell what state the token is in and why, who renews it, and what to do next")
 
 LOGS_FAILURES = False
 
@@ -46,7 +46,7 @@ def _run_for_all(settings, arguments):
     from hhtoken import status_all
 
     if getattr(arguments, "account", None) is not None:
-        raise errors.UsageError(text("--all goes with no --account"), text("name one account, or all of them"))
+        raise errors.UsageError(N_("--all goes with no --account"), N_("name one account, or all of them"))
     reporting.speak_for(None)
     stores.check(settings)
     form = status_all.json if arguments.json else status_all.prometheus if arguments.prometheus else status_all.lines
@@ -68,7 +68,7 @@ def _screen(report, settings, shared):
     who = renewers.look(settings.main_directory(), account)
     place = directory
     if shared:
-        place = text("{directory}; shared with other hosts through {store}", directory=directory, store=shared)
+        place = N_("{directory}; shared with other hosts through {store}", directory=directory, store=shared)
     table = status_screen.rows(
         report,
         place,

@@ -4,9 +4,9 @@ import contextlib
 import time
 
 from hhtoken import config, errors, recovery, reporting, signals, stores
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("take over new pairs from the shared store as they come, until it is ended")
+SUMMARY = N_("take over new pairs from the shared store as they come, until it is ended")
 
 LOOK_SECONDS = 10  # at a connection to etcd, which may have died silently
 SWEEP_SECONDS = 300  # between two looks at all that is followed, should a change have been missed
@@ -27,8 +27,8 @@ def run(arguments):
     settings = config.load(arguments)
     if not stores.is_shared(settings):
         raise errors.ConfigError(
-            text("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),
-            text("a host on its own needs no 'hhtoken sync'"),
+            N_("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),
+            N_("a host on its own needs no 'hhtoken sync'"),
         )
     account = following.ALL if arguments.all else settings.account()
     changes = following.Following(*open_etcd(settings), account)

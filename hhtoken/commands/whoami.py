@@ -8,9 +8,9 @@ from hhtoken import api_answers, api_endpoint, bookkeeping, config, errors, lang
 from hhtoken.http_transfer import NotSent
 from hhtoken.language import _
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-SUMMARY = text("ask HeadHunter whether it accepts the access token, and as whom")
+SUMMARY = N_("ask HeadHunter whether it accepts the access token, and as whom")
 
 SCHEMA = 1  # of the JSON form
 
@@ -41,11 +41,11 @@ def run(arguments):
     if arguments.json:
         reporting.result(_as_json(pair, verdict, person, arguments.email))
     elif person:
-        reporting.result(language.said(text("accepted: {who}", who=person.introduction(arguments.email))))
+        reporting.result(language.said(N_("accepted: {who}", who=person.introduction(arguments.email))))
     if person and not left:
-        reporting.warning(text("by the clock of this machine the access token has expired; see 'date'"))
+        reporting.warning(N_("by the clock of this machine the access token has expired; see 'date'"))
     if verdict.kind == api_answers.EXPIRED and left:
-        reporting.warning(text("by the clock of this machine the access token lives on; see 'date'"))
+        reporting.warning(N_("by the clock of this machine the access token lives on; see 'date'"))
     if verdict.exit_code:
         raise verdict.error()
     return 0
@@ -65,7 +65,7 @@ def _expired(report, verdict):
     what is to do: renew it, or where that cannot be done, what ``status`` says."""
     if report.exit_code == errors.NOPERM:
         return api_answers.Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
-    return api_answers.Verdict(verdict.kind, verdict.exit_code, verdict.meaning, text("type 'hhtoken refresh'"))
+    return api_answers.Verdict(verdict.kind, verdict.exit_code, verdict.meaning, N_("type 'hhtoken refresh'"))
 
 
 def _as_json(pair, verdict, person, with_email):

@@ -20,7 +20,7 @@ from hhtoken.doctor import (
     store_check,
     units_check,
 )
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 SECONDS = 12  # for all that waits, together
 
@@ -111,7 +111,7 @@ def _outside(values, tasks, authorities):
         if name not in seen:
             continue
         if seen[name] is LATE or name == "nginx" and seen["listener"] is LATE:
-            says = text("no answer within {seconds} seconds", seconds=SECONDS)
+            says = N_("no answer within {seconds} seconds", seconds=SECONDS)
             found.append(findings.problem(about, says, exit_code=errors.TEMPFAIL))
         else:
             found += judge(seen[name])

@@ -3,7 +3,7 @@
 import json
 
 from hhtoken import errors
-from hhtoken.wording import printable, text
+from hhtoken.wording import N_, printable
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"  # the same in every language, as "error:" and "hint:" are
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
@@ -62,10 +62,10 @@ def summary(found):
     """Given Findings, return one sentence about all of them."""
     problems = sum(finding.kind == PROBLEM for finding in found)
     if problems == 0:
-        return text("no problem was found")
+        return N_("no problem was found")
     if problems == 1:
-        return text("1 problem")
-    return text("{count} problems; mend the first one first, the others may follow from it", count=problems)
+        return N_("1 problem")
+    return N_("{count} problems; mend the first one first, the others may follow from it", count=problems)
 
 
 def to_lines(found, say, has_colour=False):
@@ -77,9 +77,9 @@ def to_lines(found, say, has_colour=False):
             kind = COLOURS[finding.kind] + kind + COLOUR_END
         lines.append(kind + printable(f" {say(finding.about)}: {say(finding.says)}"))
         if finding.command:
-            lines.append(INDENT + printable(say(text("type: {command}", command=finding.command))))
+            lines.append(INDENT + printable(say(N_("type: {command}", command=finding.command))))
         if finding.advice:
-            lines.append(INDENT + printable(say(text("do: {advice}", advice=finding.advice))))
+            lines.append(INDENT + printable(say(N_("do: {advice}", advice=finding.advice))))
     return "\n".join([*lines, "", say(summary(found))])
 
 

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from hhtoken import addresses, errors, listening, systemd_units
 from hhtoken.doctor import answers, findings, sockets, visiting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("listener")
+ABOUT = N_("listener")
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Listen", "Result", "ExecMainStatus")
 INIT = 1  # the process that holds the sockets of systemd's units
@@ -60,38 +60,38 @@ def judge(seen):
     has_unit = seen.socket.get("LoadState") == "loaded"
     if not seen.listeners:
         if has_unit and not (is_local(seen.redirect_uri) and seen.socket.get("UnitFileState") != "enabled"):
-            says = text("nobody listens on {where}, where the browser is waited for", where=where)
+            says = N_("nobody listens on {where}, where the browser is waited for", where=where)
             return [findings.problem(ABOUT, says, f"systemctl enable --now {SOCKET}")]
         return [_free(seen, where)]
     if seen.visit and not seen.visit.failure and _whose(seen.visit) == answers.OURS:
-        says = text("hhtoken answers on {where}", where=where)
+        says = N_("hhtoken answers on {where}", where=where)
         return [findings.ok(ABOUT, says), *_about_start(seen)]
     if _is_ours(seen):
         return [_failing(seen, where)]
     who = next((f"{one.program} ({one.pid})" for one in seen.listeners if one.program), None)
     if who:
-        says = text("{program} listens on {where}, and it is not hhtoken", program=who, where=where)
+        says = N_("{program} listens on {where}, and it is not hhtoken", program=who, where=where)
     else:
-        says = text("somebody else listens on {where}; root can see who", where=where)
-    advice = text("stop it, or choose another port (docs/systemd.md)")
+        says = N_("somebody else listens on {where}; root can see who", where=where)
+    advice = N_("stop it, or choose another port (docs/systemd.md)")
     return [findings.problem(ABOUT, says, f"ss -ltnp sport = :{seen.port}", advice)]
 
 
 def _free(seen, where):
     if not is_local(seen.redirect_uri):
-        says = text("nobody listens on {where} at this moment", where=where)
-        return findings.note(ABOUT, says, advice=text("'hhtoken login' waits there while you authorize"))
+        says = N_("nobody listens on {where} at this moment", where=where)
+        return findings.note(ABOUT, says, advice=N_("'hhtoken login' waits there while you authorize"))
     if urlsplit(seen.redirect_uri).port is None:
-        says = text("the redirect URI names no port, so the browser comes to port 80, and hhtoken listens on {where}",
+        says = N_("the redirect URI names no port, so the browser comes to port 80, and hhtoken listens on {where}",
                     where=where)  # fmt: skip
-        return findings.note(ABOUT, says, advice=text("authorize with 'hhtoken login --listen 127.0.0.1:80'"))
-    return findings.ok(ABOUT, text("{where} is free for 'hhtoken login'", where=where))
+        return findings.note(ABOUT, says, advice=N_("authorize with 'hhtoken login --listen 127.0.0.1:80'"))
+    return findings.ok(ABOUT, N_("{where} is free for 'hhtoken login'", where=where))
 
 
 def _about_start(seen):
     """It answers now; will it after the next boot?"""
     if seen.socket.get("ActiveState") == "active" and seen.socket.get("UnitFileState") == "disabled":
-        says = text("{unit} is not enabled: the next boot does not start it", unit=SOCKET)
+        says = N_("{unit} is not enabled: the next boot does not start it", unit=SOCKET)
         return [findings.problem(ABOUT, says, f"systemctl enable {SOCKET}")]
     return []
 
@@ -107,10 +107,10 @@ def _failing(seen, where):
     code = seen.service.get("ExecMainStatus", "")
     code = int(code) if code.isdigit() else 0
     if seen.visit and seen.visit.failure == visiting.SILENT:
-        says = text("hhtoken does not answer on {where}: {why}", where=where, why=seen.visit.why)
+        says = N_("hhtoken does not answer on {where}: {why}", where=where, why=seen.visit.why)
     else:
-        says = text("the listener on {where} ends at once, with exit code {code}", where=where, code=code)
-    advice = text("mend what the log says; the settings above may have it, too")
+        says = N_("the listener on {where} ends at once, with exit code {code}", where=where, code=code)
+    advice = N_("mend what the log says; the settings above may have it, too")
     command = f"journalctl -t hh-token-callback -t hhtoken -u {SERVICE} -n 5 --no-pager"
     return findings.problem(ABOUT, says, command, advice, code if code in errors.CODES else errors.CONFIG)
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 from hhtoken import provider_errors
 from hhtoken.doctor import findings
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("log")
+ABOUT = N_("log")
 LINES = 5
 ASKED_LINES = 50  # of which those about strangers, and about doctor's own visits, are left out
 LEFT_OUT = "request(s)"
@@ -38,12 +38,12 @@ def look():
 def judge(seen, has_systemd):
     """Given the facts, and whether systemd runs here, return the Findings."""
     if seen.is_closed and not seen.lines:
-        return [findings.note(ABOUT, text("the journal is not for you to read"), "sudo hhtoken doctor")]
+        return [findings.note(ABOUT, N_("the journal is not for you to read"), "sudo hhtoken doctor")]
     if seen.lines is None or not has_systemd:
         first, second = TAGS
-        says = text("there is no journal here; look where your syslog writes, for lines of {first} and {second}",
+        says = N_("there is no journal here; look where your syslog writes, for lines of {first} and {second}",
                     first=first, second=second)  # fmt: skip
         return [findings.note(ABOUT, says)]
     if not seen.lines:
-        return [findings.ok(ABOUT, text("the journal has no line of hhtoken's"))]
-    return [findings.note(ABOUT, text("{line}", line=provider_errors.printable(line))) for line in seen.lines]
+        return [findings.ok(ABOUT, N_("the journal has no line of hhtoken's"))]
+    return [findings.note(ABOUT, N_("{line}", line=provider_errors.printable(line))) for line in seen.lines]

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from hhtoken.doctor import answers, findings, sockets, visiting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("nginx")
+ABOUT = N_("nginx")
 FOLDER = "/etc/nginx"
 ENABLED = ("sites-enabled", "conf.d")
 AVAILABLE = "sites-available/hh-token"
@@ -47,19 +47,19 @@ def judge(seen, listener):
     """Given the facts, and those of the listener, return the Findings."""
     if not seen.is_installed and not seen.listeners:
         where = f"{listener.host}:{listener.port}"
-        says = text("is not on this machine; whatever ends TLS must pass the callback on to {where}", where=where)
+        says = N_("is not on this machine; whatever ends TLS must pass the callback on to {where}", where=where)
         return [findings.note(ABOUT, says)]
     host = urlsplit(seen.redirect_uri).hostname
     wrong = _wrong_in_sites(seen, listener)
     if not seen.listeners and not wrong:
-        says = text("nobody listens on port {port}", port=seen.port)
+        says = N_("nobody listens on port {port}", port=seen.port)
         return [findings.problem(ABOUT, says, "systemctl enable --now nginx", _config_advice())]
     if not seen.listeners:
         return wrong
     whose = answers.whose(seen.visit.status, seen.visit.headers, seen.visit.body)
     if not seen.visit.failure and whose == answers.OURS:
         path = urlsplit(seen.redirect_uri).path
-        good = findings.ok(ABOUT, text("brings {name} to hhtoken", name=f"{host}{path}"))
+        good = findings.ok(ABOUT, N_("brings {name} to hhtoken", name=f"{host}{path}"))
         return [good, *(_tolerated(finding) for finding in wrong)]
     if wrong:
         return wrong
@@ -77,23 +77,23 @@ def _of_answer(seen, whose):
     visit = seen.visit
     who = next((one.program for one in seen.listeners if one.program), None)
     if visit.failure:
-        says = text("port {port}: {why}", port=seen.port, why=visit.why)
+        says = N_("port {port}: {why}", port=seen.port, why=visit.why)
         return findings.problem(ABOUT, says, "systemctl restart nginx")
     if whose in (answers.NOT_HTTPS, answers.OTHER_HOST):
         return _wrong_header("X-Forwarded-Proto https" if whose == answers.NOT_HTTPS else "Host $host")
     if whose == answers.BUSY:
-        return findings.note(ABOUT, text("holds off visits just now (429); try again in some seconds"))
+        return findings.note(ABOUT, N_("holds off visits just now (429); try again in some seconds"))
     if whose in (answers.DOWN_PAGE, answers.GATEWAY):
-        says = text("reaches nobody behind it ({status})", status=visit.status)
-        return findings.problem(ABOUT, says, RELOAD, text("the listener above must answer first"))
+        says = N_("reaches nobody behind it ({status})", status=visit.status)
+        return findings.problem(ABOUT, says, RELOAD, N_("the listener above must answer first"))
     if who and who != "nginx":
-        says = text("{program} listens on port {port}, and does not bring the callback to hhtoken", program=who,
+        says = N_("{program} listens on port {port}, and does not bring the callback to hhtoken", program=who,
                     port=seen.port)  # fmt: skip
         return findings.problem(ABOUT, says, f"ss -ltnp sport = :{seen.port}")
-    says = text("answers {status} for the redirect URI, not with hhtoken's page", status=visit.status)
+    says = N_("answers {status} for the redirect URI, not with hhtoken's page", status=visit.status)
     if seen.unreadable:
-        return findings.problem(ABOUT, says, "sudo hhtoken doctor", text("its files are not for you to read"))
-    advice = text("compare the site with the newest one: {path}", path="/usr/local/share/hhtoken/nginx/hh-token")
+        return findings.problem(ABOUT, says, "sudo hhtoken doctor", N_("its files are not for you to read"))
+    advice = N_("compare the site with the newest one: {path}", path="/usr/local/share/hhtoken/nginx/hh-token")
     return findings.problem(ABOUT, says, RELOAD, advice)
 
 
@@ -103,7 +103,7 @@ def _wrong_in_sites(seen, listener):
         if seen.unreadable or not seen.available:
             return []
         link = f"ln -s ../{AVAILABLE} {os.path.join(seen.folder, 'sites-enabled')}/"
-        says = text("the site {path} is not enabled", path=seen.available)
+        says = N_("the site {path} is not enabled", path=seen.available)
         return [findings.problem(ABOUT, says, f"{link} && {RELOAD}")]
     for file, content in seen.sites:
         content = re.sub(r"(?m)^\s*#.*$", "", content)
@@ -120,8 +120,8 @@ def _wrong_in_sites(seen, listener):
 
 
 def _wrong_header(header):
-    says = text("hhtoken refuses what it brings: the header {name} is missing", name=header.partition(" ")[0])
-    advice = text("put 'proxy_set_header {header};' behind proxy_pass in its site, then type: {reload}", header=header,
+    says = N_("hhtoken refuses what it brings: the header {name} is missing", name=header.partition(" ")[0])
+    advice = N_("put 'proxy_set_header {header};' behind proxy_pass in its site, then type: {reload}", header=header,
                   reload=RELOAD)  # fmt: skip
     return findings.problem(ABOUT, says, advice=advice)
 
@@ -129,31 +129,31 @@ def _wrong_header(header):
 def _wrong_name(file, names, host):
     real = shlex.quote(os.path.realpath(file))
     if PLACEHOLDER in names:
-        says = text("{file} still has {placeholder} in it", file=file, placeholder=PLACEHOLDER)
+        says = N_("{file} still has {placeholder} in it", file=file, placeholder=PLACEHOLDER)
         command = f"sed -i s/{PLACEHOLDER}/{host}/ {real} && {RELOAD}"
     else:
-        says = text("{file} is for {names}, the redirect URI for {host}", file=file, names=" ".join(names), host=host)
+        says = N_("{file} is for {names}, the redirect URI for {host}", file=file, names=" ".join(names), host=host)
         command = f"sed -i 's/server_name .*;/server_name {host};/' {real} && {RELOAD}"
     return findings.problem(ABOUT, says, command)
 
 
 def _wrong_path(file, paths, path):
     real = shlex.quote(os.path.realpath(file))
-    says = text("{file} has no 'location = {path}', the path of the redirect URI", file=file, path=path)
+    says = N_("{file} has no 'location = {path}', the path of the redirect URI", file=file, path=path)
     ours = next((one for one in paths if one != "/hh-token-down.html"), "/callback")
     return findings.problem(ABOUT, says, f"sed -i 's|location = {ours} |location = {path} |' {real} && {RELOAD}")
 
 
 def _wrong_port(file, port, wanted):
     real = shlex.quote(os.path.realpath(file))
-    says = text("{file} passes the callback on to port {port}, and the listener has {wanted}", file=file, port=port,
+    says = N_("{file} passes the callback on to port {port}, and the listener has {wanted}", file=file, port=port,
                 wanted=wanted)  # fmt: skip
     command = f"sed -i 's/127.0.0.1:{port};/127.0.0.1:{wanted};/' {real} && {RELOAD}"
     return findings.problem(ABOUT, says, command)
 
 
 def _config_advice():
-    return text("if it does not start: 'nginx -t' says why")
+    return N_("if it does not start: 'nginx -t' says why")
 
 
 def _sites(folder, path):

@@ -7,9 +7,9 @@ from hhtoken import durations, errors, token_status
 from hhtoken.doctor import findings
 from hhtoken.private_directory import PrivateDirectory, open_directory
 from hhtoken.token_store import TokenStore, no_pair
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("pair")
+ABOUT = N_("pair")
 
 
 class _Untouched(PrivateDirectory):
@@ -39,4 +39,4 @@ def judge(seen):
     if seen.exit_code:
         return [findings.problem(ABOUT, seen.reason, advice=seen.next_step, exit_code=seen.exit_code)]
     until = durations.local(seen.expires_at)
-    return [findings.ok(ABOUT, text("the access token lives until {moment}", moment=until))]
+    return [findings.ok(ABOUT, N_("the access token lives until {moment}", moment=until))]

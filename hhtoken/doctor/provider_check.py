@@ -6,24 +6,24 @@ from urllib.parse import urlsplit
 
 from hhtoken import durations, errors
 from hhtoken.doctor import findings, visiting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("provider")
-ABOUT_CLOCK = text("clock")
+ABOUT = N_("provider")
+ABOUT_CLOCK = N_("clock")
 MOST_SKEW_SECONDS = 30
 CERTIFICATE_DAYS = 7  # of our own certificate: nobody has renewed it as late as that
 SET_CLOCK = "timedatectl set-ntp true"
 
-CLOCK_ADVICE = text("look at the clock with 'date' first; then at the package ca-certificates")
+CLOCK_ADVICE = N_("look at the clock with 'date' first; then at the package ca-certificates")
 ADVICE = {
-    visiting.UNKNOWN_NAME: text("check the network ('getent hosts debian.org'), then the address in the settings"),
-    visiting.NO_NAME_SERVER: text("check the network, and the name server in /etc/resolv.conf"),
-    visiting.NO_ROUTE: text("check the network: 'ip route' should have a line that begins with default"),
-    visiting.REFUSED: text("check the port in the address, and the firewall"),
-    visiting.SILENT: text("check the firewall; HeadHunter may hold off the addresses of some networks"),
-    visiting.RESET: text("something on the way cuts the connection: a firewall, or a filter"),
-    visiting.BROKEN: text("check the address in the settings"),
-    visiting.NO_TLS: text("check the address in the settings; a filter on the way may answer instead"),
+    visiting.UNKNOWN_NAME: N_("check the network ('getent hosts debian.org'), then the address in the settings"),
+    visiting.NO_NAME_SERVER: N_("check the network, and the name server in /etc/resolv.conf"),
+    visiting.NO_ROUTE: N_("check the network: 'ip route' should have a line that begins with default"),
+    visiting.REFUSED: N_("check the port in the address, and the firewall"),
+    visiting.SILENT: N_("check the firewall; HeadHunter may hold off the addresses of some networks"),
+    visiting.RESET: N_("something on the way cuts the connection: a firewall, or a filter"),
+    visiting.BROKEN: N_("check the address in the settings"),
+    visiting.NO_TLS: N_("check the address in the settings; a filter on the way may answer instead"),
     **dict.fromkeys(visiting.CERTIFICATE_FAILURES, CLOCK_ADVICE),
 }
 
@@ -48,22 +48,22 @@ def look(address, user_agent, authorities):
 def judge(name, seen, has_systemd):
     """Given the setting that names the address, its Visit, and whether systemd runs here, return the Findings."""
     if seen.failure:
-        says = text("{host}: {why}", host=seen.host, why=seen.why)
+        says = N_("{host}: {why}", host=seen.host, why=seen.why)
         command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visiting.UNKNOWN_NAME else None
         return [findings.problem(ABOUT, says, command, ADVICE[seen.failure], errors.TEMPFAIL)]
     if "bad_user_agent" in seen.body:
-        says = text("{host} does not like the User-Agent (bad_user_agent)", host=seen.host)
-        advice = text("set HH_USER_AGENT to the form my-bot/1.0 (you@example.com)")
+        says = N_("{host} does not like the User-Agent (bad_user_agent)", host=seen.host)
+        advice = N_("set HH_USER_AGENT to the form my-bot/1.0 (you@example.com)")
         return [findings.problem(ABOUT, says, advice=advice), *_of_clock(seen, has_systemd)]
     if seen.status >= 500 or seen.status == 429:
-        says = text("{host} answers {status}: it has trouble of its own", host=seen.host, status=seen.status)
+        says = N_("{host} answers {status}: it has trouble of its own", host=seen.host, status=seen.status)
         return [
-            findings.problem(ABOUT, says, advice=text("wait; hhtoken tries again by itself"), exit_code=errors.TEMPFAIL)
+            findings.problem(ABOUT, says, advice=N_("wait; hhtoken tries again by itself"), exit_code=errors.TEMPFAIL)
         ] + _of_clock(seen, has_systemd)
-    says = text("{host} answers", host=seen.host)
+    says = N_("{host} answers", host=seen.host)
     if seen.certificate_until:
         until = durations.local(seen.certificate_until)
-        says = text("{host} answers, its certificate is good until {until}", host=seen.host, until=until)
+        says = N_("{host} answers, its certificate is good until {until}", host=seen.host, until=until)
     return [findings.ok(ABOUT, says), *(_of_clock(seen, has_systemd) if name == "HH_API_URL" else [])]
 
 
@@ -75,15 +75,15 @@ def expires_soon(seen, now=None):
 
 def _of_clock(seen, has_systemd):
     if seen.ahead is None:
-        return [findings.note(ABOUT_CLOCK, text("{host} does not say what time it is", host=seen.host))]
+        return [findings.note(ABOUT_CLOCK, N_("{host} does not say what time it is", host=seen.host))]
     skew = durations.span(abs(seen.ahead))
     if abs(seen.ahead) <= MOST_SKEW_SECONDS:
-        return [findings.ok(ABOUT_CLOCK, text("agrees with that of {host}", host=seen.host))]
+        return [findings.ok(ABOUT_CLOCK, N_("agrees with that of {host}", host=seen.host))]
     if seen.ahead > 0:
-        says = text("is {skew} behind that of {host}", skew=skew, host=seen.host)
+        says = N_("is {skew} behind that of {host}", skew=skew, host=seen.host)
     else:
-        says = text("is {skew} ahead of that of {host}", skew=skew, host=seen.host)
-    advice = text("let a time service set it (chrony, systemd-timesyncd, ntpd)")
+        says = N_("is {skew} ahead of that of {host}", skew=skew, host=seen.host)
+    advice = N_("let a time service set it (chrony, systemd-timesyncd, ntpd)")
     return [findings.problem(ABOUT_CLOCK, says, SET_CLOCK if has_systemd else None, None if has_systemd else advice)]
 
 

@@ -4,13 +4,13 @@ from urllib.parse import urlsplit
 
 from hhtoken import durations, errors
 from hhtoken.doctor import answers, findings, provider_check, visiting
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("public address")
-ROUTER_ADVICE = text(
+ABOUT = N_("public address")
+ROUTER_ADVICE = N_(
     "on the router: is the name published (KeenDNS, web applications), for this machine, HTTP, port 80, with https?"
 )
-LOOK_OUTSIDE = text(
+LOOK_OUTSIDE = N_(
     "open the address in a browser elsewhere: if hhtoken's page is there, this machine merely cannot see itself from "
     "outside"
 )
@@ -31,52 +31,52 @@ def judge(redirect_uri, seen):
     if whose == answers.OURS:
         return _reached(redirect_uri, seen)
     if whose in (answers.NOT_HTTPS, answers.OTHER_HOST):
-        says = text("{uri} comes to hhtoken, which refuses it ({status})", uri=redirect_uri, status=status)
-        return [_problem(says, text("mend nginx, above, or whatever is in its place"))]
+        says = N_("{uri} comes to hhtoken, which refuses it ({status})", uri=redirect_uri, status=status)
+        return [_problem(says, N_("mend nginx, above, or whatever is in its place"))]
     if whose == answers.BUSY:
-        return [findings.note(ABOUT, text("{uri} is held off just now (429)", uri=redirect_uri))]
+        return [findings.note(ABOUT, N_("{uri} is held off just now (429)", uri=redirect_uri))]
     if whose == answers.DOWN_PAGE:
-        says = text("{uri} comes as far as nginx, which finds nobody on the listener's port", uri=redirect_uri)
-        return [_problem(says, text("mend the listener, above"), errors.UNAVAILABLE)]
+        says = N_("{uri} comes as far as nginx, which finds nobody on the listener's port", uri=redirect_uri)
+        return [_problem(says, N_("mend the listener, above"), errors.UNAVAILABLE)]
     if whose == answers.ROUTER:
-        says = text("the router or KeenDNS itself answers {uri} ({status})", uri=redirect_uri, status=status)
+        says = N_("the router or KeenDNS itself answers {uri} ({status})", uri=redirect_uri, status=status)
         return [_problem(says, ROUTER_ADVICE)]
     if whose == answers.GATEWAY:
-        says = text("{uri}: what is in front of this machine reaches nobody behind it ({status})", uri=redirect_uri,
+        says = N_("{uri}: what is in front of this machine reaches nobody behind it ({status})", uri=redirect_uri,
                     status=status)  # fmt: skip
         return [_problem(says, ROUTER_ADVICE)]
     if whose == answers.WELCOME:
-        says = text("{uri} ends at nginx's default site", uri=redirect_uri)
-        return [_problem(says, text("mend nginx, above: the domain in its site, and the link in sites-enabled"))]
+        says = N_("{uri} ends at nginx's default site", uri=redirect_uri)
+        return [_problem(says, N_("mend nginx, above: the domain in its site, and the link in sites-enabled"))]
     if whose == answers.REDIRECT:
         host = urlsplit(seen.headers.get("location", "")).hostname or "?"
-        says = text("{uri} is redirected ({status}, to {host})", uri=redirect_uri, status=status, host=host)
-        return [_problem(says, text("the address must be answered, not redirected: mend what ends TLS"))]
+        says = N_("{uri} is redirected ({status}, to {host})", uri=redirect_uri, status=status, host=host)
+        return [_problem(says, N_("the address must be answered, not redirected: mend what ends TLS"))]
     if whose == answers.NOT_FOUND:
-        says = text("{uri} is not found (404): somebody answers who does not know the path", uri=redirect_uri)
-        return [_problem(says, text("domain and path of the redirect URI and of nginx's site must agree"))]
-    says = text("{uri}: somebody else answers ({status})", uri=redirect_uri, status=status)
+        says = N_("{uri} is not found (404): somebody answers who does not know the path", uri=redirect_uri)
+        return [_problem(says, N_("domain and path of the redirect URI and of nginx's site must agree"))]
+    says = N_("{uri}: somebody else answers ({status})", uri=redirect_uri, status=status)
     return [_problem(says, ROUTER_ADVICE)]
 
 
 def _reached(redirect_uri, seen):
-    good = findings.ok(ABOUT, text("{uri} comes through to hhtoken", uri=redirect_uri))
+    good = findings.ok(ABOUT, N_("{uri} comes through to hhtoken", uri=redirect_uri))
     if not provider_check.expires_soon(seen):
         return [good]
     until = durations.local(seen.certificate_until)
-    says = text("its certificate ends soon, on {until}", until=until)
-    return [good, findings.note(ABOUT, says, advice=text("see to its renewal, where TLS ends"))]
+    says = N_("its certificate ends soon, on {until}", until=until)
+    return [good, findings.note(ABOUT, says, advice=N_("see to its renewal, where TLS ends"))]
 
 
 def _unreached(seen):
-    says = text("{host}: {why}", host=seen.host, why=seen.why)
+    says = N_("{host}: {why}", host=seen.host, why=seen.why)
     if seen.failure == visiting.UNKNOWN_NAME:
         return findings.problem(ABOUT, says, f"getent hosts {seen.host}", ROUTER_ADVICE)
     if seen.failure == visiting.NO_NAME_SERVER:
-        advice = text("check the network, and the name server in /etc/resolv.conf")
+        advice = N_("check the network, and the name server in /etc/resolv.conf")
         return _problem(says, advice, errors.TEMPFAIL)
     if seen.failure in visiting.CERTIFICATE_FAILURES or seen.failure == visiting.NO_TLS:
-        advice = text("on the router (KeenDNS), or whatever ends TLS: have a certificate made for this name")
+        advice = N_("on the router (KeenDNS), or whatever ends TLS: have a certificate made for this name")
         return _problem(says, advice)
     return _problem(says, LOOK_OUTSIDE, errors.TEMPFAIL)
 

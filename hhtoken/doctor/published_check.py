@@ -2,9 +2,9 @@
 
 from hhtoken import errors, published_file
 from hhtoken.doctor import findings
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("published file")
+ABOUT = N_("published file")
 
 
 def findings_of(settings):
@@ -16,4 +16,4 @@ def findings_of(settings):
         published_file.check(path)
     except errors.Error as error:
         return [findings.of_error(ABOUT, error)]
-    return [findings.ok(ABOUT, text("the access token can be put into {path}", path=path))]
+    return [findings.ok(ABOUT, N_("the access token can be put into {path}", path=path))]

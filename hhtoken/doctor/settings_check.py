@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 from hhtoken import config, errors
 from hhtoken.doctor import findings
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("settings")
+ABOUT = N_("settings")
 SERVICE = "hh-token"  # the account, and its group
 NEEDED_TO_AUTHORIZE = ("HH_CLIENT_ID", "HH_CLIENT_SECRET", "HH_REDIRECT_URI")
 CREDENTIALS = ("client_secret", "client_secret.cred")  # of root's alone, beside the env file: docs/systemd.md
@@ -58,7 +58,7 @@ def judge(seen, is_usable):
         found.append(_of_problem(names[0], error, seen, is_usable))
     good = [name for name in NEEDED_TO_AUTHORIZE if name in seen.values]
     if good:
-        says = text("{name} is set", name=good[0]) if len(good) == 1 else text("{names} are set", names=", ".join(good))
+        says = N_("{name} is set", name=good[0]) if len(good) == 1 else N_("{names} are set", names=", ".join(good))
         found.insert(0, findings.ok(ABOUT, says))
     if seen.file:
         found += _of_file(seen)
@@ -67,16 +67,16 @@ def judge(seen, is_usable):
         found.append(
             findings.note(
                 ABOUT,
-                text("HH_USER_AGENT is hhtoken's own"),
-                advice=text("set yours: HeadHunter asks for the form my-bot/1.0 (you@example.com)"),
+                N_("HH_USER_AGENT is hhtoken's own"),
+                advice=N_("set yours: HeadHunter asks for the form my-bot/1.0 (you@example.com)"),
             )
         )
     elif agent and not AGENT_FORM.fullmatch(agent):
         found.append(
             findings.problem(
                 ABOUT,
-                text("HH_USER_AGENT has not the form that HeadHunter asks for, and may be refused (bad_user_agent)"),
-                advice=text("give it the form my-bot/1.0 (you@example.com)"),
+                N_("HH_USER_AGENT has not the form that HeadHunter asks for, and may be refused (bad_user_agent)"),
+                advice=N_("give it the form my-bot/1.0 (you@example.com)"),
             )
         )
     return found
@@ -98,12 +98,12 @@ def _of_problem(name, error, seen, is_usable):
     if not _is_unset(error) or name not in NEEDED_TO_AUTHORIZE:
         return findings.of_error(ABOUT, error)
     if name == "HH_CLIENT_SECRET" and seen.has_credential:
-        return findings.ok(ABOUT, text("HH_CLIENT_SECRET is a systemd credential, for the listener alone"))
+        return findings.ok(ABOUT, N_("HH_CLIENT_SECRET is a systemd credential, for the listener alone"))
     if seen.is_out_of_sight:
-        says = text("{name} cannot be seen: {path} is not for you to read", name=name, path=seen.path)
+        says = N_("{name} cannot be seen: {path} is not for you to read", name=name, path=seen.path)
         return findings.note(ABOUT, says, command="sudo hhtoken doctor")
     if is_usable:  # a refresh needs none of them
-        says = text("{message}; only the next authorization needs it", message=error.message)
+        says = N_("{message}; only the next authorization needs it", message=error.message)
         return findings.note(ABOUT, says, advice=error.hint)
     return findings.of_error(ABOUT, error)
 
@@ -121,17 +121,17 @@ def _of_file(seen):
         uid, gid = seen.service
         readable = owner == uid and mode & 0o400 or group == gid and mode & 0o040 or mode & 0o004
         if not readable:
-            says = text("{path} cannot be read by the account {account}", path=seen.path, account=SERVICE)
+            says = N_("{path} cannot be read by the account {account}", path=seen.path, account=SERVICE)
             return [findings.problem(ABOUT, says, f"chgrp {SERVICE} {path} && chmod 640 {path}")]
     if mode & 0o022:
-        says = text("{path} can be changed by others", path=seen.path)
+        says = N_("{path} can be changed by others", path=seen.path)
         return [findings.problem(ABOUT, says, f"chmod go-w {path}")]
     if mode & 0o007:
         if "HH_CLIENT_SECRET" not in seen.values:
             return []  # with the secret in it, that is a problem of its own, above
-        says = text("{path} can be read by everybody", path=seen.path)
+        says = N_("{path} can be read by everybody", path=seen.path)
         return [findings.note(ABOUT, says, f"chmod o= {path}")]
-    return [findings.ok(ABOUT, text("{path} is closed to others", path=seen.path))]
+    return [findings.ok(ABOUT, N_("{path} is closed to others", path=seen.path))]
 
 
 def _status(path):

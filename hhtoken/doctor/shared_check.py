@@ -5,9 +5,9 @@ from types import SimpleNamespace
 from hhtoken import errors, stores
 from hhtoken.doctor import findings
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("shared store")
+ABOUT = N_("shared store")
 SYNC = "hhtoken sync --once"
 
 
@@ -38,23 +38,23 @@ def judge(seen):
         return [findings.of_error(ABOUT, seen.error)]
     place = seen.place
     if seen.relation == reconciliation.NOTHING:
-        return [findings.note(ABOUT, text("etcd answers; there is no pair at {place} yet", place=place))]
+        return [findings.note(ABOUT, N_("etcd answers; there is no pair at {place} yet", place=place))]
     if seen.relation == reconciliation.IN_STEP and seen.is_dead:
-        says = text("etcd answers; the pair at {place} is dead", place=place)
+        says = N_("etcd answers; the pair at {place} is dead", place=place)
         return [findings.problem(ABOUT, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
     if seen.relation == reconciliation.IN_STEP:
-        return [findings.ok(ABOUT, text("etcd answers; this host has the pair that is at {place}", place=place))]
+        return [findings.ok(ABOUT, N_("etcd answers; this host has the pair that is at {place}", place=place))]
     if seen.relation in (reconciliation.TAKE_OVER, reconciliation.PROMOTE, reconciliation.CONFLICT):
-        says = text("etcd answers; this host is not in step with {place}", place=place)
+        says = N_("etcd answers; this host is not in step with {place}", place=place)
         return [findings.note(ABOUT, says, f"{SYNC}; systemctl enable --now hh-token-sync.service")]
     if seen.relation == reconciliation.FOREIGN:
-        says = text("this host's pair and the one at {place} have nothing to do with each other", place=place)
-        return [findings.problem(ABOUT, says, advice=text("see docs/scale.md: give each installation its own prefix"))]
-    says = text("this host has a pair, and there is none at {place}", place=place)
+        says = N_("this host's pair and the one at {place} have nothing to do with each other", place=place)
+        return [findings.problem(ABOUT, says, advice=N_("see docs/scale.md: give each installation its own prefix"))]
+    says = N_("this host has a pair, and there is none at {place}", place=place)
     if seen.relation == reconciliation.ENDED:
-        says = text("another host has revoked the pair at {place}, or moved it", place=place)
+        says = N_("another host has revoked the pair at {place}, or moved it", place=place)
         return [findings.problem(ABOUT, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
-    return [findings.problem(ABOUT, says, advice=text("put it there by 'hhtoken import FILE'"))]
+    return [findings.problem(ABOUT, says, advice=N_("put it there by 'hhtoken import FILE'"))]
 
 
 def is_wanted(settings):

@@ -11,9 +11,9 @@ from hhtoken import account_names, config, durations, errors
 from hhtoken.doctor import findings, settings_check
 from hhtoken.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
 from hhtoken.token_store import open_store
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("state directory")
+ABOUT = N_("state directory")
 OWNERLESS_SECONDS = 600  # a temporary file that old belongs to nobody: no run takes so long
 LITTLE_FREE_BYTES = 50 * 1024 * 1024  # a few hundred times what a refresh needs: somebody fills this disk
 FEW_FREE_INODES = 16
@@ -24,9 +24,9 @@ OWN_FILES = (  # or begin like these
     "last-refresh.json", "pending.json", "token.json",
 )  # fmt: skip
 KEPT_ASIDE = {
-    "answer.kept": text("an answer of HeadHunter's that could not be used"),
-    "token.json.damaged-": text("a damaged token.json"),
-    "token.json.unclaimed-": text("a pair that may be good, and whose place another one has taken"),
+    "answer.kept": N_("an answer of HeadHunter's that could not be used"),
+    "token.json.damaged-": N_("a damaged token.json"),
+    "token.json.unclaimed-": N_("a pair that may be good, and whose place another one has taken"),
 }
 
 
@@ -72,24 +72,24 @@ def _trouble(path):
 def judge(seen):
     """Given the facts, return the Findings."""
     if not seen.exists:
-        found = [findings.note(ABOUT, text("{path} is made with the first authorization", path=seen.path))]
+        found = [findings.note(ABOUT, N_("{path} is made with the first authorization", path=seen.path))]
         return found + _other_pair(seen)
     if seen.error and not seen.status:
-        says = text("{path} cannot be looked at: {reason}", path=seen.path, reason=errors.reason(seen.error))
+        says = N_("{path} cannot be looked at: {reason}", path=seen.path, reason=errors.reason(seen.error))
         return [findings.problem(ABOUT, says, _as_root(seen), exit_code=errors.IOERR)]
     if not stat.S_ISDIR(seen.status.st_mode):
-        says = text("{path} is not a directory of its own", path=seen.path)
-        advice = text("name the real directory with --state-dir")
+        says = N_("{path} is not a directory of its own", path=seen.path)
+        advice = N_("name the real directory with --state-dir")
         return [findings.problem(ABOUT, says, advice=advice, exit_code=errors.IOERR)]
     names = [name for name, _status in seen.files]
     found = _of_directory(seen, names)
     if seen.error:
-        says = text("{path} is not yours to look into ({reason})", path=seen.path, reason=errors.reason(seen.error))
+        says = N_("{path} is not yours to look into ({reason})", path=seen.path, reason=errors.reason(seen.error))
         return found + [findings.note(ABOUT, says, _as_root(seen))] + _other_pair(seen)
     for name, status in seen.files:
         found += _of_file(seen, name, status) if _is_own_file(name) else []
     if not found:
-        says = text("{path} and the files in it are their owner's alone", path=seen.path)
+        says = N_("{path} and the files in it are their owner's alone", path=seen.path)
         found = [findings.ok(ABOUT, says)]
     return found + _of_strangers(seen, names) + _of_room(seen) + _of_mount(seen) + _kept_aside(seen) + _other_pair(seen)
 
@@ -114,13 +114,13 @@ def _of_directory(seen, names):
     path, found = shlex.quote(seen.path), []
     wanted = _wanted_owner(seen)
     if wanted is not None and seen.status.st_uid != wanted:
-        says = text("{path} belongs to user {user}, not to {owner}", path=seen.path, user=seen.status.st_uid,
+        says = N_("{path} belongs to user {user}, not to {owner}", path=seen.path, user=seen.status.st_uid,
                     owner=settings_check.SERVICE)  # fmt: skip
         name = settings_check.SERVICE
         found.append(findings.problem(ABOUT, says, f"chown -R {name}:{name} {path}", exit_code=errors.IOERR))
     if seen.status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(seen.status.st_mode):o}"
-        says = text("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
+        says = N_("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
         if is_of_its_own(seen.status.st_mode, names):
             found.append(findings.problem(ABOUT, says, f"chmod 700 {path}", exit_code=errors.IOERR))
         else:
@@ -151,22 +151,22 @@ def _of_file(seen, name, status):
     path = os.path.join(seen.path, name)
     quoted = shlex.quote(path)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        says = text("{path} is not a plain file with one name", path=path)
-        return [findings.problem(ABOUT, says, f"ls -l {quoted}", text("move it away"), errors.IOERR)]
+        says = N_("{path} is not a plain file with one name", path=path)
+        return [findings.problem(ABOUT, says, f"ls -l {quoted}", N_("move it away"), errors.IOERR)]
     if status.st_uid != seen.status.st_uid:
-        says = text("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid)
+        says = N_("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid)
         command = f"chown --reference={shlex.quote(seen.path)} {quoted}"
         return [findings.problem(ABOUT, says, command, exit_code=errors.IOERR)]
     if status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(status.st_mode):o}"
-        says = text("{path} is open to others (mode {mode})", path=path, mode=mode)
+        says = N_("{path} is open to others (mode {mode})", path=path, mode=mode)
         return [findings.problem(ABOUT, says, f"chmod 600 {quoted}", exit_code=errors.IOERR)]
     if not status.st_mode & 0o400:
-        says = text("{path} cannot be read by its owner", path=path)
+        says = N_("{path} cannot be read by its owner", path=path)
         return [findings.problem(ABOUT, says, f"chmod 600 {quoted}", exit_code=errors.IOERR)]
     if name.startswith(".") and name.endswith(".tmp") and seen.now - status.st_mtime > OWNERLESS_SECONDS:
         since = durations.local(status.st_mtime)
-        says = text("{path} was left by a run that was killed ({since}); the next refresh removes it", path=path,
+        says = N_("{path} was left by a run that was killed ({since}); the next refresh removes it", path=path,
                     since=since)  # fmt: skip
         return [findings.note(ABOUT, says)]
     return []
@@ -176,27 +176,27 @@ def _of_strangers(seen, names):
     """Their modes and owners are none of our business."""
     if all(name == account_names.DIRECTORY or _is_own_file(name) for name in names):
         return []
-    return [findings.note(ABOUT, text("{path} holds files that are not hhtoken's", path=seen.path))]
+    return [findings.note(ABOUT, N_("{path} holds files that are not hhtoken's", path=seen.path))]
 
 
 def _of_room(seen):
     if seen.room is None or _is_read_only(seen):  # which is said of the mount
         return []
     if seen.trouble:
-        says = text("no new pair could be stored: {reason}", reason=seen.trouble.message)
+        says = N_("no new pair could be stored: {reason}", reason=seen.trouble.message)
         return [findings.problem(ABOUT, says, advice=seen.trouble.hint, exit_code=seen.trouble.exit_code)]
     free = seen.room.f_bavail * seen.room.f_frsize
     place = shlex.quote(seen.path)
     if seen.room.f_files and seen.room.f_favail < FEW_FREE_INODES:
-        says = text("only {free} inodes are free on its disk", free=seen.room.f_favail)
+        says = N_("only {free} inodes are free on its disk", free=seen.room.f_favail)
         return [findings.note(ABOUT, says, f"df -i {place}")]
     megabytes = free // (1024 * 1024)
     if not megabytes:
-        return [findings.note(ABOUT, text("only {free} KiB are free on its disk", free=free // 1024), f"df -h {place}")]
+        return [findings.note(ABOUT, N_("only {free} KiB are free on its disk", free=free // 1024), f"df -h {place}")]
     if free < LITTLE_FREE_BYTES:
-        says = text("only {free} MiB are free on its disk", free=megabytes)
+        says = N_("only {free} MiB are free on its disk", free=megabytes)
         return [findings.note(ABOUT, says, f"df -h {place}")]
-    return [findings.ok(ABOUT, text("{free} MiB are free on its disk", free=megabytes))]
+    return [findings.ok(ABOUT, N_("{free} MiB are free on its disk", free=megabytes))]
 
 
 def _is_read_only(seen):
@@ -208,16 +208,16 @@ def _of_mount(seen):
         return []
     point, kind, _read_only = seen.mount
     if _is_read_only(seen):
-        says = text("its file system, {point}, is read-only", point=point)
+        says = N_("its file system, {point}, is read-only", point=point)
         command = f"mount -o remount,rw {shlex.quote(point)}"
-        advice = text("look at 'dmesg' first: a disk with errors goes read-only")
+        advice = N_("look at 'dmesg' first: a disk with errors goes read-only")
         return [findings.problem(ABOUT, says, command, advice, errors.IOERR)]
     if kind in FORGETFUL:
-        says = text("it lies in memory ({kind}): the next boot forgets the pair", kind=kind)
-        return [findings.note(ABOUT, says, advice=text("name a directory on a disk with --state-dir"))]
+        says = N_("it lies in memory ({kind}): the next boot forgets the pair", kind=kind)
+        return [findings.note(ABOUT, says, advice=N_("name a directory on a disk with --state-dir"))]
     if kind in NETWORKED:
-        says = text("it lies on a network file system ({kind}), where locks and flushes may not hold", kind=kind)
-        return [findings.note(ABOUT, says, advice=text("name a directory on a disk of this machine with --state-dir"))]
+        says = N_("it lies on a network file system ({kind}), where locks and flushes may not hold", kind=kind)
+        return [findings.note(ABOUT, says, advice=N_("name a directory on a disk of this machine with --state-dir"))]
     return []
 
 
@@ -227,8 +227,8 @@ def _kept_aside(seen):
         what = next((what for start, what in KEPT_ASIDE.items() if name.startswith(start)), None)
         if what:
             path = os.path.join(seen.path, name)
-            says = text("{path} was kept aside: {what}", path=path, what=what)
-            found.append(findings.note(ABOUT, says, advice=text("remove it once it is of no use")))
+            says = N_("{path} was kept aside: {what}", path=path, what=what)
+            found.append(findings.note(ABOUT, says, advice=N_("remove it once it is of no use")))
     return found
 
 
@@ -236,7 +236,7 @@ def _other_pair(seen):
     """Whoever forgets sudo on the box looks at a directory of his own."""
     if seen.me == 0 or not seen.has_service_pair or seen.path == config.DEFAULT_STATE_DIRECTORY:
         return []
-    says = text("the service's pair is another one, in {path}", path=config.DEFAULT_STATE_DIRECTORY)
+    says = N_("the service's pair is another one, in {path}", path=config.DEFAULT_STATE_DIRECTORY)
     return [findings.note(ABOUT, says, "sudo hhtoken doctor")]
 
 

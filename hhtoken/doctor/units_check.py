@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 from hhtoken import durations, errors, renewers, systemd_units
 from hhtoken.doctor import findings
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
-ABOUT = text("renewal")
+ABOUT = N_("renewal")
 PROPERTIES = (*renewers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")
 PREDECESSOR = "/etc/systemd/system/hh-token-refresh.service"
 
@@ -28,7 +28,7 @@ def judge(seen):
     if seen.units is None or not any(seen.units[timer].get("LoadState") == "loaded" for timer in timers):
         return [_without_timers(seen)]
     if seen.directory not in renewers.directories_of(seen.units):
-        says = text("the timers look after another pair, not the one in {path}", path=seen.directory)
+        says = N_("the timers look after another pair, not the one in {path}", path=seen.directory)
         return [findings.note(ABOUT, says), *([_cron(seen)] if seen.cron else [])]
     found = []
     for timer in timers:
@@ -41,38 +41,38 @@ def _without_timers(seen):
     if seen.cron:
         return _cron(seen)
     if seen.has_systemd and seen.units is None:
-        return findings.note(ABOUT, text("systemd does not answer, so its timers were not looked at"))
-    says = text("neither systemd's timers nor cron renews the pair here, as far as can be seen")
-    advice = text("'make install' brings timers; or let cron, or your program, run 'hhtoken refresh'")
+        return findings.note(ABOUT, N_("systemd does not answer, so its timers were not looked at"))
+    says = N_("neither systemd's timers nor cron renews the pair here, as far as can be seen")
+    advice = N_("'make install' brings timers; or let cron, or your program, run 'hhtoken refresh'")
     return findings.note(ABOUT, says, advice=advice)
 
 
 def _cron(seen):
-    return findings.ok(ABOUT, text("cron does it ({table})", table=seen.cron))
+    return findings.ok(ABOUT, N_("cron does it ({table})", table=seen.cron))
 
 
 def _of_timer(timer, unit):
     if unit.get("ActiveState") != "active":
-        says = text("{timer} does not run", timer=timer)
+        says = N_("{timer} does not run", timer=timer)
         return [findings.problem(ABOUT, says, f"systemctl enable --now {timer}")]
     if unit.get("UnitFileState") == "disabled":
-        says = text("{timer} is not enabled: the next boot does not start it", timer=timer)
+        says = N_("{timer} is not enabled: the next boot does not start it", timer=timer)
         return [findings.problem(ABOUT, says, f"systemctl enable {timer}")]
     at = systemd_units.moment(unit.get("NextElapseUSecRealtime", ""))
     if at is None:
-        return [findings.ok(ABOUT, text("{timer} runs", timer=timer))]
-    return [findings.ok(ABOUT, text("{timer} runs, next at {moment}", timer=timer, moment=durations.local(at)))]
+        return [findings.ok(ABOUT, N_("{timer} runs", timer=timer))]
+    return [findings.ok(ABOUT, N_("{timer} runs, next at {moment}", timer=timer, moment=durations.local(at)))]
 
 
 def _of_last_run(name, service):
     if service.get("FragmentPath") == PREDECESSOR:
-        says = text("{path} stands in front of hhtoken's own unit", path=PREDECESSOR)
-        return [findings.note(ABOUT, says, advice=text("see docs/upgrade.md"))]
+        says = N_("{path} stands in front of hhtoken's own unit", path=PREDECESSOR)
+        return [findings.note(ABOUT, says, advice=N_("see docs/upgrade.md"))]
     result, code = service.get("Result", ""), service.get("ExecMainStatus", "")
     if result in ("", "success"):
         return []
-    says = text("the last refresh of the unit failed ({result}, exit code {code})", result=result, code=code)
+    says = N_("the last refresh of the unit failed ({result}, exit code {code})", result=result, code=code)
     if code.isdigit() and int(code) in errors.CODES:  # hhtoken's own word, which the pair has, above
         return [findings.note(ABOUT, says, f"systemctl start {name}")]
     command = f"systemctl status --no-pager {name}"
-    return [findings.problem(ABOUT, says, command, text("see docs/troubleshooting.md"), errors.UNAVAILABLE)]
+    return [findings.problem(ABOUT, says, command, N_("see docs/troubleshooting.md"), errors.UNAVAILABLE)]

@@ -11,7 +11,7 @@ import time
 from urllib.parse import urlsplit
 
 from hhtoken.answer import http_date
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 SECONDS = 5
 PAUSES_SECONDS = (0.3, 0.6, 0)  # until systemd listens again; nothing comes after the last
@@ -39,18 +39,18 @@ ERRNOS = {
 NO_NAME_SERVER_CODES = (socket.EAI_AGAIN, socket.EAI_FAIL)
 
 SENTENCES = {
-    UNKNOWN_NAME: text("the name is unknown"),
-    NO_NAME_SERVER: text("no name server answers"),
-    NO_ROUTE: text("there is no route to it"),
-    REFUSED: text("the connection is refused: nobody listens there"),
-    SILENT: text("no answer in {seconds} seconds", seconds=SECONDS),
-    RESET: text("the connection was closed without an answer"),
-    BROKEN: text("what answers does not speak HTTP"),
-    EXPIRED: text("its certificate has expired, or the clock of this machine is ahead"),
-    NOT_YET_VALID: text("its certificate is not valid yet, or the clock of this machine is behind"),
-    WRONG_NAME: text("its certificate is for another name"),
-    UNTRUSTED: text("its certificate is not signed by an authority that this machine trusts"),
-    NO_TLS: text("what answers does not speak TLS"),
+    UNKNOWN_NAME: N_("the name is unknown"),
+    NO_NAME_SERVER: N_("no name server answers"),
+    NO_ROUTE: N_("there is no route to it"),
+    REFUSED: N_("the connection is refused: nobody listens there"),
+    SILENT: N_("no answer in {seconds} seconds", seconds=SECONDS),
+    RESET: N_("the connection was closed without an answer"),
+    BROKEN: N_("what answers does not speak HTTP"),
+    EXPIRED: N_("its certificate has expired, or the clock of this machine is ahead"),
+    NOT_YET_VALID: N_("its certificate is not valid yet, or the clock of this machine is behind"),
+    WRONG_NAME: N_("its certificate is for another name"),
+    UNTRUSTED: N_("its certificate is not signed by an authority that this machine trusts"),
+    NO_TLS: N_("what answers does not speak TLS"),
 }
 
 

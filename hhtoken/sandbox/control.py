@@ -13,7 +13,7 @@ from hhtoken.sandbox.messages import html_answer, json_answer
 from hhtoken.sandbox.provider import ACCOUNT_STATES, APPLICATION_STATES
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS
 from hhtoken.sandbox.weather import FAULTS
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 UNTIL_CLEARED = "always"
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -100,11 +100,11 @@ def _is_loopback(host):
 def read_fault(name, times="1"):
     """Given both as text, return ``(name, times)`` for ``Weather.add``; raise BadControl."""
     if name not in FAULTS:
-        raise BadControl(text("there is no such fault; GET /sandbox/ and --list-faults list them"))
+        raise BadControl(N_("there is no such fault; GET /sandbox/ and --list-faults list them"))
     if times == UNTIL_CLEARED:
         return name, None
     if not _NUMBER.fullmatch(times) or not int(times):
-        raise BadControl(text("times is a number from 1, or {forever}", forever=UNTIL_CLEARED))
+        raise BadControl(N_("times is a number from 1, or {forever}", forever=UNTIL_CLEARED))
     return name, int(times)
 
 

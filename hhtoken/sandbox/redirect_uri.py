@@ -9,7 +9,7 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 _ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII without " < > \ ^ ` { | }
 
@@ -17,20 +17,20 @@ _ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII withou
 def problem_with(address):
     """Given an address to register, return what is wrong with it, or None."""
     if not _ADDRESS_CHARACTERS.fullmatch(address):
-        return text("characters that no address has")
+        return N_("characters that no address has")
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018  the property raises on a port that is no number
     except ValueError:
-        return text("not an address")
+        return N_("not an address")
     if not parts.scheme or not parts.hostname:
-        return text("scheme or host missing")
+        return N_("scheme or host missing")
     if parts.fragment or "#" in address:
-        return text("a fragment is not allowed")
+        return N_("a fragment is not allowed")
     if "@" in parts.netloc:
-        return text("a user name is not allowed")
+        return N_("a user name is not allowed")
     if ".." in unquote(parts.path).split("/"):
-        return text("a path that climbs is not allowed")
+        return N_("a path that climbs is not allowed")
     return None
 
 

@@ -10,7 +10,7 @@ import json
 import time
 
 from hhtoken import errors, http_session
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 4  # of a member that has a leader; without one etcd itself gives up later
@@ -18,9 +18,9 @@ LARGEST_ANSWER_BYTES = 64 * 1024 * 1024  # the names of a million accounts, say
 CHUNK_BYTES = 64 * 1024
 AUTHENTICATE = "auth/authenticate"
 
-HINT_REACH = text("look at the network and at 'etcdctl endpoint status'; the next run tries again")
-HINT_USER = text("check HHTOKEN_STORE_USER, its password and its role: it must read and write below the prefix")
-HINT_CERTIFICATES = text(
+HINT_REACH = N_("look at the network and at 'etcdctl endpoint status'; the next run tries again")
+HINT_USER = N_("check HHTOKEN_STORE_USER, its password and its role: it must read and write below the prefix")
+HINT_CERTIFICATES = N_(
     "check HHTOKEN_STORE_CA_FILE, HHTOKEN_STORE_CERT_FILE and the names in the members' certificates"
 )
 
@@ -231,15 +231,15 @@ def _content(response):
 
 
 def _senseless():
-    return Unreachable(text("etcd gave an answer that makes no sense"), HINT_REACH)
+    return Unreachable(N_("etcd gave an answer that makes no sense"), HINT_REACH)
 
 
 def _unreachable(member, error):
     kind = http_session.kind_of(error)
     if kind in ("certificate", "tls"):
-        what = text("no trust between this host and etcd at {member}", member=member)
+        what = N_("no trust between this host and etcd at {member}", member=member)
         return errors.ConfigError(what, HINT_CERTIFICATES)
-    return Unreachable(text("etcd at {member} is out of reach", member=member), HINT_REACH)
+    return Unreachable(N_("etcd at {member} is out of reach", member=member), HINT_REACH)
 
 
 def _refusal(member, response, refused=REFUSED):
@@ -249,15 +249,15 @@ def _refusal(member, response, refused=REFUSED):
     except (Unreachable, *SENSELESS, *http_session.failures()):
         code = None
     if code in refused or response.status_code in (401, 403):
-        return errors.ConfigError(text("etcd at {member} refuses this user", member=member), HINT_USER)
+        return errors.ConfigError(N_("etcd at {member} refuses this user", member=member), HINT_USER)
     if code in (INVALID_ARGUMENT, FAILED_PRECONDITION):
-        message = text("etcd at {member} wants a user and a password, or none", member=member)
+        message = N_("etcd at {member} wants a user and a password, or none", member=member)
         return errors.ConfigError(message, HINT_USER)
     if response.status_code in (404, 405):
         return errors.ConfigError(
-            text("{member} does not speak etcd's version 3", member=member), text("check HHTOKEN_STORE")
+            N_("{member} does not speak etcd's version 3", member=member), N_("check HHTOKEN_STORE")
         )
-    message = text("etcd at {member} answered {status}", member=member, status=response.status_code)
+    message = N_("etcd at {member} answered {status}", member=member, status=response.status_code)
     return Unreachable(message, HINT_REACH)
 
 

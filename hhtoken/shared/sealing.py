@@ -11,17 +11,17 @@ import json
 import os
 
 from hhtoken import errors, http_session
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # random; safe for far more writes than a pair sees in its life (NIST SP 800-38D: 2^32)
 VERSION = 1
 
-HINT_DAMAGED = text(
+HINT_DAMAGED = N_(
     "nothing is overwritten; every host still has its copy: remove what is below that prefix with etcdctl, "
     "then type 'hhtoken import' with the newest token.json"
 )
-HINT_KEY = text("give every host the same key file (HHTOKEN_STORE_KEY_FILE)")
+HINT_KEY = N_("give every host the same key file (HHTOKEN_STORE_KEY_FILE)")
 
 
 class Sealer:
@@ -34,8 +34,8 @@ class Sealer:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         except ImportError:
             raise errors.ConfigError(
-                text("the Python library 'cryptography' is missing, which HHTOKEN_STORE needs"),
-                text("type: apt install python3-cryptography (or: pip install 'hhtoken[etcd]')"),
+                N_("the Python library 'cryptography' is missing, which HHTOKEN_STORE needs"),
+                N_("type: apt install python3-cryptography (or: pip install 'hhtoken[etcd]')"),
             ) from None
         self._cipher = AESGCM(key)
         self._invalid = InvalidTag
@@ -59,10 +59,10 @@ class Sealer:
             raise _damaged(place) from None
         if version != VERSION:
             raise errors.ConfigError(
-                text("etcd holds values of a newer hhtoken"), text("install the same version on every host")
+                N_("etcd holds values of a newer hhtoken"), N_("install the same version on every host")
             )
         if key_name != self._key_name:
-            raise errors.ConfigError(text("what etcd holds was sealed with another key"), HINT_KEY)
+            raise errors.ConfigError(N_("what etcd holds was sealed with another key"), HINT_KEY)
         try:
             fields = json.loads(self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place))
         except (self._invalid, ValueError, RecursionError):
@@ -80,12 +80,12 @@ def key_of(content):
         key = b""
     if len(key) != KEY_BYTES:
         raise errors.ConfigError(
-            text("the key for the shared store is not 32 bytes in base64"),
-            text("make one with: openssl rand -base64 32"),
+            N_("the key for the shared store is not 32 bytes in base64"),
+            N_("make one with: openssl rand -base64 32"),
         )
     return key
 
 
 def _damaged(place):
-    what = text("what etcd holds at {place} makes no sense", place=place.decode("utf-8", "replace"))
+    what = N_("what etcd holds at {place} makes no sense", place=place.decode("utf-8", "replace"))
     return errors.DataError(what, HINT_DAMAGED)

@@ -7,7 +7,7 @@ from hhtoken import addresses, errors
 from hhtoken.shared.etcd import Etcd
 from hhtoken.shared.sealing import Sealer, key_of
 from hhtoken.shared.vault import Vault
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/hh-token"
@@ -25,7 +25,7 @@ OF_THE_CONNECTION = (
 )
 _opened = {}  # one client for a process: each has connections, and a token of etcd's, which costs it a slow hash
 
-HINT_FORM = text("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
+HINT_FORM = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
 
 
 def open_vault(settings, account):
@@ -68,12 +68,12 @@ def silence_seconds(settings):
     is_number = value.isascii() and value.isdigit() and len(value) < 8
     if not (is_number and least <= int(value) <= LONGEST_SILENCE_SECONDS):
         raise errors.ConfigError(
-            text(
+            N_(
                 "HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}",
                 least=least,
                 most=LONGEST_SILENCE_SECONDS,
             ),
-            text("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),
+            N_("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),
         )
     return int(value)
 
@@ -85,7 +85,7 @@ def _parts(address):
     hosts = [_host(host) for host in listed.split(",")]
     is_plain = prefix.isascii() and prefix.isprintable() and not set(prefix) & set(" ?#@")
     if scheme != "etcd" or None in hosts or not is_plain:
-        raise errors.ConfigError(text("HHTOKEN_STORE is no address of etcd"), HINT_FORM)
+        raise errors.ConfigError(N_("HHTOKEN_STORE is no address of etcd"), HINT_FORM)
     return hosts, "/" + prefix.strip("/") if prefix.strip("/") else DEFAULT_PREFIX
 
 
@@ -118,8 +118,8 @@ def _tls(settings):
 def _readable(name, path):
     if not os.access(path, os.R_OK) or not os.path.isfile(path):
         raise errors.ConfigError(
-            text("cannot read {path}, which {name} names", path=path, name=name),
-            text("check the path and who may read it"),
+            N_("cannot read {path}, which {name} names", path=path, name=name),
+            N_("check the path and who may read it"),
         )
     return path
 
@@ -129,7 +129,7 @@ def _login(settings):
     password = settings.secret_in_file("HHTOKEN_STORE_PASSWORD_FILE", PASSWORD_CREDENTIAL)
     if bool(user) != bool(password):
         raise errors.ConfigError(
-            text("of HHTOKEN_STORE_USER and HHTOKEN_STORE_PASSWORD_FILE, only one is set"), text("set both, or neither")
+            N_("of HHTOKEN_STORE_USER and HHTOKEN_STORE_PASSWORD_FILE, only one is set"), N_("set both, or neither")
         )
     return user, password
 
@@ -138,8 +138,8 @@ def _key(settings):
     key = settings.secret_in_file("HHTOKEN_STORE_KEY_FILE", KEY_CREDENTIAL)
     if key is None:
         raise errors.ConfigError(
-            text("there is no key for the shared store"),
-            text(
+            N_("there is no key for the shared store"),
+            N_(
                 "make one with 'openssl rand -base64 32', put it into a file of mode 600, the same on every host, and "
                 "name that file in HHTOKEN_STORE_KEY_FILE"
             ),

@@ -14,7 +14,7 @@ from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
 from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
-from hhtoken.wording import escaped, text
+from hhtoken.wording import N_, escaped
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
@@ -22,7 +22,7 @@ FURTHEST_CLOCK_SECONDS = 2 * 3600
 SHORT_WAIT_SECONDS = 3
 PATIENCE_SECONDS = 5  # with etcd, once there is no way back; this host's readers wait for the new pair meanwhile
 
-HINT_OTHER = text("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
+HINT_OTHER = N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
 
 
 class SharedStore(TokenStore):
@@ -70,8 +70,8 @@ class SharedStore(TokenStore):
     def _require_empty_place(self, contents):
         if self._replacing == FROM_FILE and contents.pair:
             raise errors.UsageError(
-                text("etcd holds a pair at {place} already", place=self._vault.name),
-                text("to put another one there, move that one out first, by 'hhtoken export FILE'"),
+                N_("etcd holds a pair at {place} already", place=self._vault.name),
+                N_("to put another one there, move that one out first, by 'hhtoken export FILE'"),
             )
 
     @contextlib.contextmanager
@@ -131,8 +131,8 @@ class SharedStore(TokenStore):
 
     def _say_why_it_is_here_alone(self, error):
         is_defect = not isinstance(error, errors.Error)
-        reason = text("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
-        _say(text("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
+        reason = N_("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
+        _say(N_("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
         if not is_defect and error.hint:
             reporting.message(error.hint, "hint: ")
 
@@ -176,9 +176,9 @@ class SharedStore(TokenStore):
         if contents.pair is None:
             return True
         if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
-            raise errors.TryLaterError(text("another host is renewing the pair"), text("try again in a moment"))
+            raise errors.TryLaterError(N_("another host is renewing the pair"), N_("try again in a moment"))
         if mine is None or not reconciliation.is_same(mine, contents.pair):
-            raise errors.TryLaterError(text("another host has put a newer pair into etcd"), text("try again"))
+            raise errors.TryLaterError(N_("another host has put a newer pair into etcd"), N_("try again"))
         return bool(self._vault.remove(contents, mark_of(contents.pair).as_dict()))
 
     # -- what stands in etcd, and what stands here --
@@ -213,7 +213,7 @@ class SharedStore(TokenStore):
             self._take_over(contents.pair)
         elif relation == reconciliation.FOREIGN:
             raise errors.ConfigError(
-                text(
+                N_(
                     "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
                     path=self.directory.path,
                     place=self._vault.name,
@@ -223,8 +223,8 @@ class SharedStore(TokenStore):
         elif relation in (reconciliation.UNSHARED, reconciliation.VANISHED) and not replacing:
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
-                text("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
-                text("to put this one there, type 'hhtoken import {path}'", path=escaped(path)),
+                N_("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
+                N_("to put this one there, type 'hhtoken import {path}'", path=escaped(path)),
             )
 
     def is_in_step(self):
@@ -245,11 +245,11 @@ class SharedStore(TokenStore):
 
     def _keep_aside(self, pair):
         path = self.keep_pair(pair)
-        _say(text("another host's pair takes the place of this one's, which is in {path}", path=path), reporting.ERROR)
+        _say(N_("another host's pair takes the place of this one's, which is in {path}", path=path), reporting.ERROR)
 
     def _give_up(self, pair):
         path = self.keep_pair(pair)
-        _say(text("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
+        _say(N_("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
         self.directory.remove(TOKEN_FILE)
         self.unpublish()
 
@@ -307,7 +307,7 @@ class SharedStore(TokenStore):
             time.sleep(left)
         if not SHORT_WAIT_SECONDS < left <= FURTHEST_CLOCK_SECONDS:
             return None
-        message = text("the access token still lives by HeadHunter's clock; this host's is ahead")
+        message = N_("the access token still lives by HeadHunter's clock; this host's is ahead")
         return Record(outcome=record.NOT_YET, message=message, not_before=int(now + left) + 1)
 
     def _ahead(self):
@@ -331,7 +331,7 @@ class SharedStore(TokenStore):
                 last,
                 outcome=record.OUTCOME_UNKNOWN,
                 at=set_out_at,
-                message=text("outcome unknown: host {name} does not say what came of it", name=name),
+                message=N_("outcome unknown: host {name} does not say what came of it", name=name),
                 perhaps_spent_at=last.perhaps_spent_at if last and last.perhaps_spent_at else set_out_at,
                 refresh_token_sha256=fingerprint(pair.refresh_token),
             )
@@ -341,9 +341,9 @@ class SharedStore(TokenStore):
     def _renewed_elsewhere(self, contents):
         self._reconcile(contents)
         if contents.pair is None:
-            nowhere = text("there is no pair in {path} yet", path=self._vault.name)
+            nowhere = N_("there is no pair in {path} yet", path=self._vault.name)
             raise errors.AuthorizationNeededError(nowhere, errors.HINT_AUTHORIZE)
-        message = text("another host has renewed the pair")
+        message = N_("another host has renewed the pair")
         return Record(outcome=record.RENEWED, message=message, lives_until=contents.pair.expires_at)
 
     def _adopt(self, verdict):
@@ -360,8 +360,8 @@ def _busy(contents, pair, now):
         outcome=record.TRY_LATER,
         exit_code=errors.TEMPFAIL,
         at=int(now),
-        message=text("host {name} has set out to renew this pair, and has not said what came of it", name=name),
-        hint=text("look at 'hhtoken status' there; should it stay silent, another host tries after a while"),
+        message=N_("host {name} has set out to renew this pair, and has not said what came of it", name=name),
+        hint=N_("look at 'hhtoken status' there; should it stay silent, another host tries after a while"),
         refresh_token_sha256=fingerprint(pair.refresh_token),
     )
 

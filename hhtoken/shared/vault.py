@@ -11,7 +11,7 @@ The values are sealed, and every change compares revisions, so that of two hosts
 
 from hhtoken import account_names, errors, tokens
 from hhtoken.shared.sealing import HINT_DAMAGED
-from hhtoken.wording import text
+from hhtoken.wording import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
 NEVER = 2**62  # a revision that no key has
@@ -108,5 +108,5 @@ def _pair(fields):
     try:
         return tokens.from_stored(fields, 0)
     except ValueError as error:
-        what = text("the pair in etcd makes no sense: {reason}", reason=error.args[0])
+        what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
         raise errors.DataError(what, HINT_DAMAGED) from None
