@@ -40,8 +40,7 @@ class Arrival:
         self._told = set()
 
     def by_browser(self, query):
-        """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits.
-        """
+        """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits."""
         try:
             came = authorization.read_return(query)
             entry = self._find(came.state)
@@ -127,8 +126,7 @@ class Arrival:
             return False
 
     def _is_new(self, error):
-        """Tell whether this has not been told yet, and remember it: before its state is known, anybody may have come.
-        """
+        """Tell whether this has not been told yet, and remember it: before its state is known, anybody may have come."""
         is_new = error.message not in self._told and len(self._told) < MOST_TOLD
         if is_new:
             self._told.add(error.message)

@@ -75,7 +75,7 @@ def listen(host, port, is_for_browser=False):
         raise errors.ConfigError(failure, hint) from None
 
 
-@functools.lru_cache(maxsize=None)  # a dozen pages in two languages: junk must not cost a look into a catalog
+@functools.cache  # a dozen pages in two languages: junk must not cost a look into a catalog
 def _page(name, tongue):
     return callback_page.response(name, tongue, language.said_in)
 
@@ -90,8 +90,7 @@ def inherited():
 
 
 class CallbackServer:
-    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a Reply.
-    """
+    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a Reply."""
 
     def __init__(self, listener, rules, handle_return):
         self._listener = listener

@@ -125,8 +125,7 @@ class Settings:
         return self._env_file_path
 
     def env_file_to_write(self):
-        """Return the path of the env file that is in use, or where there is none of the operator's own, of a new one.
-        """
+        """Return the path of the env file that is in use, or where there is none of the operator's own, of a new one."""
         return self._env_file_path if self._env_file or os.geteuid() == 0 else OWN_ENV_FILE
 
     def of_refresh_in_environment_alone(self):
@@ -301,9 +300,7 @@ class Settings:
         if not base.startswith("/"):
             home = os.path.expanduser("~")
             if not home.startswith("/"):
-                raise errors.ConfigError(
-                    N_("there is no home directory to keep the pair in"), N_("use --state-dir")
-                )
+                raise errors.ConfigError(N_("there is no home directory to keep the pair in"), N_("use --state-dir"))
             base = os.path.join(home, ".local", "state")
         return os.path.join(base, DIRECTORY_NAME)
 
@@ -387,9 +384,7 @@ def _read_secret(path, place, what, optional=False, named_by=None):
     except UnicodeDecodeError:
         secret = ""
     if not secret and not optional:
-        raise errors.ConfigError(
-            N_("{place} holds no secret", place=place), N_("put the secret into it, as one line")
-        )
+        raise errors.ConfigError(N_("{place} holds no secret", place=place), N_("put the secret into it, as one line"))
     return secret
 
 

@@ -56,9 +56,7 @@ def session(headers, note, until):
     made.trust_env = False  # no proxy, no .netrc, no CA bundle from the environment
     made.get_redirect_target = lambda _response: None  # else requests reads the body of a redirect, all of it
     made.headers.clear()
-    made.headers.update(
-        {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers}
-    )
+    made.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers})
     made.mount("http://", _noting_adapter(note, until))
     made.mount("https://", _noting_adapter(note, until))
     return made

@@ -167,9 +167,7 @@ class Transfer:
             reason = reason or (N_("no answer in time") if late else N_("the answer was cut short, or is no HTTP"))
             return N_("the connection broke ({error})", error=reason)
         if kind == "certificate":
-            raise NotSent(
-                N_("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS
-            )
+            raise NotSent(N_("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS)
         if kind == "tls":
             raise NotSent(N_("no TLS with {host}, so nothing was sent", host=self._host), HINT_TLS)
         if kind in ("timeout", "read timeout"):

@@ -88,9 +88,7 @@ class PrivateDirectory:
         finally:
             os.close(descriptor)
         if len(data) > limit:
-            raise errors.DataError(
-                N_("{path} is larger than {size} KiB", path=self.path_of(name), size=limit // 1024)
-            )
+            raise errors.DataError(N_("{path} is larger than {size} KiB", path=self.path_of(name), size=limit // 1024))
         return data, modified_ns
 
     def replace(self, name, data, modified_ns=None, mode=0o600):

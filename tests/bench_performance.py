@@ -234,9 +234,7 @@ def crowd(folder, environment):
     for readers in (1, 4, 16, 64):
         began, failed = time.perf_counter(), 0
         for _ in range(max(1, 128 // readers)):
-            processes = [
-                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(readers)
-            ]
+            processes = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(readers)]
             failed += sum(process.wait() != 0 for process in processes)
         total = readers * max(1, 128 // readers)
         print(f"| {readers} | {total / (time.perf_counter() - began):.0f} | {failed} |")

@@ -35,8 +35,7 @@ STAYS = "either way no second is left, and the answer is the same"
 # Mutants that no test can tell from the original: module -> {the changed line: why}.
 EQUIVALENT = {
     "private_directory": {
-        "CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW & os.O_CLOEXEC":
-            "Python adds O_CLOEXEC by itself, and with O_EXCL no link is followed",
+        "CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW & os.O_CLOEXEC": "Python adds O_CLOEXEC by itself, and with O_EXCL no link is followed",
         "if self.owner > os.geteuid():": "only root writes for another owner, and no number is below root's",
         "if is_new and outer.owner > os.geteuid():": "the same",
         "if status.st_uid != me and me > 0:": "no number is below root's",
@@ -52,8 +51,7 @@ EQUIVALENT = {
     },
     "tokens": {
         "return value if end > len(text) and isinstance(value, dict) else parse_object(data)": SLOWER,
-        "return value if end >= len(text) and isinstance(value, dict) else parse_object(data)":
-            "the end of what was read is never behind the end of the text",
+        "return value if end >= len(text) and isinstance(value, dict) else parse_object(data)": "the end of what was read is never behind the end of the text",
         "value, end = make_scanner(_Hooks)(text, 1)": SLOWER,
         "value, end = make_scanner(_Hooks)(text, -1)": SLOWER,
         'return value if abs(value) < float("inf") else None': "nothing is above infinity, and NaN does not come here",
@@ -68,8 +66,7 @@ EQUIVALENT = {
         "def why_unusable(self, pair, now, min_seconds= 1):": "whole seconds: more than 0 is at least 1",
         "def why_unusable(self, pair, now, min_seconds= -1):": "more than 0 is asked for before",
         "raise self._damaged(error.args[ -1]) from None": "there is one argument",
-        'raise self._damaged(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1023)) from None':
-            "64 KiB either way",
+        'raise self._damaged(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1023)) from None': "64 KiB either way",
         "self.publish(is_new=False)": "a file that was just replaced has another time than the published one",
     },
 }

@@ -8,7 +8,7 @@ import pytest
 import requests
 from conftest import AGENT, wait_for
 from test_accounts import account
-from test_serve_callback import authorize, listening, token_requests
+from test_serve_callback import authorize, token_requests
 from test_unattended import activate
 
 from hhtoken import account_names, accounts, callback_page

@@ -85,7 +85,10 @@ def serving():
     yield serve
     for running in started:
         while running.thread.is_alive():
-            with contextlib.suppress(OSError), running.client() as last:  # it may be past its farewell, and end by itself
+            with (
+                contextlib.suppress(OSError),
+                running.client() as last,
+            ):  # it may be past its farewell, and end by itself
                 last.settimeout(0.5)
                 last.sendall(RETURN)  # which ends the wait
                 last.recv(1)

@@ -90,7 +90,9 @@ def test_an_answer_larger_than_any_is_not_read_to_its_end(monkeypatch):
 
 
 def test_a_wrong_password_is_the_users_fault():
-    wrong = http(json.dumps({"code": 3, "message": "etcdserver: authentication failed"}), "400 Bad Request", headers=CLOSE)
+    wrong = http(
+        json.dumps({"code": 3, "message": "etcdserver: authentication failed"}), "400 Bad Request", headers=CLOSE
+    )
     with answering(wrong) as member, pytest.raises(errors.ConfigError, match="refuses this user"):
         Etcd([address(member)], user="writer", password="wrong").read(b"/p/")
     with answering(wrong) as member, pytest.raises(errors.ConfigError, match="wants a user and a password, or none"):

@@ -109,7 +109,10 @@ def test_a_code_that_lost_its_answer_asks_for_a_new_authorization(operator, sand
 def test_trouble_with_the_account_is_to_be_mended_before_the_next_try(operator, sandbox, fault, mend):
     sandbox.weather.add(fault)
     run = operator.run("exchange", input=come_back(operator), expect=77)
-    assert run.stderr.splitlines()[-1] == f"hhtoken: hint: {mend}; then type 'hhtoken login', and open the address that it prints"
+    assert (
+        run.stderr.splitlines()[-1]
+        == f"hhtoken: hint: {mend}; then type 'hhtoken login', and open the address that it prints"
+    )
     operator.store(obtain_pair(sandbox))
     sandbox.weather.add(fault)
     run = operator.run("refresh", expect=77)

@@ -230,7 +230,9 @@ def test_an_answer_without_a_length_ends_with_its_connection():
     assert (answer.status, answer.body, answer.complete, answer.failure) == (400, b'{"error": "x"}', True, None)
 
 
-@pytest.mark.parametrize("lengths", [("{0}", "5"), ("5", "{0}"), ("{0}, 3",), ("3, {0}",), ("{0}, {0}",), ("{0}", "{0}")])
+@pytest.mark.parametrize(
+    "lengths", [("{0}", "5"), ("5", "{0}"), ("{0}, 3",), ("3, {0}",), ("{0}, {0}",), ("{0}", "{0}")]
+)
 def test_lengths_that_contradict_each_other_cost_no_answer(lengths):
     headers = [f"Content-Length: {length.format(len(BODY))}" for length in lengths]
     with answering(http(BODY, headers=headers, length=False)) as provider:

@@ -249,7 +249,9 @@ def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator,
     assert status["usable"] and status["state"] == "authorization_needed" and "hhtoken login" in status["next_step"]
     assert "the access token lives, but there is no refresh token" in status["reason"]
     assert "hhtoken_authorization_needed 1" in operator.run("status", "--prometheus", expect=77).stdout
-    assert "the access token lives, but there is no refresh token" in operator.run("refresh", "--force", expect=77).stderr
+    assert (
+        "the access token lives, but there is no refresh token" in operator.run("refresh", "--force", expect=77).stderr
+    )
     operator.run("refresh")
     operator.run("show", "--field", "access_token")
     assert "no refresh token" in operator.run("notice").stdout
@@ -297,8 +299,10 @@ def desktop(tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     opener = tools / "xdg-open"
-    opener.write_text(f'#!/bin/sh\nenv >"{tmp_path}/environ"\necho "$1" >"{tmp_path}/opened.new"\n'
-                      f'mv "{tmp_path}/opened.new" "{tmp_path}/opened"\n')
+    opener.write_text(
+        f'#!/bin/sh\nenv >"{tmp_path}/environ"\necho "$1" >"{tmp_path}/opened.new"\n'
+        f'mv "{tmp_path}/opened.new" "{tmp_path}/opened"\n'
+    )
     opener.chmod(0o755)
     return tmp_path, {"PATH": f"{tools}:{os.environ['PATH']}", "DISPLAY": ":0"}
 
@@ -357,7 +361,7 @@ def test_the_qr_code_holds_the_address(login):
     lines = running.stdout.text.splitlines()[1:]
     halves = {" ": (1, 1), "▀": (0, 1), "▄": (1, 0), "█": (0, 0)}  # drawn light on dark: a block is a light module
     rows = [[bool(halves[one][half]) for one in line] for line in lines for half in (0, 1)]
-    assert [row[2:-2] for row in rows[2:2 + len(wanted)]] == wanted
+    assert [row[2:-2] for row in rows[2 : 2 + len(wanted)]] == wanted
     running.process.terminate()
     assert running.end() == 75
 

@@ -183,7 +183,10 @@ def test_a_slow_answer_is_waited_for_aloud_without_a_secret(operator, sandbox, e
 @contextlib.contextmanager
 def slow_provider():
     """A provider, and the event that lets it answer."""
-    answer, may_answer = http('{"access_token": "NEW-A", "refresh_token": "NEW-R", "expires_in": 1000}'), threading.Event()
+    answer, may_answer = (
+        http('{"access_token": "NEW-A", "refresh_token": "NEW-R", "expires_in": 1000}'),
+        threading.Event(),
+    )
 
     def handle(connection):
         may_answer.wait(60)

@@ -310,7 +310,7 @@ def test_who_is_not_in_the_group_of_the_directory_cannot_give_it_to_a_file(place
     with monkeypatch.context() as stranger, contextlib.closing(open_directory(str(place))) as directory:
         stranger.setattr(os, "geteuid", lambda: 1)
         stranger.setattr(os, "getegid", lambda: place.stat().st_gid + 1)
-        stranger.setattr(os, "getgroups", lambda: [])
+        stranger.setattr(os, "getgroups", list)
         with pytest.raises(errors.StorageError, match="do not get its group") as caught:
             published_file._require_group(directory)
         stranger.setattr(os, "getgroups", lambda: [place.stat().st_gid])

@@ -35,7 +35,10 @@ def running(*arguments):
     """Run the command on a free port; yield ``(process, first line, settings)``."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": ROOT},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
     )
     try:
         first = process.stdout.readline()
@@ -87,8 +90,9 @@ def test_quiet_is_quiet():
 
 
 def test_flags_reach_the_provider():
-    with running("--expires-in", "7", "--deny", "--client-id", "ME", "--fault", "bom=2", "--fault",
-                 "html_503=always") as (_process, _first, settings):
+    with running(
+        "--expires-in", "7", "--deny", "--client-id", "ME", "--fault", "bom=2", "--fault", "html_503=always"
+    ) as (_process, _first, settings):
         now = requests.get(settings["HH_API_URL"] + "/sandbox/state", timeout=5).json()
     assert settings["HH_CLIENT_ID"] == "ME"
     assert (now["expires_in"], now["auto"]) == (7, "deny")
@@ -107,11 +111,19 @@ def test_an_address_of_another_machine_is_a_matter_of_settings():
         sandbox.run(arguments("--listen", "192.0.2.1:0"))
 
 
-@pytest.mark.parametrize("flag, value", [
-    ("--listen", "canary"), ("--listen", "127.0.0.1:99999"), ("--expires-in", "canary"), ("--expires-in", "-1"),
-    ("--client-id", "canary with blanks"), ("--redirect-uri", "canary"), ("--fault", "canary"),
-    ("--fault", "bom=canary"),
-])
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("--listen", "canary"),
+        ("--listen", "127.0.0.1:99999"),
+        ("--expires-in", "canary"),
+        ("--expires-in", "-1"),
+        ("--client-id", "canary with blanks"),
+        ("--redirect-uri", "canary"),
+        ("--fault", "canary"),
+        ("--fault", "bom=canary"),
+    ],
+)
 def test_a_bad_value_is_wrong_usage_and_not_repeated(capsys, flag, value):
     with pytest.raises(SystemExit) as caught:
         arguments(f"{flag}={value}")
@@ -143,8 +155,11 @@ def test_the_secret_is_no_argument():
 
 
 def test_adding_arguments_does_not_pay_for_a_server():
-    code = "import argparse, sys; from hhtoken.commands import sandbox; " \
-           "sandbox.add_arguments(argparse.ArgumentParser()); print('http.server' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": ROOT}, check=True)
+    code = (
+        "import argparse, sys; from hhtoken.commands import sandbox; "
+        "sandbox.add_arguments(argparse.ArgumentParser()); print('http.server' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ROOT}, check=True
+    )
     assert done.stdout == "False\n"

@@ -74,11 +74,15 @@ def test_faults_come_in_the_order_of_their_demand(sandbox):
     assert [token(sandbox).status_code for _ in range(3)] == [503, 429, 400]
 
 
-@pytest.mark.parametrize("path, told", [
-    ("password-change", "token deactivated"), ("revoke", "token was revoked"),
-    ("account?state=locked", "account is locked"),
-    ("application?state=removed", "client_id or client_secret not found"),
-])
+@pytest.mark.parametrize(
+    "path, told",
+    [
+        ("password-change", "token deactivated"),
+        ("revoke", "token was revoked"),
+        ("account?state=locked", "account is locked"),
+        ("application?state=removed", "client_id or client_secret not found"),
+    ],
+)
 def test_what_happens_to_the_user_shows_in_the_next_refresh(sandbox, path, told):
     old = pair(sandbox)
     pull(sandbox, "expire")
@@ -124,8 +128,14 @@ def test_the_manner_of_consent_can_be_switched(sandbox):
 
 def test_reset_forgets_everything(sandbox):
     old = pair(sandbox)
-    for path in ("fault?name=html_503", "expires-in?seconds=5", "auto-deny", "account?state=locked",
-                 "advance?seconds=9", "reset"):
+    for path in (
+        "fault?name=html_503",
+        "expires-in?seconds=5",
+        "auto-deny",
+        "account?state=locked",
+        "advance?seconds=9",
+        "reset",
+    ):
         assert pull(sandbox, path).status_code == 200
     now = state(sandbox)
     assert (now["expires_in"], now["auto"], now["account"], now["faults"]) == (60, "allow", "ok", [])
@@ -133,11 +143,24 @@ def test_reset_forgets_everything(sandbox):
     assert refresh(sandbox, old)["error_description"] == "token not found"
 
 
-@pytest.mark.parametrize("path", [
-    "fault", "fault?name=nonsense", "fault?name=html_503&times=0", "fault?name=html_503&times=-1",
-    "fault?name=html_503&times=x", "expires-in", "expires-in?seconds=-1", "expires-in?seconds=1e3",
-    "expires-in?seconds=999999999", "advance?seconds=x", "account?state=nonsense", "application", "auto-approve?on=2",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "fault",
+        "fault?name=nonsense",
+        "fault?name=html_503&times=0",
+        "fault?name=html_503&times=-1",
+        "fault?name=html_503&times=x",
+        "expires-in",
+        "expires-in?seconds=-1",
+        "expires-in?seconds=1e3",
+        "expires-in?seconds=999999999",
+        "advance?seconds=x",
+        "account?state=nonsense",
+        "application",
+        "auto-approve?on=2",
+    ],
+)
 def test_a_wrong_parameter_changes_nothing(sandbox, path):
     before = state(sandbox)
     answer = pull(sandbox, path)
@@ -156,8 +179,9 @@ def test_the_state_counts_and_shows_no_secret(sandbox):
     now = state(sandbox)
     assert now["token_requests"] == {"authorization_code": 1, "refresh_token": 2, "(other)": 1}
     assert now["committed_refreshes"] == 1 and now["committed"]["authorization_code"] == 1
-    last = [(entry["grant_type"], entry["status"], entry["error_description"], entry["fault"])
-            for entry in now["requests"]]
+    last = [
+        (entry["grant_type"], entry["status"], entry["error_description"], entry["fault"]) for entry in now["requests"]
+    ]
     assert last == [
         ("authorization_code", 200, None, None),
         ("refresh_token", 400, "token not expired", None),
@@ -197,31 +221,37 @@ def asked(client_host="127.0.0.1", **headers):
     return Request("POST", "/sandbox/revoke", "", headers, b"", client_host, "id")
 
 
-@pytest.mark.parametrize("client_host, headers", [
-    ("127.0.0.1", {"Host": "127.0.0.1:8900"}),
-    ("127.0.0.1", {"Host": "localhost:8900"}),
-    ("127.3.2.1", {"Host": "LOCALHOST"}),
-    ("::1", {"Host": "[::1]:8900"}),
-    ("::ffff:127.0.0.1", {"Host": "[::1]"}),
-    ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "http://127.0.0.1:8900"}),
-])
+@pytest.mark.parametrize(
+    "client_host, headers",
+    [
+        ("127.0.0.1", {"Host": "127.0.0.1:8900"}),
+        ("127.0.0.1", {"Host": "localhost:8900"}),
+        ("127.3.2.1", {"Host": "LOCALHOST"}),
+        ("::1", {"Host": "[::1]:8900"}),
+        ("::ffff:127.0.0.1", {"Host": "[::1]"}),
+        ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "http://127.0.0.1:8900"}),
+    ],
+)
 def test_this_machine_may_pull(client_host, headers):
     assert control.is_allowed(asked(client_host, **headers))
 
 
-@pytest.mark.parametrize("client_host, headers", [
-    ("192.0.2.7", {"Host": "127.0.0.1:8900"}),
-    ("fe80::1%eth0", {"Host": "localhost"}),
-    ("127.0.0.1", {}),
-    ("127.0.0.1", {"Host": ""}),
-    ("127.0.0.1", {"Host": "evil.example:8900"}),
-    ("127.0.0.1", {"Host": "localhost.evil.example"}),
-    ("127.0.0.1", {"Host": "127.0.0.1.evil.example"}),
-    ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "http://evil.example"}),
-    ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "null"}),
-    ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "https://127.0.0.1:8900"}),
-    ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "http://127.0.0.1:9999"}),
-])
+@pytest.mark.parametrize(
+    "client_host, headers",
+    [
+        ("192.0.2.7", {"Host": "127.0.0.1:8900"}),
+        ("fe80::1%eth0", {"Host": "localhost"}),
+        ("127.0.0.1", {}),
+        ("127.0.0.1", {"Host": ""}),
+        ("127.0.0.1", {"Host": "evil.example:8900"}),
+        ("127.0.0.1", {"Host": "localhost.evil.example"}),
+        ("127.0.0.1", {"Host": "127.0.0.1.evil.example"}),
+        ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "http://evil.example"}),
+        ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "null"}),
+        ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "https://127.0.0.1:8900"}),
+        ("127.0.0.1", {"Host": "127.0.0.1:8900", "Origin": "http://127.0.0.1:9999"}),
+    ],
+)
 def test_nobody_else_may_pull(client_host, headers):
     assert not control.is_allowed(asked(client_host, **headers))
 

@@ -107,19 +107,33 @@ def test_no_code_without_a_ticket_and_an_answer(asking, form):
     assert status == 400 and "Location" not in headers
 
 
-@pytest.mark.parametrize("accept, word", [
-    (None, "Allow"), ("ru", "Разрешить"), ("ru-RU,ru;q=0.9,en;q=0.8", "Разрешить"), ("en-US,ru;q=0.5", "Allow"),
-    ("ru;q=0.2,en;q=0.7", "Allow"), ("de", "Allow"), ("de,ru;q=0.1", "Разрешить"), (";;;q=,,=", "Allow"),
-])
+@pytest.mark.parametrize(
+    "accept, word",
+    [
+        (None, "Allow"),
+        ("ru", "Разрешить"),
+        ("ru-RU,ru;q=0.9,en;q=0.8", "Разрешить"),
+        ("en-US,ru;q=0.5", "Allow"),
+        ("ru;q=0.2,en;q=0.7", "Allow"),
+        ("de", "Allow"),
+        ("de,ru;q=0.1", "Разрешить"),
+        (";;;q=,,=", "Allow"),
+    ],
+)
 def test_the_page_speaks_the_language_asked_for(asking, accept, word):
     headers = {**AGENT, **({"Accept-Language": accept} if accept else {})}
     page = asking.send("GET", f"/oauth/authorize?response_type=code&client_id={CLIENT_ID}", headers=headers)[2]
     assert f">{word}</button>" in page
 
 
-@pytest.mark.parametrize("query", [
-    {"client_id": "<script>other"}, {"redirect_uri": "http://evil.example/<script>"}, {"redirect_uri": "\r\nX: y"},
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"client_id": "<script>other"},
+        {"redirect_uri": "http://evil.example/<script>"},
+        {"redirect_uri": "\r\nX: y"},
+    ],
+)
 def test_a_trap_gets_a_page_that_repeats_nothing(client, query):
     status, headers, page = client.authorize(**query)
     assert status == 400 and "Location" not in headers
@@ -178,12 +192,15 @@ def test_every_answer_carries_a_request_id_and_every_error_repeats_it(client):
     assert len(ids) == 3 and None not in ids
 
 
-@pytest.mark.parametrize("headers, body", [
-    ({**AGENT, "Content-Type": "application/json"}, '{"grant_type": "refresh_token"}'),
-    ({**AGENT, "Content-Type": "text/plain"}, "grant_type=refresh_token"),
-    (AGENT, "grant_type=refresh_token"),
-    (FORM, ""),
-])
+@pytest.mark.parametrize(
+    "headers, body",
+    [
+        ({**AGENT, "Content-Type": "application/json"}, '{"grant_type": "refresh_token"}'),
+        ({**AGENT, "Content-Type": "text/plain"}, "grant_type=refresh_token"),
+        (AGENT, "grant_type=refresh_token"),
+        (FORM, ""),
+    ],
+)
 def test_parameters_outside_the_form_body_are_not_seen(client, headers, body):
     status, _headers, text = client.send("POST", "/oauth/token?grant_type=refresh_token", body, headers)
     assert (status, json.loads(text)["error"]) == (400, "unsupported_grant_type")
@@ -237,16 +254,20 @@ def test_an_expired_token_cannot_be_invalidated(client):
     assert client.me(access_token, "DELETE", "/oauth/token")[0] == 403
 
 
-@pytest.mark.parametrize("method, path", [("POST", "/token"), ("POST", "/oauth/token"), ("GET", "/me"),
-                                          ("DELETE", "/oauth/token")])
-@pytest.mark.parametrize("headers, value", [
-    ({}, "unset"),
-    ({"User-Agent": " "}, "unset"),
-    ({"User-Agent": "python-requests/2.32.4"}, "blacklisted"),
-    ({"User-Agent": "App/1.0", "HH-User-Agent": "python-requests/2"}, "blacklisted"),
-    ({"User-Agent": "python-requests/2.32.4", "HH-User-Agent": "App/1.0 (c@example.com)"}, None),
-    ({"HH-User-Agent": "App/1.0 (c@example.com)"}, None),
-])
+@pytest.mark.parametrize(
+    "method, path", [("POST", "/token"), ("POST", "/oauth/token"), ("GET", "/me"), ("DELETE", "/oauth/token")]
+)
+@pytest.mark.parametrize(
+    "headers, value",
+    [
+        ({}, "unset"),
+        ({"User-Agent": " "}, "unset"),
+        ({"User-Agent": "python-requests/2.32.4"}, "blacklisted"),
+        ({"User-Agent": "App/1.0", "HH-User-Agent": "python-requests/2"}, "blacklisted"),
+        ({"User-Agent": "python-requests/2.32.4", "HH-User-Agent": "App/1.0 (c@example.com)"}, None),
+        ({"HH-User-Agent": "App/1.0 (c@example.com)"}, None),
+    ],
+)
 def test_a_user_agent_is_wanted(client, method, path, headers, value):
     lines = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
     data = client.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode())
@@ -265,26 +286,29 @@ def test_the_blacklist_is_a_setting():
 # -- HTTP manners --
 
 
-@pytest.mark.parametrize("data, status", [
-    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000, 413),
-    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999\r\n\r\n", 413),
-    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
-    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n", 400),
-    (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
-    (b"POST /token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
-    (b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\n\r\n", 414),
-    (b"GET / HTTP/1.1\r\nX: " + b"x" * 70000 + b"\r\n\r\n", 431),
-    (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
-    (b"GET http://[bad HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
-    (b"nonsense\r\n\r\n", 400),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
-    (b"GET / HTTP/9.9\r\n\r\n", 505),
-    (b"<script> / HTTP/1.1\r\n\r\n", 501),
-    (b"GET //evil.example/ HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
-    (b"GET /%2e%2e/etc/passwd HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
-    (b"PUT /token HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 405),
-    (b"DELETE /token HTTP/1.1\r\nConnection: close\r\n\r\n", 405),
-])
+@pytest.mark.parametrize(
+    "data, status",
+    [
+        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000, 413),
+        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999\r\n\r\n", 413),
+        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
+        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n", 400),
+        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (b"POST /token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 70000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+        (b"GET http://[bad HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
+        (b"<script> / HTTP/1.1\r\n\r\n", 501),
+        (b"GET //evil.example/ HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /%2e%2e/etc/passwd HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
+        (b"PUT /token HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 405),
+        (b"DELETE /token HTTP/1.1\r\nConnection: close\r\n\r\n", 405),
+    ],
+)
 def test_bad_input_gets_a_small_answer_and_no_traceback(client, capfd, data, status):
     answer = client.raw(data)
     assert answer.startswith(b"HTTP/1.1 %d " % status) and len(answer) < 1000

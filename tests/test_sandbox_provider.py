@@ -182,23 +182,29 @@ def test_a_user_who_refuses_is_told_to_the_client(bench):
     assert address == REDIRECT_URI + "?error=access_denied&state=s"
 
 
-@pytest.mark.parametrize("query, reason", [
-    ({"client_id": "other"}, "unknown_client"),
-    ({"redirect_uri": "http://evil.example/callback"}, "bad_redirect_uri"),
-])
+@pytest.mark.parametrize(
+    "query, reason",
+    [
+        ({"client_id": "other"}, "unknown_client"),
+        ({"redirect_uri": "http://evil.example/callback"}, "bad_redirect_uri"),
+    ],
+)
 def test_a_wrong_client_or_redirect_uri_is_no_redirect(bench, query, reason):
     with pytest.raises(BadAuthorizationRequest) as caught:
         bench.ask(**query)
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize("query, error", [
-    ({"response_type": ""}, "invalid_request"),
-    ({"response_type": "token"}, "unsupported_response_type"),
-    ({"code_challenge": CHALLENGE, "code_challenge_method": "S512"}, "invalid_request"),
-    ({"code_challenge": "short", "code_challenge_method": "S256"}, "invalid_request"),
-    ({"code_challenge_method": "S256"}, "invalid_request"),
-])
+@pytest.mark.parametrize(
+    "query, error",
+    [
+        ({"response_type": ""}, "invalid_request"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"code_challenge": CHALLENGE, "code_challenge_method": "S512"}, "invalid_request"),
+        ({"code_challenge": "short", "code_challenge_method": "S256"}, "invalid_request"),
+        ({"code_challenge_method": "S256"}, "invalid_request"),
+    ],
+)
 def test_other_mistakes_travel_back_even_if_the_user_allows(bench, query, error):
     answer = parameters(bench.provider.answer(bench.ask(state="s", **query), True))
     assert answer == {"error": error, "state": "s"}
@@ -244,16 +250,19 @@ def test_a_pair_has_the_documented_members(bench):
     assert (pair["token_type"], pair["expires_in"]) == ("bearer", LIFE)
 
 
-@pytest.mark.parametrize("asked, sent, good", [
-    ({}, {}, True),
-    ({}, {"redirect_uri": REDIRECT_URI}, True),
-    ({}, {"redirect_uri": REDIRECT_URI + "/deeper"}, False),
-    ({"redirect_uri": REDIRECT_URI}, {"redirect_uri": REDIRECT_URI}, True),
-    ({"redirect_uri": REDIRECT_URI}, {}, False),
-    ({"redirect_uri": REDIRECT_URI}, {"redirect_uri": ""}, False),
-    ({"redirect_uri": REDIRECT_URI + "/a"}, {"redirect_uri": REDIRECT_URI + "/a"}, True),
-    ({"redirect_uri": REDIRECT_URI + "/a"}, {"redirect_uri": REDIRECT_URI}, False),
-])
+@pytest.mark.parametrize(
+    "asked, sent, good",
+    [
+        ({}, {}, True),
+        ({}, {"redirect_uri": REDIRECT_URI}, True),
+        ({}, {"redirect_uri": REDIRECT_URI + "/deeper"}, False),
+        ({"redirect_uri": REDIRECT_URI}, {"redirect_uri": REDIRECT_URI}, True),
+        ({"redirect_uri": REDIRECT_URI}, {}, False),
+        ({"redirect_uri": REDIRECT_URI}, {"redirect_uri": ""}, False),
+        ({"redirect_uri": REDIRECT_URI + "/a"}, {"redirect_uri": REDIRECT_URI + "/a"}, True),
+        ({"redirect_uri": REDIRECT_URI + "/a"}, {"redirect_uri": REDIRECT_URI}, False),
+    ],
+)
 def test_the_exchange_repeats_the_redirect_uri_whenever_it_was_given(bench, asked, sent, good):
     code = bench.code(**asked)
     if good:
@@ -262,15 +271,18 @@ def test_the_exchange_repeats_the_redirect_uri_whenever_it_was_given(bench, aske
         assert refusal(bench.exchange, code, **sent) == "bad redirect url"
 
 
-@pytest.mark.parametrize("asked, sent, good", [
-    ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"}, {"code_verifier": VERIFIER}, True),
-    ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"}, {"code_verifier": CHALLENGE}, False),
-    ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"}, {}, False),
-    ({"code_challenge": VERIFIER, "code_challenge_method": "plain"}, {"code_verifier": VERIFIER}, True),
-    ({"code_challenge": VERIFIER}, {"code_verifier": VERIFIER}, True),
-    ({"code_challenge": VERIFIER}, {"code_verifier": VERIFIER + "x"}, False),
-    ({}, {"code_verifier": VERIFIER}, True),
-])
+@pytest.mark.parametrize(
+    "asked, sent, good",
+    [
+        ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"}, {"code_verifier": VERIFIER}, True),
+        ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"}, {"code_verifier": CHALLENGE}, False),
+        ({"code_challenge": CHALLENGE, "code_challenge_method": "S256"}, {}, False),
+        ({"code_challenge": VERIFIER, "code_challenge_method": "plain"}, {"code_verifier": VERIFIER}, True),
+        ({"code_challenge": VERIFIER}, {"code_verifier": VERIFIER}, True),
+        ({"code_challenge": VERIFIER}, {"code_verifier": VERIFIER + "x"}, False),
+        ({}, {"code_verifier": VERIFIER}, True),
+    ],
+)
 def test_pkce_is_verified_where_a_challenge_was_sent(bench, asked, sent, good):
     code = bench.code(**asked)
     if good:
@@ -398,15 +410,18 @@ def test_an_application_token_needs_the_right_client(bench):
 # -- the API --
 
 
-@pytest.mark.parametrize("spoil, value", [
-    (lambda bench, pair: setattr(bench, "time", bench.time + LIFE), "token_expired"),
-    (lambda bench, pair: bench.provider.expire(), "token_expired"),
-    (lambda bench, pair: bench.provider.revoke(), "token_revoked"),
-    (lambda bench, pair: bench.provider.change_password(), "token_revoked"),
-    (lambda bench, pair: bench.provider.invalidate(pair["access_token"]), "token_revoked"),
-    (lambda bench, pair: setattr(bench.provider, "application", "removed"), "application_not_found"),
-    (lambda bench, pair: bench.provider.reset(), "bad_authorization"),
-])
+@pytest.mark.parametrize(
+    "spoil, value",
+    [
+        (lambda bench, pair: setattr(bench, "time", bench.time + LIFE), "token_expired"),
+        (lambda bench, pair: bench.provider.expire(), "token_expired"),
+        (lambda bench, pair: bench.provider.revoke(), "token_revoked"),
+        (lambda bench, pair: bench.provider.change_password(), "token_revoked"),
+        (lambda bench, pair: bench.provider.invalidate(pair["access_token"]), "token_revoked"),
+        (lambda bench, pair: setattr(bench.provider, "application", "removed"), "application_not_found"),
+        (lambda bench, pair: bench.provider.reset(), "bad_authorization"),
+    ],
+)
 def test_the_api_says_why_an_access_token_is_of_no_use(bench, spoil, value):
     pair = bench.pair()
     bench.provider.check_user_token(pair["access_token"])

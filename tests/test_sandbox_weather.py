@@ -24,8 +24,16 @@ SILENCE = "silence"  # stands for a connection that stays open and says nothing
 PAIR = {"access_token", "token_type", "expires_in", "refresh_token"}
 WEATHER = {name: fault for name, fault in FAULTS.items() if name not in {row.slug for row in DOCUMENTED}}
 REPLACED = [name for name, fault in WEATHER.items() if fault.status and fault.framing == "whole"]
-TOKEN_CHANGED = ["newline_token", "nul_token", "space_token", "non_ascii_token", "surrogate_token", "long_token",
-                 "empty_token", "number_token"]
+TOKEN_CHANGED = [
+    "newline_token",
+    "nul_token",
+    "space_token",
+    "non_ascii_token",
+    "surrogate_token",
+    "long_token",
+    "empty_token",
+    "number_token",
+]
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +165,17 @@ def test_who_follows_a_redirect_is_counted(sandbox, name, followed):
 # -- damaged framing --
 
 
-@pytest.mark.parametrize("name, end", [
-    ("close_before", ""), ("close_after", ""), ("reset_before", RESET), ("reset_after", RESET),
-    ("hang_before", SILENCE), ("hang_after", SILENCE),
-])
+@pytest.mark.parametrize(
+    "name, end",
+    [
+        ("close_before", ""),
+        ("close_after", ""),
+        ("reset_before", RESET),
+        ("reset_after", RESET),
+        ("hang_before", SILENCE),
+        ("hang_after", SILENCE),
+    ],
+)
 def test_nothing_is_said_and_the_end_is_as_told(sandbox, name, end):
     assert refresh(sandbox, name) == ("", b"", end)
 
@@ -204,9 +219,14 @@ def chunks(body):
         body = rest[int(size, 16) + 2 :]
 
 
-@pytest.mark.parametrize("name, rest", [
-    ("chunked", b""), ("chunked_cut_after", b""), ("chunked_garbage_after", b"this is no chunk\r\n\r\n"),
-])
+@pytest.mark.parametrize(
+    "name, rest",
+    [
+        ("chunked", b""),
+        ("chunked_cut_after", b""),
+        ("chunked_garbage_after", b"this is no chunk\r\n\r\n"),
+    ],
+)
 def test_chunks_hold_all_of_the_json(sandbox, name, rest):
     head, body, end = refresh(sandbox, name)
     data, left = chunks(body)
@@ -270,12 +290,17 @@ def test_the_date_may_be_late(sandbox):
     assert 3599 <= late <= 3605 and head.count("Date: ") == 1
 
 
-@pytest.mark.parametrize("name, read", [
-    ("gzip", gzip.decompress),
-    ("bom", lambda body: body.decode("utf-8-sig")),
-    ("utf_16", lambda body: body.decode("utf-16")),
-    ("padding", bytes.decode), ("repeated_members", bytes.decode), ("extra_member", bytes.decode),
-])
+@pytest.mark.parametrize(
+    "name, read",
+    [
+        ("gzip", gzip.decompress),
+        ("bom", lambda body: body.decode("utf-8-sig")),
+        ("utf_16", lambda body: body.decode("utf-16")),
+        ("padding", bytes.decode),
+        ("repeated_members", bytes.decode),
+        ("extra_member", bytes.decode),
+    ],
+)
 def test_encodings_and_paddings_hold_a_good_pair(sandbox, name, read):
     head, body, _end = refresh(sandbox, name)
     document = json.loads(read(body))
@@ -308,12 +333,21 @@ def test_a_member_may_be_missing(sandbox, member):
     assert set(json.loads(refresh(sandbox, "no_" + member)[1])) == PAIR - {member}
 
 
-@pytest.mark.parametrize("name, written", [
-    ("expires_in_null", b"null"), ("expires_in_text", b'"1209600"'), ("expires_in_true", b"true"),
-    ("expires_in_zero", b"0"), ("expires_in_negative", b"-1"), ("expires_in_fraction", b"59.5"),
-    ("expires_in_exponent", b"1e6"), ("expires_in_overflow", b"1e999"), ("expires_in_nan", b"NaN"),
-    ("expires_in_long", b"9" * 5000),
-])
+@pytest.mark.parametrize(
+    "name, written",
+    [
+        ("expires_in_null", b"null"),
+        ("expires_in_text", b'"1209600"'),
+        ("expires_in_true", b"true"),
+        ("expires_in_zero", b"0"),
+        ("expires_in_negative", b"-1"),
+        ("expires_in_fraction", b"59.5"),
+        ("expires_in_exponent", b"1e6"),
+        ("expires_in_overflow", b"1e999"),
+        ("expires_in_nan", b"NaN"),
+        ("expires_in_long", b"9" * 5000),
+    ],
+)
 def test_expires_in_is_written_as_the_name_says(sandbox, name, written):
     assert b'"expires_in": ' + written + b"," in refresh(sandbox, name)[1]
 

@@ -1,5 +1,4 @@
-"""``hhtoken serve-callback``: one browser comes back, strangers change nothing; nothing is sent before the state fits.
-"""
+"""``hhtoken serve-callback``: one browser comes back, strangers change nothing; nothing is sent before the state fits."""
 
 import errno
 import json
@@ -447,7 +446,9 @@ def test_a_list_of_authorizations_that_cannot_be_read_any_more_ends_the_wait(ope
     assert token_requests(sandbox) == 0
 
 
-def test_a_signal_while_the_disk_refuses_the_journal_ends_the_wait_for_a_reload(operator, sandbox, arrival, monkeypatch):
+def test_a_signal_while_the_disk_refuses_the_journal_ends_the_wait_for_a_reload(
+    operator, sandbox, arrival, monkeypatch
+):
     arrival, query = arrival
 
     def refuse(*_given):

@@ -334,7 +334,9 @@ def test_the_only_copy_of_a_new_pair_is_not_removed(lonely):
     assert lonely.token_file.read_bytes() == before
 
 
-@pytest.mark.parametrize("content, comes_back", [(COPY, True), ({**COPY, tokens.MARK_FIELD: None}, False), (None, True)])
+@pytest.mark.parametrize(
+    "content, comes_back", [(COPY, True), ({**COPY, tokens.MARK_FIELD: None}, False), (None, True)]
+)
 def test_what_is_removed_here_comes_back_where_etcd_has_it(lonely, content, comes_back):
     lonely.store(content or {})
     said = lonely.run("revoke", "--local-only", "--yes", **SHARED).stderr
@@ -855,7 +857,9 @@ def test_the_owner_alone_ends_with_its_lease(two_vaults, etcd, monkeypatch):
     first, _second, seen = two_vaults
     leases = []
     transact = etcd.transact
-    monkeypatch.setattr(etcd, "transact", lambda *given, lease=None, **more: leases.append(lease) or transact(*given, **more))
+    monkeypatch.setattr(
+        etcd, "transact", lambda *given, lease=None, **more: leases.append(lease) or transact(*given, **more)
+    )
     assert first.claim(seen, {"id": "one"}, {"id": "one"})
     assert leases == [{b"/t/-/owner": 7}]
 

@@ -221,7 +221,9 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
     )
     code, *events = finished.stderr.splitlines()
     assert code == "0"
-    assert [event for event in events if event.startswith("open ")] == [f"open {file.format(state=state)}" for file in files]
+    assert [event for event in events if event.startswith("open ")] == [
+        f"open {file.format(state=state)}" for file in files
+    ]
     assert not [event for event in events if event.startswith(("socket", "subprocess", "os.rename", "os.remove"))]
 
 

@@ -380,7 +380,12 @@ def test_no_line_for_cron_is_offered_where_it_would_do_something_else(lonely, tm
     settings = tmp_path / "settings.env"
     address = lonely.environment["HH_TOKEN_URL"]
     settings.write_text(f"HH_TOKEN_URL={address}\n")
-    alone = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/x", "HH_CLIENT_ID": "id", "HHTOKEN_DEADLINE": "", "HH_USER_AGENT": "a"}
+    alone = {
+        "HHTOKEN_STORE": "etcd://127.0.0.1:9/x",
+        "HH_CLIENT_ID": "id",
+        "HHTOKEN_DEADLINE": "",
+        "HH_USER_AGENT": "a",
+    }
     told = lonely.run("status", **alone).stdout
     assert "* * * * *" not in told and "crontab -e" not in told
     assert ": HHTOKEN_STORE, HH_TOKEN_URL, HH_USER_AGENT; so put that into a file, e.g. " in told

@@ -206,7 +206,9 @@ def test_where_a_refresh_is_due_a_directory_that_cannot_be_written_is_told(tmp_p
 
 
 @pytest.mark.parametrize("last, left", [(None, 500), (DEAD, -5), (LOCKED, -5), (WRONG_SECRET, -5)])
-def test_a_directory_that_cannot_be_written_is_not_looked_at_where_no_refresh_can_help(tmp_path, monkeypatch, last, left):
+def test_a_directory_that_cannot_be_written_is_not_looked_at_where_no_refresh_can_help(
+    tmp_path, monkeypatch, last, left
+):
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "none"))
     store = open_store(str(tmp_path / "state"), create=True)
     store.save(pair(left))

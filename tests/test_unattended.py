@@ -159,5 +159,3 @@ def test_the_same_trouble_is_told_again_after_a_day():
     assert notices.is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86400)
     assert notices.is_new(trouble, {"key": "other", "at": 1000}, 1001)
     assert notices.is_new(trouble, {"key": "key", "at": 1000}, 999), "the clock was set back"
-
-

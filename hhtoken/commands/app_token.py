@@ -9,9 +9,7 @@ SUMMARY = N_("print the application's own token, which does not expire; ask for 
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--renew", action="store_true", help=_("ask for a new one; HeadHunter revokes the earlier one")
-    )
+    parser.add_argument("--renew", action="store_true", help=_("ask for a new one; HeadHunter revokes the earlier one"))
 
 
 def run(arguments):

@@ -20,6 +20,7 @@ from hhtoken.wording import N_
 
 SUMMARY = N_("end the pair at HeadHunter, and remove it here")
 
+
 def add_arguments(parser):
     parser.add_argument("--yes", action="store_true", help=_("do not ask; for scripts"))
     parser.add_argument(

@@ -14,25 +14,70 @@ DEFAULTS = Settings()
 
 
 def add_arguments(parser):
-    parser.add_argument("--listen", type=_listen, default="127.0.0.1:8900", metavar=_("HOST:PORT"),
-                        help=_("where to listen; port 0 takes a free one (default: %(default)s)"))
-    parser.add_argument("--expires-in", type=_seconds, default=DEFAULTS.expires_in, metavar=_("SECONDS"),
-                        help=_("life of an access token (default: %(default)s)"))
-    parser.add_argument("--code-expires-in", type=_seconds, default=DEFAULTS.code_expires_in, metavar=_("SECONDS"),
-                        help=_("life of an authorization code (default: %(default)s)"))
+    parser.add_argument(
+        "--listen",
+        type=_listen,
+        default="127.0.0.1:8900",
+        metavar=_("HOST:PORT"),
+        help=_("where to listen; port 0 takes a free one (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--expires-in",
+        type=_seconds,
+        default=DEFAULTS.expires_in,
+        metavar=_("SECONDS"),
+        help=_("life of an access token (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--code-expires-in",
+        type=_seconds,
+        default=DEFAULTS.code_expires_in,
+        metavar=_("SECONDS"),
+        help=_("life of an authorization code (default: %(default)s)"),
+    )
     unattended = parser.add_mutually_exclusive_group()
-    unattended.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW,
-                            help=_("allow every authorization at once, without a page"))
-    unattended.add_argument("--deny", dest="auto", action="store_const", const=DENY,
-                            help=_("refuse every authorization at once, without a page"))
-    parser.add_argument("--client-id", type=_client_id, default=DEFAULTS.client_id, metavar=_("ID"),
-                        help=_("client id of the registered application (default: %(default)s)"))
-    parser.add_argument("--redirect-uri", type=_redirect_uri, default=DEFAULTS.redirect_uri, metavar=_("URI"),
-                        help=_("redirect URI of the registered application (default: %(default)s)"))
-    parser.add_argument("--blacklist", action="append", metavar=_("TEXT"),
-                        help=_("refuse user agents that begin so (repeatable; default: python-requests/)"))
-    parser.add_argument("--fault", type=_fault, action="append", default=[], metavar=_("NAME[=TIMES|=always]"),
-                        help=_("what the next token requests meet, in this order (repeatable)"))
+    unattended.add_argument(
+        "--auto-approve",
+        dest="auto",
+        action="store_const",
+        const=ALLOW,
+        help=_("allow every authorization at once, without a page"),
+    )
+    unattended.add_argument(
+        "--deny",
+        dest="auto",
+        action="store_const",
+        const=DENY,
+        help=_("refuse every authorization at once, without a page"),
+    )
+    parser.add_argument(
+        "--client-id",
+        type=_client_id,
+        default=DEFAULTS.client_id,
+        metavar=_("ID"),
+        help=_("client id of the registered application (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--redirect-uri",
+        type=_redirect_uri,
+        default=DEFAULTS.redirect_uri,
+        metavar=_("URI"),
+        help=_("redirect URI of the registered application (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--blacklist",
+        action="append",
+        metavar=_("TEXT"),
+        help=_("refuse user agents that begin so (repeatable; default: python-requests/)"),
+    )
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar=_("NAME[=TIMES|=always]"),
+        help=_("what the next token requests meet, in this order (repeatable)"),
+    )
     parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
     parser.add_argument("--quiet", action="store_true", help=_("no line a request on standard error"))
 

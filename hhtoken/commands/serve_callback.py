@@ -21,8 +21,10 @@ def run(arguments):
     endpoint = token_endpoint.from_settings(settings)
     store = stores.of_settings(settings, create=True)
     arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
-    is_expected = bool(arrival.pending.newest()) or not settings.account() and accounts.is_any_authorization_under_way(
-        settings.main_directory()
+    is_expected = (
+        bool(arrival.pending.newest())
+        or not settings.account()
+        and accounts.is_any_authorization_under_way(settings.main_directory())
     )
     rules = CallbackRules(redirect_uri)
     inherited = callback_server.inherited()

@@ -45,25 +45,28 @@ def listing(sandbox, request):
 def state(sandbox, _request=None):
     """GET /sandbox/state: counters, the state of everything, and the last token requests; never a secret."""
     provider = sandbox.provider
-    return json_answer(200, {
-        "now": round(provider.now(), 3),
-        "expires_in": provider.expires_in,
-        "auto": sandbox.auto,
-        "account": provider.account,
-        "application": provider.application,
-        "pairs": provider.pairs(),
-        "committed": dict(provider.committed),
-        "committed_refreshes": provider.committed["refresh_token"],
-        "faults": sandbox.weather.coming(),
-        **sandbox.requests.summary(),
-    })
+    return json_answer(
+        200,
+        {
+            "now": round(provider.now(), 3),
+            "expires_in": provider.expires_in,
+            "auto": sandbox.auto,
+            "account": provider.account,
+            "application": provider.application,
+            "pairs": provider.pairs(),
+            "committed": dict(provider.committed),
+            "committed_refreshes": provider.committed["refresh_token"],
+            "faults": sandbox.weather.coming(),
+            **sandbox.requests.summary(),
+        },
+    )
 
 
 def pull(sandbox, request):
     """POST /sandbox/NAME: pull a lever, and answer with the state afterwards, without the list of requests."""
     form = messages.parameters(request.body) if request.has_form else []
     given = {name: value for name, value in [*messages.parameters(request.query), *form] if value}
-    control = CONTROLS[request.path[len("/sandbox/"):]]
+    control = CONTROLS[request.path[len("/sandbox/") :]]
     try:
         control.act(sandbox, given)
     except BadControl as error:
@@ -78,9 +81,7 @@ def is_allowed(request):
     host = request.headers.get("Host", "")
     origin = request.headers.get("Origin")
     return (
-        _is_loopback(request.client_host)
-        and _is_loopback(_without_port(host))
-        and origin in (None, f"http://{host}")
+        _is_loopback(request.client_host) and _is_loopback(_without_port(host)) and origin in (None, f"http://{host}")
     )
 
 
@@ -146,16 +147,23 @@ def _auto(answer):
 CONTROLS = {
     "fault": Control(_fault, ("name", "times"), "the next token requests (1, or times=N, or times=always) meet it"),
     "clear": Control(lambda sandbox, _given: sandbox.weather.clear(), (), "no faults any more"),
-    "password-change": Control(lambda sandbox, _given: sandbox.provider.change_password(), (),
-                               "the user changes the password: every pair is deactivated"),
+    "password-change": Control(
+        lambda sandbox, _given: sandbox.provider.change_password(),
+        (),
+        "the user changes the password: every pair is deactivated",
+    ),
     "revoke": Control(lambda sandbox, _given: sandbox.provider.revoke(), (), "the user takes the access back"),
     "expire": Control(lambda sandbox, _given: sandbox.provider.expire(), (), "every access token expires now"),
     "expires-in": Control(_expires_in, ("seconds",), "access tokens issued from now on live this long"),
-    "advance": Control(lambda sandbox, given: sandbox.provider.advance(_seconds(given)), ("seconds",),
-                       "the provider's clock goes ahead"),
+    "advance": Control(
+        lambda sandbox, given: sandbox.provider.advance(_seconds(given)),
+        ("seconds",),
+        "the provider's clock goes ahead",
+    ),
     "account": Control(_choice("account", tuple(ACCOUNT_STATES)), ("state",), "the state of the user's account"),
-    "application": Control(_choice("application", APPLICATION_STATES), ("state",),
-                           "whether the application is still registered"),
+    "application": Control(
+        _choice("application", APPLICATION_STATES), ("state",), "whether the application is still registered"
+    ),
     "auto-approve": Control(_auto(ALLOW), ("on",), "allow every authorization at once, without a page"),
     "auto-deny": Control(_auto(DENY), ("on",), "refuse every authorization at once, without a page"),
     "reset": Control(lambda sandbox, _given: sandbox.reset(), (), "everything as at the start"),

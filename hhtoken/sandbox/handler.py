@@ -165,8 +165,6 @@ def _access_line(method, target, answer):
     words = ["sandbox:", method if method in METHODS else "?"]
     words += [path if path in ROUTES else "(unknown path)", answer.note, "->"]
     words.append("no answer" if answer.framing in delivery.SENDS_NOTHING else str(answer.status))
-    error, description = (
-        text and re.sub(r"[^ -~]", "?", str(text))[:LONGEST_LOGGED_ERROR] for text in answer.error
-    )
+    error, description = (text and re.sub(r"[^ -~]", "?", str(text))[:LONGEST_LOGGED_ERROR] for text in answer.error)
     words += [error or "", f"({description})" if description else "", f"[{answer.fault}]" if answer.fault else ""]
     return " ".join(word for word in words if word)

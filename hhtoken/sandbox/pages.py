@@ -99,8 +99,9 @@ def controls(rows, faults):
     )
     names = "".join(f"<tr><td><code>{escape(name)}</code></td><td>{escape(says)}</td></tr>" for name, says in faults)
     return _page(
-        "en", "Controls", f'<p><a href="/sandbox/state">state</a></p><table>{buttons}</table>'
-        f"<h1>Faults</h1><table>{names}</table>",
+        "en",
+        "Controls",
+        f'<p><a href="/sandbox/state">state</a></p><table>{buttons}</table><h1>Faults</h1><table>{names}</table>',
     )
 
 
@@ -113,7 +114,7 @@ def _page(lang, heading, content):
     return (
         f'<!DOCTYPE html>\n<html lang="{lang}"><head><meta charset="utf-8"><title>{text["title"]}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<style>{_STYLE}</style></head><body><h1>{heading}</h1>{content}'
+        f"<style>{_STYLE}</style></head><body><h1>{heading}</h1>{content}"
         f'<p class="quiet">{text["notice"]}</p></body></html>\n'
     )
 

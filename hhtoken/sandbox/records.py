@@ -42,7 +42,7 @@ class AppToken:
 
 def fresh(kind=""):
     """Return a new secret of 64 characters that begins with its kind."""
-    return kind + secrets.token_hex(32).upper()[len(kind):]
+    return kind + secrets.token_hex(32).upper()[len(kind) :]
 
 
 def remember(store, key, thing):

@@ -11,8 +11,17 @@ OTHER = "(other)"
 
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", "password")
 PARAMETERS = (
-    "grant_type", "code", "redirect_uri", "client_id", "client_secret", "refresh_token", "code_verifier", "scope",
-    "state", "username", "password",
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "client_id",
+    "client_secret",
+    "refresh_token",
+    "code_verifier",
+    "scope",
+    "state",
+    "username",
+    "password",
 )
 
 

@@ -1,9 +1,9 @@
 """Serve the sandbox over HTTP in threads. ``start`` is the way in, for the command and for tests alike:
 
-    with start(expires_in=1) as sandbox:
-        requests.post(sandbox.url + "/oauth/token", …)
-        sandbox.weather.add("reset_after")
-        sandbox.provider.change_password()
+with start(expires_in=1) as sandbox:
+    requests.post(sandbox.url + "/oauth/token", …)
+    sandbox.weather.add("reset_after")
+    sandbox.provider.change_password()
 """
 
 import socket

@@ -85,11 +85,15 @@ _FRONT = {
     "redirect": _elsewhere(307),
     "redirect_302": _elsewhere(302),
     "unknown_error": Fault(
-        "400 with an error that no document knows", False, 400,
+        "400 with an error that no document knows",
+        False,
+        400,
         {"error": "weather_error", "error_description": "nobody knows"},
     ),
     "long_error": Fault(
-        "400 with 100 kB of description, line breaks and control characters in it", False, 400,
+        "400 with 100 kB of description, line breaks and control characters in it",
+        False,
+        400,
         {"error": "invalid_grant", "error_description": _LONG},
     ),
     "empty_200_before": Fault("200 without a body", False, 200, html=""),
@@ -128,9 +132,11 @@ _ODD = {
     "endless": Fault("all of the JSON, then blanks for ever", True, framing="endless"),
     "pair_in_503": Fault("503 around a good pair", True, 503),
     "html_type": Fault("a good pair called text/html", True, headers=(("Content-Type", "text/html"),)),
-    "late_date": Fault("a good pair whose Date is an hour behind", True, headers=(
-        ("Date", lambda: formatdate(time.time() - 3600, usegmt=True)),
-    )),
+    "late_date": Fault(
+        "a good pair whose Date is an hour behind",
+        True,
+        headers=(("Date", lambda: formatdate(time.time() - 3600, usegmt=True)),),
+    ),
     "gzip": _shaped("gzip, asked for or not", shapes.gzipped, headers=(("Content-Encoding", "gzip"),)),
     "bom": _shaped("a byte order mark before the JSON", shapes.after_bom),
     "utf_16": _shaped("the JSON in UTF-16", shapes.in_utf_16),
@@ -164,8 +170,9 @@ _ODD = {
 }
 
 _REFUSED = {
-    refusal.slug: Fault(f"{refusal.status} {refusal.error} / {refusal.description}", False, refusal.status,
-                        refusal.document)
+    refusal.slug: Fault(
+        f"{refusal.status} {refusal.error} / {refusal.description}", False, refusal.status, refusal.document
+    )
     for refusal in DOCUMENTED
 }
 

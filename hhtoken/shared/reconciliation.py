@@ -17,7 +17,6 @@ ENDED = "ended"  # another host has revoked the pair that this is a copy of, or 
 FOREIGN = "foreign"  # both have one, and they have nothing to do with each other
 
 
-
 class Mark:
     """``store``: which installation's store (random text). ``generation``: 1 or more. ``provider_expires_at``: when the
     access token expires by the provider's clock, in Unix seconds, 0 where that is not known; hosts' clocks differ.

@@ -149,8 +149,7 @@ class SharedStore(TokenStore):
             self._vault.put_verdict(contents, outcome.as_dict())
 
     def settle(self):
-        """Remove the journals, but for a pair that etcd has not got yet: what is unsettled is looked at every minute.
-        """
+        """Remove the journals, but for a pair that etcd has not got yet: what is unsettled is looked at every minute."""
         if not self._has_to_be_handed_on():
             super().settle()
 
@@ -184,8 +183,7 @@ class SharedStore(TokenStore):
     # -- what stands in etcd, and what stands here --
 
     def _reconcile(self, contents, replacing=None):
-        """Bring this host's copy and etcd's in step, whichever is newer. Raise ConfigError where that cannot be told.
-        """
+        """Bring this host's copy and etcd's in step, whichever is newer. Raise ConfigError where that cannot be told."""
         local = self._local_pair()
         relation = self._relation(local, contents)
         if relation == reconciliation.TAKE_OVER:
@@ -367,8 +365,7 @@ def _busy(contents, pair, now):
 
 
 def _is_marked_as(local, remote):
-    """Tell whether this host's copy says of itself what etcd's does: by another mark the next pair would seem foreign.
-    """
+    """Tell whether this host's copy says of itself what etcd's does: by another mark the next pair would seem foreign."""
     mine, theirs = mark_of(local), mark_of(remote)
     if mine is None or theirs is None:
         return mine is theirs

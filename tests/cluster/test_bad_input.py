@@ -100,9 +100,9 @@ def test_a_value_damaged_in_etcd_is_left_alone(cluster):
     good = cluster.etcd.control(machine, "get", key, "--print-value-only").strip()
     envelope = json.loads(good)
     middle = len(envelope["data"]) // 2
-    envelope["data"] = envelope["data"][:middle] + ("A" if envelope["data"][middle] != "A" else "B") + envelope["data"][
-        middle + 1 :
-    ]
+    envelope["data"] = (
+        envelope["data"][:middle] + ("A" if envelope["data"][middle] != "A" else "B") + envelope["data"][middle + 1 :]
+    )
     for damaged in (json.dumps(envelope), "nonsense", "{}"):
         cluster.etcd.control(machine, "put", key, damaged)
         refused(host, 65, "makes no sense")

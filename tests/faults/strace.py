@@ -212,9 +212,7 @@ def in_background(act):
 @contextlib.contextmanager
 def _attached(thread, log, options):
     """Hang strace on a thread, and let go when that has ended."""
-    tracer = subprocess.Popen(
-        ["strace", *options, "-o", str(log), "-p", thread], stderr=subprocess.PIPE, text=True
-    )
+    tracer = subprocess.Popen(["strace", *options, "-o", str(log), "-p", thread], stderr=subprocess.PIPE, text=True)
     try:
         line = tracer.stderr.readline()
         assert "attached" in line, line

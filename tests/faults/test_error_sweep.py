@@ -78,9 +78,7 @@ def fail(episode, call, error, everafter, log, worker, must_refuse, is_after):
     """Let a call fail, look at what came of it, then run undisturbed, and look again."""
     what = f"{error} {'from' if everafter else 'at'} {call}"
     episode.begin()
-    ended = run_with(
-        episode.operator, episode.arguments, episode.input, log, call, f"error={error}", everafter, worker
-    )
+    ended = run_with(episode.operator, episode.arguments, episode.input, log, call, f"error={error}", everafter, worker)
     requests, is_issued = episode.requests(), episode.is_issued()
     assert ended.hits, f"no fault: {what}"
     assert ended.code in (errors.OK, *errors.CODES), f"{what}: {ended}"

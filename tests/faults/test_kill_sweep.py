@@ -33,8 +33,7 @@ WINDOW = ("ioctl", "poll", "recvfrom", "pwrite64")
 
 
 def is_import(call):
-    """Tell whether a call looks for a module, reads one, or makes room for it; what is in the state directory is ours.
-    """
+    """Tell whether a call looks for a module, reads one, or makes room for it; what is in the state directory is ours."""
     return call.name in IMPORTING and "/state" not in call.text
 
 
@@ -44,7 +43,9 @@ def main_points(calls):
     first_write = next(i for i, call in enumerate(calls) if i > lock and "O_CREAT" in call.text and ".tmp" in call.what)
     first_import, last_import = lock + 20, first_write - 20
     imports = [
-        call for call in calls[first_import:last_import] if not is_import(call) or call.lot() // PARTS % IMPORTS_TAKEN == 0
+        call
+        for call in calls[first_import:last_import]
+        if not is_import(call) or call.lot() // PARTS % IMPORTS_TAKEN == 0
     ]
     return calls[lock:first_import] + imports + calls[last_import:]
 

@@ -284,7 +284,7 @@ class Expiries(Watcher):
 
     def __init__(self, directories):
         super().__init__(0.02)
-        self._seen = {directory: None for directory in directories}
+        self._seen = dict.fromkeys(directories)
         self.delays = {directory: [] for directory in directories}
 
     def look(self):

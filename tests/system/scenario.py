@@ -120,9 +120,7 @@ def grant(state_dir=STATE, port=8900, life=None, account=""):
     if life is not None:
         lever(f"expires-in?seconds={life}", port)
     lever("auto-approve?on=1", port)
-    settings = (
-        f"HHTOKEN_ACCOUNT={account} HH_AUTHORIZE_URL=http://127.0.0.1:{port}/oauth/authorize HH_TOKEN_URL=http://127.0.0.1:{port}/oauth/token"
-    )
+    settings = f"HHTOKEN_ACCOUNT={account} HH_AUTHORIZE_URL=http://127.0.0.1:{port}/oauth/authorize HH_TOKEN_URL=http://127.0.0.1:{port}/oauth/token"
     address = sh(f"{settings} hhtoken --state-dir {state_dir} authorize-url").out.strip()
     back = fetch(address)[1]["Location"]
     secrets.add_from_url(back)
@@ -267,7 +265,7 @@ def part_manual():
         check("... and shows it", shown.code == 0 and "hhtoken authorize-url" in shown.out, shown.text)
     tab = sh(
         "bash --norc -c '. /usr/share/bash-completion/bash_completion; _completion_loader hhtoken;"
-        " COMP_WORDS=(hhtoken sh); COMP_CWORD=1; _shtab_hhtoken; echo \"${COMPREPLY[*]}\"'"
+        ' COMP_WORDS=(hhtoken sh); COMP_CWORD=1; _shtab_hhtoken; echo "${COMPREPLY[*]}"\''
     )
     equal("bash completes `hhtoken sh` as installed", tab.out.strip(), "show")
 
@@ -428,7 +426,9 @@ def part_published():
     for place in places:
         check(f"... and gets nothing of {place}", as_bot("sh", "-c", f"cat {place}; ls {place}/").out == "")
     check("... nor writes", as_bot("sh", "-c", f"echo x > {PUBLISHED} || rm -f {PUBLISHED}").code != 0)
-    check("a user who is not in the group gets nothing", run("runuser", "-u", "nobody", "--", "cat", PUBLISHED).out == "")
+    check(
+        "a user who is not in the group gets nothing", run("runuser", "-u", "nobody", "--", "cat", PUBLISHED).out == ""
+    )
 
     expired_pair()
     old = as_bot("cat", PUBLISHED).out
@@ -500,11 +500,20 @@ def part_doctor():
     distrustful = doctor()
     check("doctor: a certificate that this machine does not trust is named", "not signed by" in distrustful.out,
           distrustful.text)  # fmt: skip
-    sh("mkdir -p /usr/local/share/ca-certificates; cp /etc/hhtest-tls/ca.pem /usr/local/share/ca-certificates/hhtest.crt && update-ca-certificates")
+    sh(
+        "mkdir -p /usr/local/share/ca-certificates; cp /etc/hhtest-tls/ca.pem /usr/local/share/ca-certificates/hhtest.crt && update-ca-certificates"
+    )
     begun = time.monotonic()
     well = doctor()
-    check(f"doctor on the finished box finds no problem, in {time.monotonic() - begun:.1f} s", well.code == 0, well.text)
-    for word in ("callback comes through to hhtoken", "nginx: brings", "hh-token-due.timer runs, next at", "clock: agrees"):
+    check(
+        f"doctor on the finished box finds no problem, in {time.monotonic() - begun:.1f} s", well.code == 0, well.text
+    )
+    for word in (
+        "callback comes through to hhtoken",
+        "nginx: brings",
+        "hh-token-due.timer runs, next at",
+        "clock: agrees",
+    ):
         check(f"... and says: {word}", word in well.out, well.text)
     with untouched("doctor"):
         for what, how, word, code in BREAKAGES:
@@ -512,11 +521,17 @@ def part_doctor():
     sh(f"rm -f {STATE}/answer.kept /etc/nginx/sites-enabled/default; systemctl reload nginx")
     with FakeClock(-3600) as port:
         late = sh(f"HH_API_URL=http://127.0.0.1:{port} hhtoken doctor")
-        check("doctor: a clock that is an hour off", late.code == 78 and "type: timedatectl set-ntp" in late.out, late.text)
+        check(
+            "doctor: a clock that is an hour off",
+            late.code == 78 and "type: timedatectl set-ntp" in late.out,
+            late.text,
+        )
     at_rest("hh-token-callback.service")
     old = setting("HH_CLIENT_SECRET", None)
     failing = doctor()
-    check("doctor: a listener that ends at once", failing.code == 78 and "with exit code 78" in failing.out, failing.text)
+    check(
+        "doctor: a listener that ends at once", failing.code == 78 and "with exit code 78" in failing.out, failing.text
+    )
     write(ENV_FILE, old, "0640", "root:hh-token")
     equal("... is well again", until(lambda: doctor().code == 0, 15, 1), True)
     stranger = sh("cd / && runuser -u nobody -- env HOME=/nonexistent hhtoken doctor")
