@@ -2,7 +2,9 @@
 # make help: the rest.
 
 PYTHON ?= /usr/bin/python3
-VENV := .venv
+# REQUESTS=debian: with Debian's python3-requests in place of the pinned one, in an environment of its own.
+REQUESTS ?= pinned
+VENV := .venv$(if $(filter debian,$(REQUESTS)),-debian)
 IN_VENV := $(VENV)/bin/python
 WORKERS ?= auto
 
@@ -27,6 +29,9 @@ export MANDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR
 help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
+	@echo 'make test REQUESTS=debian  the same with the requests of Debian'
+	@echo 'make test-fresh  what the README says, typed in minimal roots of Debian 12 and 13 (root, Debian)'
+	@echo 'make lint  what ruff and shellcheck say'
 	@echo 'make coverage  the same tests, measured: every branch of the modules that store, refresh and take the callback'
 	@echo 'make mutants  break the store in some hundred small ways, and count what the tests notice (a quarter of an hour)'
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
@@ -39,8 +44,10 @@ help:
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 
-demo: $(VENV)/run-ready
-	@PYTHON=$(IN_VENV) docs/demo.sh
+# With Debian's python3-requests where it is installed, as bin/hhtoken itself.
+demo:
+	@if $(PYTHON) -c 'import requests' 2>/dev/null; then PYTHON=$(PYTHON) docs/demo.sh; \
+	else $(MAKE) $(VENV)/test-ready && PYTHON=$(IN_VENV) docs/demo.sh; fi
 
 test: $(VENV)/test-ready
 	$(IN_VENV) -m pytest -n $(WORKERS)
@@ -62,10 +69,19 @@ test-faults: $(VENV)/test-ready
 	$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 600'
 
 # The power cuts need /dev/fuse and Debian's libfuse2.
-test-faults-long: $(VENV)/test-ready
-	$(IN_VENV) -m pip install --quiet mfusepy
+test-faults-long: $(VENV)/faults-ready
 	HHTOKEN_FAULTS_LONG=1 HHTOKEN_EXAMPLES=100000 HHTOKEN_EXPIRIES=100 \
 		$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 3600'
+
+test-fresh:
+	tests/fresh/run
+
+SCRIPTS := .ci/run docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*.sh tests/*/run tests/*/*.sh tests/system/box
+
+lint: $(VENV)/lint-ready
+	$(IN_VENV) -m ruff format --check .
+	$(IN_VENV) -m ruff check .
+	shellcheck $(SCRIPTS)
 
 test-system:
 	tests/system/run
@@ -73,7 +89,7 @@ test-system:
 test-cluster: $(VENV)/test-ready
 	tests/cluster/run $(IN_VENV)
 
-bench: $(VENV)/run-ready
+bench: $(VENV)/test-ready
 	tests/write_performance.sh $(IN_VENV)
 
 manual: $(VENV)/test-ready
@@ -82,19 +98,23 @@ manual: $(VENV)/test-ready
 install uninstall:
 	@systemd/install.sh $@
 
-# Debian's python3-requests is used where it is installed; else pip fetches requests into the environment.
-$(VENV)/run-ready: setup.cfg
-	@$(PYTHON) -m venv --system-site-packages $(VENV) || { echo 'missing: sudo apt install python3-venv' >&2; exit 1; }
-	@$(IN_VENV) -c 'import requests' 2>/dev/null || $(IN_VENV) -m pip install --quiet 'requests>=2.28'
+# Nothing from the system but the interpreter, unless REQUESTS=debian; every version is in tests/constraints.txt.
+INSTALL = $(IN_VENV) -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
+OF_REQUESTS := requests|urllib3|certifi|idna|charset-normalizer
+
+$(VENV)/constraints.txt: tests/constraints.txt
+	@$(PYTHON) -m venv $(if $(filter debian,$(REQUESTS)),--system-site-packages) $(VENV) \
+		|| { echo 'missing: sudo apt install python3-venv' >&2; exit 1; }
+	@grep -vE '^($(if $(filter debian,$(REQUESTS)),$(OF_REQUESTS)))=' $< >$@
+
+$(VENV)/test-ready: $(VENV)/constraints.txt setup.cfg
+	$(INSTALL) setuptools
+	$(INSTALL) --no-build-isolation --editable '.[test]'
 	@touch $@
 
-$(VENV)/test-ready: $(VENV)/run-ready setup.cfg
-	$(IN_VENV) -m pip install --quiet --editable '.[test]'
-	@touch $@
-
-# Each with the tests' own needs and an extra of its own, so that `make test` fetches no more than it uses.
-$(VENV)/coverage-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
-	$(IN_VENV) -m pip install --quiet --editable '.[$*]'
+# Each with an extra of its own, so that `make test` fetches no more than it uses.
+$(VENV)/coverage-ready $(VENV)/faults-ready $(VENV)/lint-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
+	$(INSTALL) --no-build-isolation --editable '.[$*]'
 	@touch $@
 
 catalog: $(VENV)/test-ready
@@ -102,7 +122,7 @@ catalog: $(VENV)/test-ready
 	$(IN_VENV) man/write_manual.py .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .coverage .mutants
+	rm -rf .venv .venv-debian build dist *.egg-info .pytest_cache .hypothesis .coverage .mutants
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog install uninstall clean
+.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog install uninstall clean

@@ -6,7 +6,7 @@ here=$(dirname "$(readlink -f "$0")")
 in_network() { nsenter -t "$(cat "$BOX_STATE/pid")" -n python3 -B "$here/scenario.py" "$@"; }
 
 copy=$(mktemp -d -p /media)
-tar -C "$here/../.." --exclude=.git --exclude=.venv --exclude=__pycache__ -cf - . | tar -C "$copy" --no-same-owner -xf -
+tar -C "$here/../.." --exclude=.git --exclude='.venv*' --exclude=__pycache__ -cf - . | tar -C "$copy" --no-same-owner -xf -
 "$BOX" run mkdir -p /usr/src/checkout
 tar -C "$copy" -cf - . | "$BOX" run tar -C /usr/src/checkout -xf -
 
