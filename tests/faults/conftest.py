@@ -1,7 +1,6 @@
 """What all sweeps share: a look for leaks after each test, a bound on the disk that it takes, and the tables that it
-measures, which are printed at the end, and written to docs/fault-tables.md where that is wanted."""
+measures, which are printed at the end."""
 
-import os
 import secrets
 import shutil
 import subprocess
@@ -13,19 +12,10 @@ import pytest
 from faults import leaks
 from hhtoken.sandbox.server import start
 
-TABLES_FILE = Path(__file__).parents[2] / "docs" / "fault-tables.md"
-WRITE_TABLES = "HHTOKEN_WRITE_FAULT_TABLES"  # environment variable: set to write TABLES_FILE
 TABLE = "fault table"
 MAXIMA = ("Requests in the worst hour", "Seconds without")  # tables whose rows have no sum
 MOST_SCRATCH_BYTES = 32 * 1024 * 1024  # of one test; two run at a time
 SYSLOG = pytest.StashKey()
-
-INTRODUCTION = f"""\
-# What the fault suite measured
-
-Written by `{WRITE_TABLES}=1 make test-faults-long`, or without the file system that forgets by `make test-faults`;
-the suite itself is in `tests/faults/`, what it is about in [reliability.md](reliability.md).
-"""
 
 
 @pytest.fixture
@@ -78,16 +68,14 @@ def note(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    tables, skipped = _tables(terminalreporter), terminalreporter.stats.get("skipped", [])
-    for text in tables:
+    skipped = terminalreporter.stats.get("skipped", [])
+    for text in _tables(terminalreporter):
         terminalreporter.write_line("")
         terminalreporter.write_line(text)
     terminalreporter.write_line(f"{len(skipped)} skipped")
     for report in skipped:
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
         terminalreporter.write_line(f"  {report.nodeid}: {reason}")
-    if os.environ.get(WRITE_TABLES) and not terminalreporter.stats.get("failed"):
-        TABLES_FILE.write_text(INTRODUCTION + "".join(f"\n{text}\n" for text in tables))
 
 
 def _tables(terminalreporter):
