@@ -16,7 +16,7 @@ LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEX
 
 
 @contextlib.contextmanager
-def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
+def held(directory, name):
     """Hold the lock file of a PrivateDirectory inside the ``with``; raise TryLaterError that names the holder.
 
     The file is never removed: whoever waits for it would then wait for a lock that nobody can see. And it is
@@ -27,7 +27,7 @@ def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
         if directory.owner != os.geteuid():
             os.fchown(descriptor, directory.owner, directory.group)
         with progress.waiting(N_("waiting for another run of hhtoken to end")) as tick:
-            _wait(descriptor, directory.path_of(name), wait_seconds, tick)
+            _wait(descriptor, directory.path_of(name), tick)
         _leave_note(descriptor, b"%d\n" % os.getpid())
         directory.remove_leftovers()
         yield
@@ -36,8 +36,8 @@ def held(directory, name, wait_seconds=LOCK_WAIT_SECONDS):
         os.close(descriptor)
 
 
-def _wait(descriptor, path, wait_seconds, tick):
-    deadline = time.monotonic() + wait_seconds
+def _wait(descriptor, path, tick):
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,7 +54,7 @@ def _wait(descriptor, path, wait_seconds, tick):
                     "{process} has held the lock {path} for over {seconds:g} seconds",
                     process=who,
                     path=path,
-                    seconds=wait_seconds,
+                    seconds=LOCK_WAIT_SECONDS,
                 ),
                 N_("let it finish, then try again; to see it, type: {command}", command=look),
             )

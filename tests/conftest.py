@@ -1,5 +1,6 @@
 """A HeadHunter to talk to, the program as operators run it, and a state directory of its own for each test."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,8 @@ from hhtoken.sandbox.server import start
 os.environ["LC_ALL"] = "C.UTF-8"
 os.environ.pop("LANGUAGE", None)
 
-PROGRAM = [sys.executable, "-I", str(Path(__file__).parent.parent / "bin" / "hhtoken")]
+ROOT = str(Path(__file__).parent.parent)
+PROGRAM = [sys.executable, "-I", f"{ROOT}/bin/hhtoken"]
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")}  # make coverage
 UNMEASURED = dict.fromkeys(MEASURED)  # for a run in which no file may grow, where coverage has none to write to either
 AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
@@ -29,6 +31,17 @@ AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
 def _take_interrupts():
     """A shell starts background jobs with SIGINT ignored, and that is inherited; a terminal does not."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def program_with(*changes):
+    """Return the program, changed as by ``hhtoken.file_lock.LOCK_WAIT_SECONDS = 1``: nobody can set what is a promise,
+    and no test has to wait for it."""
+    lines = ["import sys", f"sys.path.insert(0, {ROOT!r})"]
+    for change in changes:
+        name = change.partition(" = ")[0]
+        lines += [f"import {name.rpartition('.')[0]}", name, change]  # the name alone: fails where there is no such one
+    lines += ["from hhtoken.doorway import main", "sys.exit(main())"]
+    return [sys.executable, "-I", "-c", "\n".join(lines)]
 
 
 class Finished:
@@ -67,9 +80,9 @@ class Operator:
             assert line.startswith("hhtoken: "), finished
         return finished
 
-    def start(self, *arguments, **environment):
+    def start(self, *arguments, program=None, **environment):
         return subprocess.Popen(
-            [*PROGRAM, *map(str, arguments)],
+            [*(program or PROGRAM), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -164,11 +177,27 @@ def refreshes(sandbox):
     return sandbox.requests.summary()["token_requests"].get("refresh_token", 0)
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def has_open(process, path):
+    """Tell whether a process that we have started has this file open."""
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # it is closed meanwhile
+            if os.readlink(descriptor) == str(path):
+                return True
+    return False
+
+
+def catches(process, number):
+    """Tell whether a process that we have started does not simply die of this signal any more."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> number - 1 & 1)
 
 
 class Reader(threading.Thread):

@@ -6,7 +6,8 @@ import time
 
 import pytest
 import requests
-from conftest import AGENT, wait_for
+import test_serve_callback
+from conftest import AGENT, program_with, wait_for
 from test_accounts import account
 from test_serve_callback import authorize, token_requests
 from test_unattended import activate
@@ -15,6 +16,8 @@ from hhtoken import account_names, accounts, callback_page
 from hhtoken.arrival import Arrival
 from hhtoken.config import Settings
 from hhtoken.token_store import open_store
+
+listening = test_serve_callback.listening  # the fixture
 
 
 @pytest.mark.parametrize("name", [None, "alice", "ivan.petrov", "a..b", "-".join("abc")])
@@ -95,10 +98,11 @@ def test_the_socket_unit_waits_long_while_any_account_is_being_authorized(operat
     back = authorize(account(operator, "alice"))
     assert accounts.is_any_authorization_under_way(str(operator.state))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        process = activate(operator, listener, "serve-callback")
+        impatient = program_with("hhtoken.commands.serve_callback.STRAY_VISIT_SECONDS = 0.3")
+        process = activate(operator, listener, "serve-callback", program=impatient)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/callback"
         assert requests.get(address, params={"code": "a", "state": "b"}, headers=AGENT, timeout=10).status_code == 400
-        time.sleep(6)  # longer than the listener stays for a stray visitor
+        time.sleep(1)  # longer than the listener stays for a stray visitor
         assert process.poll() is None
         assert requests.get(address, params=back, headers=AGENT, timeout=10).status_code == 200
         _out, err = process.communicate(timeout=20)

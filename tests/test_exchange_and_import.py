@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
+from conftest import AGENT, PROGRAM, obtain_pair, program_with, refreshes, wait_for
 
 from hhtoken import errors, journal, tokens
 from hhtoken.answer import Answer
@@ -531,7 +531,8 @@ def test_an_exchange_that_cannot_begin_leaves_the_authorization_for_another_try(
 
 def test_a_code_that_never_reached_the_provider_is_given_up(operator, sandbox):
     address = come_back(operator)
-    run = operator.run("exchange", input=address, expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token")
+    brief = program_with("hhtoken.grants.SEND_PAUSE_SECONDS = 0.1")
+    run = operator.run("exchange", input=address, expect=75, program=brief, HH_TOKEN_URL="http://127.0.0.1:9/token")
     assert "nothing was sent" in run.stderr and "the code is given up" in run.stderr
     assert "too old, or was used" in operator.run("exchange", input=address, expect=77).stderr
 

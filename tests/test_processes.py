@@ -9,7 +9,8 @@ import sys
 import time
 
 import pytest
-from conftest import PROGRAM, obtain_pair, refreshes, wait_for
+from conftest import PROGRAM, has_open, obtain_pair, program_with, refreshes, wait_for
+from rough_provider import HeldUp, answering
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
@@ -27,11 +28,14 @@ def test_a_hundred_refreshes_at_once_send_one_request(operator, sandbox, expired
     operator.run("show", "--field", "access_token")
 
 
-def test_who_waited_for_a_failure_takes_part_in_it(operator, sandbox, expired):
-    sandbox.weather.add("hang_before", times=None)
-    processes = [operator.start("refresh", HHTOKEN_DEADLINE=4) for _ in range(10)]
-    assert [finish(process)[0] for process in processes] == [75] * 10
-    assert refreshes(sandbox) == 1
+def test_who_waited_for_a_failure_takes_part_in_it(operator, expired):
+    held_up = HeldUp(*[b""] * 10)
+    with answering(held_up) as provider:
+        processes = [operator.start("refresh", HH_TOKEN_URL=provider.url) for _ in range(10)]
+        wait_for(lambda: all(has_open(process, operator.state / ".lock") for process in processes))
+        held_up.may_answer.set()
+        assert [finish(process)[0] for process in processes] == [75] * 10
+        assert len(provider.requests) == 1
 
 
 def test_a_record_from_the_future_stops_no_refresh(operator, sandbox, expired):
@@ -78,13 +82,15 @@ def test_a_help_text_that_nobody_can_have_is_no_traceback(lonely):
     assert with_descriptors(lonely, ">&- 2>&-", "--help")[0] == 74
 
 
-def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, sandbox, expired):
-    sandbox.weather.add("hang_before")
-    holder = operator.start("refresh", HHTOKEN_DEADLINE=15)
-    wait_for(lambda: refreshes(sandbox) == 1)
-    run = operator.run("refresh", expect=75)
-    assert f"process {holder.pid} has held the lock" in run.stderr
-    assert finish(holder)[0] == 75
+def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, expired):
+    held_up = HeldUp(b"")
+    with answering(held_up) as provider:
+        holder = operator.start("refresh", HH_TOKEN_URL=provider.url)
+        assert held_up.was_asked.wait(30)
+        run = operator.run("refresh", expect=75, program=program_with("hhtoken.file_lock.LOCK_WAIT_SECONDS = 0.5"))
+        assert f"process {holder.pid} has held the lock" in run.stderr and "for over 0.5 seconds" in run.stderr
+        held_up.may_answer.set()
+        assert finish(holder)[0] == 75
     assert operator.token_file.read_bytes() == expired
 
 
@@ -94,8 +100,7 @@ def test_a_signal_while_waiting_for_the_lock_ends_at_once(operator, sandbox, exp
 
     with open_store(str(operator.state)).lock():
         process = operator.start("refresh")
-        time.sleep(1)
-        assert process.poll() is None
+        wait_for(lambda: has_open(process, operator.state / ".lock"))
         process.send_signal(number)
         code, _out, err = finish(process)
     assert code == 75 and "interrupted" in err and "Traceback" not in err
@@ -163,16 +168,8 @@ def test_an_empty_environment_works(lonely):
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "ACCESS\n", "")
 
 
-SYSLOG_RUN = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from hhtoken import reporting\n"
-    "reporting.SYSLOG_SOCKET = sys.argv.pop(1)\n"
-    "from hhtoken.doorway import main; sys.exit(main())\n"
-)
-
-
 def run_with_syslog(operator, path, *arguments):
-    root = os.path.dirname(os.path.dirname(PROGRAM[-1]))
-    command = [sys.executable, "-I", "-c", SYSLOG_RUN, root, str(path), *arguments]
+    command = [*program_with(f"hhtoken.reporting.SYSLOG_SOCKET = {str(path)!r}"), *arguments]
     return subprocess.run(command, env=operator.environment, capture_output=True, text=True, timeout=30)
 
 

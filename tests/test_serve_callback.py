@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, Operator, Reader, free_port, obtain_pair, wait_for
+from conftest import AGENT, Operator, Reader, free_port, has_open, obtain_pair, program_with, wait_for
 from rough_provider import answering
 
 from hhtoken import config, signals, token_endpoint
@@ -26,9 +26,10 @@ HTTPS = {"X-Forwarded-Proto": "https"}
 class Listening:
     """A running serve-callback; the browser's side of it."""
 
-    def __init__(self, operator):
+    def __init__(self, operator, program=None):
         self.port = urlsplit(operator.environment["HH_REDIRECT_URI"]).port or free_port()
-        self.process = operator.start("serve-callback", "--listen", f"127.0.0.1:{self.port}", "--timeout", "20")
+        words = ("serve-callback", "--listen", f"127.0.0.1:{self.port}", "--timeout", "20")
+        self.process = operator.start(*words, program=program)
         self.stderr = Reader(self.process.stderr)
         wait_for(lambda: "waiting for the browser" in self.stderr.text or self.process.poll() is not None)
 
@@ -62,8 +63,8 @@ class Listening:
 def listening(operator, sandbox):
     started = []
 
-    def listen():
-        started.append(Listening(operator))
+    def listen(program=None):
+        started.append(Listening(operator, program))
         return started[-1]
 
     yield listen
@@ -310,7 +311,7 @@ def test_a_signal_while_a_return_waits_for_the_lock_ends_the_listener(operator, 
     with open_store(str(operator.state)).lock():
         browser = threading.Thread(target=browse)
         browser.start()
-        time.sleep(1)
+        wait_for(lambda: has_open(listener.process, operator.state / ".lock"))
         listener.process.send_signal(signal.SIGTERM)
         assert listener.end() == 75
     browser.join()
@@ -337,7 +338,7 @@ def test_a_provider_out_of_reach_during_the_exchange_is_temporary(operator, list
     fields = authorize(operator)
     listener.process.kill(), listener.end()
     operator.environment["HH_TOKEN_URL"] = "http://127.0.0.1:9/token"
-    listener = listening()
+    listener = listening(program_with("hhtoken.grants.SEND_PAUSE_SECONDS = 0.1"))
     assert listener.get(**fields).status_code == 502
     assert listener.end() == 75
     assert "nothing was sent" in listener.stderr.text and "hhtoken login" in listener.stderr.text
@@ -359,26 +360,26 @@ def test_slow_clients_do_not_keep_the_browser_waiting(operator, listening):
 
 
 def test_a_client_that_drips_is_cut_off(listening):
-    listener = listening()
+    listener = listening(program_with("hhtoken.callback_server.CONNECTION_SECONDS = 2"))
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", listener.port), timeout=20) as connection:
         while time.monotonic() - started < 15:
             try:
                 connection.sendall(b"G")
-                connection.settimeout(1)
+                connection.settimeout(0.2)
                 if connection.recv(1) == b"":
                     break
             except TimeoutError:
                 continue
             except OSError:
                 break
-    assert 5 < time.monotonic() - started < 14
+    assert 1 < time.monotonic() - started < 14
     assert listener.is_alive
 
 
 def test_the_whole_cycle_of_a_newcomer(tmp_path):
     port = free_port()
-    with start(auto="allow", expires_in=6, redirect_uri=f"http://127.0.0.1:{port}/callback") as sandbox:
+    with start(auto="allow", redirect_uri=f"http://127.0.0.1:{port}/callback") as sandbox:
         operator = Operator(tmp_path / "state", sandbox.environment())
         process = operator.start("serve-callback")  # listens where the redirect URI says
         stderr = Reader(process.stderr)
@@ -391,7 +392,8 @@ def test_the_whole_cycle_of_a_newcomer(tmp_path):
         first = operator.run("show", "--field", "access_token").stdout.strip()
         operator.run("refresh")
         assert operator.stored()["access_token"] == first, "nothing was due yet"
-        time.sleep(6)
+        sandbox.provider.expire()
+        operator.store(operator.stored())
         operator.run("show", "--field", "access_token", expect=69)
         second = operator.run("show", "--refresh", "--field", "access_token").stdout.strip()
         assert second != first
@@ -472,10 +474,16 @@ def test_a_listener_that_other_machines_can_reach_is_warned_of(operator):
 @pytest.mark.parametrize("command", ["serve-callback", "login"])
 def test_a_port_that_the_redirect_uri_does_not_name_is_warned_of(operator, command):
     named, chosen = free_port(), free_port()
-    words = (command, "--timeout", "1", "--listen", f"127.0.0.1:{chosen}")
+    words = (command, "--timeout", "20", "--listen", f"127.0.0.1:{chosen}")
 
     def said(redirect_uri):
-        return operator.run(*words, expect=75, HH_REDIRECT_URI=redirect_uri).stderr
+        process = operator.start(*words, HH_REDIRECT_URI=redirect_uri)
+        out, said = process.stdout, Reader(process.stderr)
+        wait_for(lambda: "waiting for the browser" in said.text)
+        process.terminate()
+        assert process.wait(20) == 75
+        said.join(5), out.close(), process.stderr.close()
+        return said.text
 
     warned = f"warning: the redirect URI sends the browser to port {named}, and not to {chosen}"
     assert warned in said(f"http://127.0.0.1:{named}/callback")

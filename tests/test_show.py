@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Operator, obtain_pair, refreshes
+from conftest import PROGRAM, Operator, obtain_pair, program_with, refreshes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -269,7 +269,8 @@ def test_a_token_that_lives_is_shown_although_a_lock_keeps_an_old_journal_from_b
         (one.state / "journal").write_text("{}\n")
         locks.append(open(one.state / ".lock", "w"))
         fcntl.flock(locks[-1], fcntl.LOCK_EX)
-        runs[name] = one.start("show", "--refresh", "--field", "access_token")
+        impatient = program_with("hhtoken.file_lock.LOCK_WAIT_SECONDS = 0.5")
+        runs[name] = one.start("show", "--refresh", "--field", "access_token", program=impatient)
     said = {name: (*run.communicate(timeout=60), run.returncode) for name, run in runs.items()}
     for lock in locks:
         lock.close()

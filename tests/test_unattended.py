@@ -1,6 +1,7 @@
 """What timers, sockets and hooks use: ``refresh --wait``, a socket passed by systemd, ``notice``."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, obtain_pair, refreshes
+from conftest import AGENT, PROGRAM, catches, obtain_pair, program_with, refreshes, wait_for
 
 from hhtoken import notices
 
@@ -16,12 +17,12 @@ PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
 
 def test_wait_renews_at_expiry(operator, sandbox):
-    sandbox.provider.expires_in = 3
-    operator.store(obtain_pair(sandbox), left=3, life=3)
+    sandbox.provider.expires_in = 2
+    operator.store(obtain_pair(sandbox), left=2, life=2)
     expires_at = operator.stored()["expires_at"]
-    operator.run("refresh", "--wait", "10")
+    operator.run("refresh", "--wait", "30")
     assert refreshes(sandbox) == 1
-    assert 0 <= operator.stored()["obtained_at"] - expires_at <= 2
+    assert operator.stored()["obtained_at"] >= expires_at
 
 
 def test_wait_does_not_wait_for_what_is_far_away(lonely):
@@ -35,19 +36,20 @@ def test_wait_does_not_wait_for_what_is_far_away(lonely):
 def test_wait_holds_no_lock_and_ends_on_a_signal(operator, sandbox):
     operator.store(obtain_pair(sandbox), left=30, life=60)
     waiting = operator.start("refresh", "--wait", "60")
-    time.sleep(1)
-    assert waiting.poll() is None
+    wait_for(lambda: catches(waiting, signal.SIGTERM))
     operator.run("authorize-url")
     waiting.terminate()
-    _out, err = waiting.communicate(timeout=10)
+    _out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 75 and "SIGTERM" in err
 
 
 def test_wait_asks_again_after_a_not_yet(operator, sandbox, expired):
     sandbox.weather.add("token_not_expired")
     started = time.monotonic()
-    operator.run("refresh", "--wait", "30")
-    assert time.monotonic() - started > 4
+    operator.run(
+        "refresh", "--wait", "30", program=program_with("hhtoken.refresh_policy.NOT_YET_PAUSES_SECONDS = (2, 60)")
+    )
+    assert time.monotonic() - started > 1
     assert refreshes(sandbox) == 2 and operator.token_file.read_bytes() != expired
 
 
@@ -59,10 +61,10 @@ ACTIVATE = (
 )
 
 
-def activate(operator, listener, *arguments):
+def activate(operator, listener, *arguments, program=PROGRAM):
     """Start hhtoken as systemd does for a socket unit."""
     return subprocess.Popen(
-        [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *PROGRAM, *arguments],
+        [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *program, *arguments],
         pass_fds=[listener.fileno()],
         env=operator.environment,
         stderr=subprocess.PIPE,
@@ -87,7 +89,8 @@ def test_a_socket_from_systemd_is_used_and_stays_open_for_it(operator):
 
 def test_a_stray_visit_while_nothing_is_pending_changes_nothing_and_ends_soon(operator):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        process = activate(operator, listener, "serve-callback")
+        impatient = program_with("hhtoken.commands.serve_callback.STRAY_VISIT_SECONDS = 0.5")
+        process = activate(operator, listener, "serve-callback", program=impatient)
         started = time.monotonic()
         page = requests.get(f"http://127.0.0.1:{listener.getsockname()[1]}/callback?code=a&state=b", timeout=10)
         assert page.status_code == 400

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import time
 
 import pytest
 from conftest import obtain_pair, refreshes
@@ -225,6 +226,8 @@ def test_a_pair_that_no_place_takes_is_held_in_memory_until_one_does(
 ):
     store, endpoint = keeper
     holding(monkeypatch, sandbox, most=6)
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.05)))
     assert grants.renew(store, endpoint).outcome == "renewed"
     monkeypatch.undo()
     assert capfd.readouterr().err.count("holding a new pair in memory") == 1, "said once, not with each try"

@@ -24,6 +24,7 @@ HHTOKEN = str(Path(__file__).parents[2] / "bin" / "hhtoken")
 PROGRAM = [PYTHON, "-IS", HHTOKEN]  # as its first line has it
 MAIN, WORKER = "main", "worker"
 PATIENCE_SECONDS = 60
+IS_LONG = bool(os.environ.get("HHTOKEN_FAULTS_LONG"))  # make test-faults-long
 
 _CALL = re.compile(r"^(?:(\d+) +)?(\w+)\((.*)")
 

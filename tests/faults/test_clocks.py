@@ -176,7 +176,8 @@ def test_the_program_itself_with_a_wrong_clock(wrong, sandbox, tmp_path):
     off = WRONG[wrong] if wrong != "in 1970" else 60 - int(time.time())
     elsewhen = [PYTHON, "-IS", "-c", _ELSEWHEN, str(off), HHTOKEN]
     operator = Operator(tmp_path / "state", sandbox.environment())
-    operator.store(obtain_pair(sandbox), left=60, life=120)
+    sandbox.provider.expires_in = 600
+    operator.store(obtain_pair(sandbox), left=600, life=660)
     for _ in range(5):
         operator.run("refresh", program=elsewhen)
     assert refreshes(sandbox) <= 1
@@ -224,10 +225,11 @@ def test_a_clock_that_is_set_during_the_request_costs_nothing(wrong, was_wrong_f
     operator = Operator(tmp_path / "state", sandbox.environment())
     operator.store(obtain_pair(sandbox))
     sandbox.provider.expire()
+    sandbox.provider.expires_in = 600
     sandbox.weather.add("slow")
     words = [PYTHON, "-IS", "-c", _SET_MEANWHILE, str(file), HHTOKEN, "refresh", "--force"]
     program = subprocess.Popen(words, env=operator.environment, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: refreshes(sandbox) == 1, seconds=30)
+    wait_for(lambda: refreshes(sandbox) == 1)
     (tmp_path / "new").write_text(str(offs[1]))
     (tmp_path / "new").rename(file)  # whole: the program reads it at any moment
     _out, err = program.communicate(timeout=60)

@@ -7,20 +7,21 @@ import threading
 import time
 
 import requests
-from conftest import AGENT, Operator, obtain_pair, refreshes
+from conftest import AGENT, Operator, obtain_pair, program_with, refreshes
 
 from faults.strace import PROGRAM, wait_until_it_listens
 from hhtoken import tokens
 from hhtoken.token_store import fingerprint, open_store
 
 PROCESSES = 100
-EXPIRIES = int(os.environ.get("HHTOKEN_EXPIRIES", 5))
+EXPIRIES = int(os.environ.get("HHTOKEN_EXPIRIES", 3))
 ROUNDS = 6  # of everything at once
+PATIENT = program_with("hhtoken.file_lock.LOCK_WAIT_SECONDS = 100")  # for the last in the queue, on a busy machine
 
 
 def start(operator, *arguments):
     return subprocess.Popen(
-        [*PROGRAM, *arguments],
+        [*PATIENT, *arguments],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=operator.environment,
     )  # fmt: skip
@@ -43,8 +44,7 @@ def test_a_hundred_processes_send_one_request_an_expiry(sandbox, tmp_path, note)
         processes = [start(operator, "refresh") for _ in range(PROCESSES)]
         for process in processes:
             _out, err = process.communicate(timeout=120)
-            # On a machine that is busy with something else, the last in the queue may give up waiting for the lock.
-            assert process.returncode == 0 or process.returncode == 75 and "has held the lock" in err, err
+            assert process.returncode == 0, err
         assert refreshes(sandbox) == expiry + 1
         sandbox.provider.check_user_token(operator.stored()["access_token"])
     doubles = sum(entry["status"] != 200 for entry in sandbox.requests.summary()["requests"])

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 
 import pytest
@@ -116,7 +117,9 @@ def test_a_disk_that_fills_during_the_request_does_not_cost_the_pair(kind, sandb
         sandbox.weather.add("slow")
         process = operator.start("refresh")
         wait_for(lambda: refreshes(sandbox) == 1)
+        process.send_signal(signal.SIGSTOP)
         fill(disk)
+        process.send_signal(signal.SIGCONT)
         _out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert operator.token_file.read_bytes() != stored
@@ -131,7 +134,9 @@ def test_a_disk_that_is_frozen_during_the_request_costs_nothing_that_reached_it(
         sandbox.weather.add("slow")
         process = operator.start("refresh")
         wait_for(lambda: refreshes(sandbox) == 1)
+        process.send_signal(signal.SIGSTOP)
         with attribute_or_none(operator.state, kind):
+            process.send_signal(signal.SIGCONT)
             _out, err = process.communicate(timeout=60)
             assert process.returncode == (74 if kind == "ext4" else 0), err
         operator.run("refresh", program=PROGRAM)

@@ -6,20 +6,19 @@ there. strace cannot shorten a write, only skip it and lie; so short writes are 
 """
 
 import errno
+import itertools
 import os
 
 import pytest
 from conftest import refreshes
 
 from faults.episodes import EPISODES, LOST, SAVED, RefreshEpisode
-from faults.strace import PROGRAM, WORKER, require_strace, run_with, share, traces
+from faults.strace import IS_LONG, PROGRAM, WORKER, require_strace, run_with, share, traces
 from hhtoken import config, errors, grants, token_endpoint, token_store
 from hhtoken.token_store import RESERVE_FILE, open_store
 
 PARTS = 4
-ALL = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EPERM", "EINTR")
-# An exchange writes as a refresh does; so fewer errors do, but in `make test-faults-long`.
-ERRORS = {"refresh": ALL, "exchange": ALL if os.environ.get("HHTOKEN_FAULTS_LONG") else ("EIO", "ENOSPC", "EPERM")}
+OTHERS = ("ENOSPC", "EDQUOT", "EROFS", "EPERM")  # which of them it is changes no more than the hint
 WRITES = 8  # at least, of a refresh
 CHANGING = (
     "write", "pwrite64", "fallocate", "ftruncate", "fchmod", "fchown", "utimensat", "fsync", "fdatasync", "renameat",
@@ -45,6 +44,20 @@ def may_retry(name, call):
     return name == "exchange" and call.name in ("socket", "connect")
 
 
+def faults(name, call):
+    """Return the errors to fail a call with, as ``[(error, whether for ever)]``. Outside ``make test-faults-long`` one
+    of OTHERS, by lot, stands for all; and an exchange writes as a refresh does, so fewer do.
+
+    EINTR for ever is left out: Python then tries for ever, as it has to; no kernel does that."""
+    once, everafter = ("EIO", False), ("EIO", True)
+    if may_retry(name, call):
+        return [once, everafter]
+    if IS_LONG:
+        return [once, everafter, ("EINTR", False), *itertools.product(OTHERS, (False, True))]
+    other = OTHERS[call.lot() // PARTS % len(OTHERS)]
+    return [once, (other, True)] if name == "exchange" else [once, everafter, ("EINTR", False), (other, False)]
+
+
 def points(main, worker):
     """Return the Calls to fail, as those before the request has left, and those after."""
     lock = next(index for index, call in enumerate(main) if call.name == "flock")
@@ -64,14 +77,11 @@ def test_an_error_at_any_call_neither_sends_too_early_nor_costs_a_pair(name, par
     before, after = points(main, worker)
     title = f"Failed at each changing call: {name}"
     for call in share(before + after, part, PARTS):
-        for error in ERRORS[name][: 1 if may_retry(name, call) else None]:
-            for everafter in (False, True):
-                if error == "EINTR" and everafter:
-                    continue  # Python then tries for ever, as it has to; no kernel does that
-                is_fatal = not is_harmless(call) and not may_retry(name, call) and error != "EINTR"
-                fail(episode, call, error, everafter, log, worker, call in before and is_fatal, call in after)
-                moment = "before the request" if call in before else "after it"
-                note(title, f"{moment}: `{call.name}` {call.what}", {"for ever" if everafter else "once": 1})
+        for error, everafter in faults(name, call):
+            is_fatal = not is_harmless(call) and not may_retry(name, call) and error != "EINTR"
+            fail(episode, call, error, everafter, log, worker, call in before and is_fatal, call in after)
+            moment = "before the request" if call in before else "after it"
+            note(title, f"{moment}: `{call.name}` {call.what}", {"for ever" if everafter else "once": 1})
 
 
 def fail(episode, call, error, everafter, log, worker, must_refuse, is_after):

@@ -32,7 +32,7 @@ def test_a_signal_at_any_moment_of_a_slow_request_costs_nothing(half, slow_sandb
 
     def run(number, operator):
         process = operator.start("refresh")
-        wait_for(lambda: "journal" in operator.files(), seconds=30)
+        wait_for(lambda: "journal" in operator.files())
         timer = threading.Timer((2 * number + half) * STEP_SECONDS, process.send_signal, [signal.SIGTERM])
         timer.start()
         _out, err = process.communicate(timeout=60)
