@@ -11,6 +11,7 @@ import pytest
 from conftest import PROGRAM, Operator
 
 from hhtoken import ready_commands
+from hhtoken.wording import N_, escaped
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ODD = "it's a place"
@@ -18,6 +19,42 @@ ODD = "it's a place"
 
 def type_into_shell(command, operator):
     subprocess.run(["sh", "-c", command], check=True, env=operator.environment, capture_output=True, timeout=60)
+
+
+def ways_to_copy(enclosed):
+    """Given a command with what encloses it in a sentence, return what a person may copy of it."""
+    return [enclosed[1:-1]] if enclosed[0] == "'" else [enclosed[1:-1], enclosed]
+
+
+@pytest.mark.parametrize(
+    "name, encloses",
+    [("plain", "'"), ("Мой-дом", "'"), ("Мой дом", "("), ("it's", "("), ("$HOME", "("), ("a\\b", "("), ('"a"', "("),
+     ("`a`", "("), ("(a)", "("), ("a;b&c|d", "("), ("*?[a]", "("), ("~", "("), ("# a", "("), ("'a' 'b", "(")],
+)  # fmt: skip
+def test_a_command_works_as_it_is_copied_wherever_program_state_and_file_are(tmp_path, monkeypatch, name, encloses):
+    place = tmp_path / name / "hhtoken"
+    place.parent.mkdir()
+    place.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    place.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(place)])
+    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": name})
+    path = str(place.parent)
+    sentence = N_("{path} is lost: type 'hhtoken import {typed}', or 'hhtoken login'", path=path, typed=escaped(path))
+    said = ready_commands.addressed(sentence, None)
+    first, second = said.removeprefix(f"{path} is lost: type ").split(", or ")
+    for enclosed, words in ((first, ["import", path]), (second, ["login"])):
+        assert enclosed[0] == encloses, said
+        for command in ways_to_copy(enclosed):
+            run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+            assert run.stdout.splitlines() == ["--state-dir", name, *words], command
+
+
+@pytest.mark.parametrize("program", ["ls -ld", "lsattr"])
+def test_a_command_of_another_program_is_enclosed_in_the_same_way(program):
+    sentence = f"look at '{program} {{path}}' (chattr -i)"
+    assert ready_commands.addressed(sentence.format(path=escaped("/a")), None) == f"look at '{program} /a' (chattr -i)"
+    said = ready_commands.addressed(sentence.format(path=escaped("/a 'b'")), None)
+    assert said == rf"look at ({program} /a\ \'b\') (chattr -i)"
 
 
 def told(pattern, run):
@@ -38,7 +75,7 @@ def test_an_exported_pair_is_imported_as_the_command_says(odd, tmp_path):
     odd.store(PAIR, left=1000, life=1000)
     run = odd.run("export", tmp_path / ODD / "pair.json")
     assert f"moved the pair into {tmp_path}/{ODD}/pair.json;" in run.stderr and not odd.token_file.exists()
-    type_into_shell(told(r"type '(.+)'$", run), odd)
+    type_into_shell(told(r"type (\(.+\))$", run), odd)
     assert odd.stored()["refresh_token"] == "REFRESH"
 
 
@@ -57,7 +94,7 @@ def test_settings_and_a_state_directory_that_are_open_are_closed_as_the_commands
 def test_a_file_that_is_none_is_looked_at_as_the_command_says(odd):
     odd.store(PAIR, left=1000, life=1000)
     os.link(odd.token_file, odd.state / "second")
-    type_into_shell(told(r"look at it with '(ls .+)', move", odd.run("show", expect=74)), odd)
+    type_into_shell(told(r"look at it with (\(ls .+\)), move", odd.run("show", expect=74)), odd)
 
 
 def test_a_directory_for_the_published_file_is_made_as_the_command_says(odd, tmp_path):
