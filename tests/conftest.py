@@ -1,5 +1,6 @@
 """A HeadHunter to talk to, the program as operators run it, and a state directory of its own for each test."""
 
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,55 @@ from hhtoken.sandbox.server import start
 # Whatever the language of the person who runs the tests; one that is about a language sets it for its own process.
 os.environ["LC_ALL"] = "C.UTF-8"
 os.environ.pop("LANGUAGE", None)
+os.umask(0o022)  # theirs is no matter either; how hhtoken holds against others has tests of its own
 
 PROGRAM = [sys.executable, "-I", str(Path(__file__).parent.parent / "bin" / "hhtoken")]
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_PROCESS")}  # make coverage
 UNMEASURED = dict.fromkeys(MEASURED)  # for a run in which no file may grow, where coverage has none to write to either
 AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
+
+
+def children_of(pid):
+    """Return the process ids of a process's children, without the help of ps, which may be missing."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = place.read_text(errors="replace").rpartition(")")[2].split()[1]
+            found += [int(place.parent.name)] if int(parent) == pid else []
+    return found
+
+
+def is_running(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def end_with_children(pid):
+    children = children_of(pid)
+    os.kill(pid, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            end_with_children(child)
+
+
+def _own_children():
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # there is none, as around most tests
+        return set()
+    return set(children_of(os.getpid()))
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays():
+    """However a test ends, what it has started ends with it, since it would disturb the next ones."""
+    before = _own_children()
+    yield
+    for pid in _own_children() - before:
+        end_with_children(pid)
+        os.waitpid(pid, 0)
 
 
 def _take_interrupts():

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import PROGRAM, obtain_pair, refreshes, wait_for
+from conftest import PROGRAM, children_of, end_with_children, is_running, obtain_pair, refreshes, wait_for
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
@@ -248,3 +248,13 @@ def test_a_clock_before_the_token_lets_the_provider_decide(operator, sandbox):
     assert refreshes(sandbox) == 1, "and is not asked again for a quarter of an hour"
     assert operator.token_file.read_bytes() == before
     assert "clock" in operator.run("show").stderr
+
+
+def test_a_test_that_fails_leaves_no_process_behind():
+    """As conftest ends what any test has started."""
+    shell = subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"])
+    wait_for(lambda: len(children_of(shell.pid)) == 2)
+    children = children_of(shell.pid)
+    end_with_children(shell.pid)
+    assert shell.wait(timeout=10) == -signal.SIGKILL
+    wait_for(lambda: not any(is_running(child) for child in children))
