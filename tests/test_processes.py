@@ -119,7 +119,7 @@ def with_descriptors(operator, redirections, *arguments):
     """Run hhtoken through a shell with such redirections; return (exit code, stderr)."""
     line = " ".join(f"'{word}'" for word in (*PROGRAM, *arguments)) + " " + redirections
     finished = subprocess.run(
-        ["/bin/bash", "-c", line], env=operator.environment, capture_output=True, text=True, timeout=30
+        ["bash", "-c", line], env=operator.environment, capture_output=True, text=True, timeout=30
     )
     return finished.returncode, finished.stderr
 
