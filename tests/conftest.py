@@ -67,13 +67,15 @@ def no_process_stays():
     before = _own_children()
     yield
     for pid in _own_children() - before:
-        end_with_children(pid)
-        os.waitpid(pid, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # a thread has seen to its end
+            end_with_children(pid)
+            os.waitpid(pid, 0)
 
 
-def _take_interrupts():
-    """A shell starts background jobs with SIGINT ignored, and that is inherited; a terminal does not."""
+def _take_signals():
+    """A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and that is inherited."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Finished:
@@ -120,7 +122,7 @@ class Operator:
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment(environment),
-            preexec_fn=_take_interrupts,
+            preexec_fn=_take_signals,
         )
 
     def _environment(self, changes):

@@ -325,12 +325,13 @@ def test_a_command_in_a_hint_calls_the_program_as_it_was_called_where_its_name_a
 
     system = "/usr/bin:/bin"
     assert "type 'bin/hhtoken login'" in said("bin/hhtoken", system)
-    assert f"type '{PROGRAM[-1]} login'" in said(PROGRAM[-1], system)
-    other, link = tmp_path / "other", tmp_path / "a link"
-    for folder in (other, link):
+    other, link, plain = tmp_path / "other", tmp_path / "a link", tmp_path / "link"
+    for folder in (other, link, plain):
         folder.mkdir()
     (other / "hhtoken").write_text("")
     (link / "hhtoken").symlink_to(PROGRAM[-1])
+    (plain / "hhtoken").symlink_to(PROGRAM[-1])
+    assert f"type '{plain}/hhtoken login'" in said(str(plain / "hhtoken"), system)
     assert "type 'bin/hhtoken login'" in said("bin/hhtoken", f"{other}:{checkout}/bin"), "another program's name"
     assert f"type ({tmp_path}/a\\ link/hhtoken login)" in said(str(link / "hhtoken"), system)
     for path in (f"{link}:{system}", f"{system}:{checkout}/bin"):
