@@ -1,6 +1,7 @@
 """A HeadHunter to talk to, the program as operators run it, and a state directory of its own for each test."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -61,15 +62,24 @@ def _own_children():
     return set(children_of(os.getpid()))
 
 
+def pytest_exception_interact(node):
+    node.has_failed = True
+
+
 @pytest.fixture(autouse=True)
-def no_process_stays():
-    """However a test ends, what it has started ends with it, since it would disturb the next ones."""
+def no_process_stays(request):
+    """What a test that fails has started ends with it: neither a process nor a warning may fail the next ones."""
     before = _own_children()
     yield
-    for pid in _own_children() - before:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # a thread has seen to its end
+    if not getattr(request.node, "has_failed", False):
+        return
+    left = _own_children() - before
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):  # a thread has seen to its end
             end_with_children(pid)
-            os.waitpid(pid, 0)
+    for process in gc.get_objects():
+        if type(process) is subprocess.Popen and process.pid in left:
+            process.__exit__(None, None, None)  # closes its pipes, and waits
 
 
 def _take_signals():

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, children_of, end_with_children, is_running, obtain_pair, refreshes, wait_for
+from conftest import PROGRAM, is_running, obtain_pair, refreshes, wait_for
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
@@ -250,11 +251,28 @@ def test_a_clock_before_the_token_lets_the_provider_decide(operator, sandbox):
     assert "clock" in operator.run("show").stderr
 
 
-def test_a_test_that_fails_leaves_no_process_behind():
-    """As conftest ends what any test has started."""
-    shell = subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"])
-    wait_for(lambda: len(children_of(shell.pid)) == 2)
-    children = children_of(shell.pid)
-    end_with_children(shell.pid)
-    assert shell.wait(timeout=10) == -signal.SIGKILL
-    wait_for(lambda: not any(is_running(child) for child in children))
+FAILS = """
+import subprocess
+from pathlib import Path
+
+def test_one(operator):
+    shell = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; exec sleep 60"], stdout=subprocess.PIPE)
+    Path("pids").write_text(f"{shell.pid} {shell.stdout.readline().decode()}")
+    assert not shell
+
+def test_two():
+    import gc
+    gc.collect()
+"""
+
+
+def test_a_test_that_fails_leaves_no_process_and_no_warning_behind(tmp_path):
+    tests = Path(__file__).parent
+    (tmp_path / "test_it.py").write_text(FAILS)
+    (tmp_path / "conftest.py").symlink_to(tests / "conftest.py")
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", "."]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["PYTHONPATH"] = str(tests.parent)
+    run = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert "1 failed, 1 passed" in run.stdout, run.stdout
+    assert not any(is_running(pid) for pid in (tmp_path / "pids").read_text().split())
