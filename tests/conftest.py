@@ -82,7 +82,7 @@ def no_process_stays(request):
             process.__exit__(None, None, None)  # closes its pipes, and waits
 
 
-def _take_signals():
+def take_signals():
     """A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and that is inherited."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -132,7 +132,7 @@ class Operator:
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment(environment),
-            preexec_fn=_take_signals,
+            preexec_fn=take_signals,
         )
 
     def _environment(self, changes):
