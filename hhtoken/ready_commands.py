@@ -10,6 +10,7 @@ from hhtoken.wording import escaped
 NAME = "hhtoken"
 COMMAND = f"'{NAME} "  # as it stands in sentences
 AS_ROOT = f"'sudo {NAME} "  # about the service's own pair, whatever this command line names
+QUOTED = rf"'((?:sudo |ls |lsattr |(?:\\.|[^\\' ])*{NAME} )(?:\\.|[^\\'])*)'"  # the commands with paths, once escaped
 
 _flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
@@ -23,13 +24,24 @@ def repeat(flags):
 def addressed(sentence, account, flags=None):
     """Given a sentence (or None) and the name of the account that it is about (or None), return it with its commands
     ready to be typed. ``flags``: those to repeat, where they are not this command line's."""
-    if not sentence or COMMAND not in sentence and AS_ROOT not in sentence:
+    if not sentence:
         return sentence
-    flags = _flags if flags is None else flags
-    flags = {"--account": account, **flags} if account else flags
-    words = "".join(f"{flag} {escaped(value)} " for flag, value in flags.items())
-    program = escaped(_program())
-    return sentence.replace(COMMAND, f"'{program} {words}").replace(AS_ROOT, f"'sudo {program} ")
+    if COMMAND in sentence or AS_ROOT in sentence:
+        flags = _flags if flags is None else flags
+        flags = {"--account": account, **flags} if account else flags
+        words = "".join(f"{flag} {escaped(value)} " for flag, value in flags.items())
+        program = escaped(_program())
+        sentence = sentence.replace(COMMAND, f"'{program} {words}").replace(AS_ROOT, f"'sudo {program} ")
+    return _enclosed(sentence) if "\\" in sentence else sentence
+
+
+def _enclosed(sentence):
+    """Given a sentence, return it with parentheses in place of the quotes around commands with an escaped word.
+
+    A shell runs ``(a\\ b)`` as it runs ``a\\ b``, however much of it a person copies; in quotes it is another word."""
+    import re  # here, since few paths need it, and `show` does not load it
+
+    return re.sub(QUOTED, lambda found: f"({found[1]})" if "\\" in found[1] else found[0], sentence)
 
 
 def said(sentence, account):

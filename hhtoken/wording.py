@@ -65,7 +65,7 @@ def printable(line):
 
 def escaped(word):
     """Given a path or another word of a command to type, return it for a shell, and without quotes, since most such
-    commands stand in quotes already; a plain path is the same."""
+    commands stand in quotes already, which ``ready_commands`` takes away; a plain path is the same."""
     plain = "/._-+=:,@%"
     return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)
 

@@ -1,6 +1,7 @@
 """A HeadHunter to talk to, the program as operators run it, and a state directory of its own for each test."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from hhtoken.sandbox.server import start
 # Whatever the language of the person who runs the tests; one that is about a language sets it for its own process.
 os.environ["LC_ALL"] = "C.UTF-8"
 os.environ.pop("LANGUAGE", None)
+os.umask(0o022)  # theirs is no matter either; how hhtoken holds against others has tests of its own
 
 ROOT = str(Path(__file__).parent.parent)
 PROGRAM = [sys.executable, "-I", f"{ROOT}/bin/hhtoken"]
@@ -28,9 +30,63 @@ UNMEASURED = dict.fromkeys(MEASURED)  # for a run in which no file may grow, whe
 AGENT = {"User-Agent": "tests/1.0 (tests@example.com)"}
 
 
-def _take_interrupts():
-    """A shell starts background jobs with SIGINT ignored, and that is inherited; a terminal does not."""
+def children_of(pid):
+    """Return the process ids of a process's children, without the help of ps, which may be missing."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = place.read_text(errors="replace").rpartition(")")[2].split()[1]
+            found += [int(place.parent.name)] if int(parent) == pid else []
+    return found
+
+
+def is_running(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def end_with_children(pid):
+    children = children_of(pid)
+    os.kill(pid, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            end_with_children(child)
+
+
+def _own_children():
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # there is none, as around most tests
+        return set()
+    return set(children_of(os.getpid()))
+
+
+def pytest_exception_interact(node):
+    node.has_failed = True
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays(request):
+    """What a test that fails has started ends with it: neither a process nor a warning may fail the next ones."""
+    before = _own_children()
+    yield
+    if not getattr(request.node, "has_failed", False):
+        return
+    left = _own_children() - before
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):  # a thread has seen to its end
+            end_with_children(pid)
+    for process in gc.get_objects():
+        if type(process) is subprocess.Popen and process.pid in left:
+            process.__exit__(None, None, None)  # closes its pipes, and waits
+
+
+def take_signals():
+    """A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and that is inherited."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def program_with(*changes):
@@ -88,7 +144,7 @@ class Operator:
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment(environment),
-            preexec_fn=_take_interrupts,
+            preexec_fn=take_signals,
         )
 
     def _environment(self, changes):

@@ -120,9 +120,9 @@ def test_the_commands_in_a_hint_are_about_that_account_and_that_state_directory(
     assert "'hhtoken --account nobody login'" in raised(3, account="nobody", wait_seconds=0).hint
     state = f"{tmp_path}/a state"
     flags = f"--state-dir {tmp_path}/a\\ state"
-    assert f"'hhtoken {flags} login'" in raised(3, state_dir=state).hint
-    assert f"'hhtoken --account nobody {flags} login'" in raised(3, state_dir=state, account="nobody").hint
-    assert f"'hhtoken --account nobody {flags} login'" in raised(20, state_dir=state, account="nobody", renew=True).hint
+    assert f"(hhtoken {flags} login)" in raised(3, state_dir=state).hint
+    assert f"(hhtoken --account nobody {flags} login)" in raised(3, state_dir=state, account="nobody").hint
+    assert f"(hhtoken --account nobody {flags} login)" in raised(20, state_dir=state, account="nobody", renew=True).hint
     surroundings(lonely, HHTOKEN_ACCOUNT="alice")
     with pytest.raises(errors.Error) as caught:
         HeadHunterAuth()(requests.Request("GET", "https://api.hh.ru/me").prepare())

@@ -410,7 +410,7 @@ def test_what_the_timer_runs_speaks_english(lonely):
 
 def test_the_operator_is_told_in_their_language(lonely, tmp_path):
     hook, told = tmp_path / "notify", tmp_path / "told"
-    hook.write_text(f"#!/bin/sh\ncat > {told}\n")
+    hook.write_text(f"#!/bin/sh\ncat > '{told}'\n")
     hook.chmod(0o755)
     lonely.state.mkdir(mode=0o700)
     (lonely.state / "token.json").write_text("[]")

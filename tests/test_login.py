@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import termios
@@ -15,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, Reader, obtain_pair, wait_for
+from conftest import AGENT, PROGRAM, Reader, obtain_pair, take_signals, wait_for
 from rough_provider import answering, http
 
 NAME = "Песочница"
@@ -29,7 +28,7 @@ def send_out(address):
 
 
 def _take_terminal():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    take_signals()
     if os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

@@ -185,7 +185,7 @@ def installed(tmp_path):
         shutil.copy(ROOT / COMPLETIONS[index], tmp_path / place)
     program = tmp_path / "bin" / "hhtoken"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\n")
     program.chmod(0o755)
     (tmp_path / "pair.json").touch()
     path = f"{tmp_path}/bin:/usr/local/bin:/usr/bin:/bin"

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import Reader, obtain_pair, refreshes, wait_for
+from conftest import Reader, children_of, is_running, obtain_pair, refreshes, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from rough_provider import answering, http
 from test_accounts import account, place
@@ -283,21 +282,9 @@ def test_workers_end_when_their_parent_is_killed(operator, sandbox, three):
     assert three[0].stored()["expires_at"] > time.time(), "the pair in flight was saved"
 
 
-def is_running(pid):
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
 def child_of(pid):
     (found,) = children_of(pid)
     return found
-
-
-def children_of(pid):
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
-    return [int(one) for one in found]
 
 
 def test_without_any_account_a_human_is_asked(lonely):

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, has_open, obtain_pair, program_with, refreshes, wait_for
+from conftest import PROGRAM, has_open, is_running, obtain_pair, program_with, refreshes, wait_for
 from rough_provider import HeldUp, answering
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -124,7 +125,7 @@ def with_descriptors(operator, redirections, *arguments):
     """Run hhtoken through a shell with such redirections; return (exit code, stderr)."""
     line = " ".join(f"'{word}'" for word in (*PROGRAM, *arguments)) + " " + redirections
     finished = subprocess.run(
-        ["/bin/bash", "-c", line], env=operator.environment, capture_output=True, text=True, timeout=30
+        ["bash", "-c", line], env=operator.environment, capture_output=True, text=True, timeout=30
     )
     return finished.returncode, finished.stderr
 
@@ -245,3 +246,30 @@ def test_a_clock_before_the_token_lets_the_provider_decide(operator, sandbox):
     assert refreshes(sandbox) == 1, "and is not asked again for a quarter of an hour"
     assert operator.token_file.read_bytes() == before
     assert "clock" in operator.run("show").stderr
+
+
+FAILS = """
+import subprocess
+from pathlib import Path
+
+def test_one(operator):
+    shell = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; exec sleep 60"], stdout=subprocess.PIPE)
+    Path("pids").write_text(f"{shell.pid} {shell.stdout.readline().decode()}")
+    assert not shell
+
+def test_two():
+    import gc
+    gc.collect()
+"""
+
+
+def test_a_test_that_fails_leaves_no_process_and_no_warning_behind(tmp_path):
+    tests = Path(__file__).parent
+    (tmp_path / "test_it.py").write_text(FAILS)
+    (tmp_path / "conftest.py").symlink_to(tests / "conftest.py")
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", "."]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["PYTHONPATH"] = str(tests.parent)
+    run = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert "1 failed, 1 passed" in run.stdout, run.stdout
+    assert not any(is_running(pid) for pid in (tmp_path / "pids").read_text().split())

@@ -5,7 +5,6 @@ import fcntl
 import os
 import pty
 import re
-import signal
 import struct
 import subprocess
 import termios
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PROGRAM, Reader, free_port, obtain_pair, program_with, wait_for
+from conftest import PROGRAM, Reader, free_port, obtain_pair, program_with, take_signals, wait_for
 from rough_provider import answering, http
 
 CTRL_C, CTRL_S, CTRL_Q = b"\x03", b"\x13", b"\x11"
@@ -49,7 +48,7 @@ class Terminal:
 
     @staticmethod
     def _take_over(slave):
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        take_signals()
         os.setsid()
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 

@@ -143,7 +143,6 @@ WHAT_DIFFERS = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", "MOMENT"),
     (r"(request id|номер запроса)\s+\w+", r"\1 …"),
     (r"(authorized by|пользователь:) .* \((.*), id \d+\)", r"\1 NAME (\2, id 7)"),
-    (re.escape(PROGRAM[-1]), "bin/hhtoken"),
     (r"^((?:stored in|хранится в): *)\S+", r"\1DIRECTORY"),
 )
 
@@ -160,7 +159,13 @@ def on_a_terminal(arguments, environment, browse=False):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, COLUMNS, 0, 0))
     process = subprocess.Popen(
-        [*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        [*PROGRAM[:-1], "bin/hhtoken", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        cwd=ROOT,
+        start_new_session=True,
     )
     os.close(theirs)
     seen = b""

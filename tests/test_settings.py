@@ -241,7 +241,7 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
 
 def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_path):
     file, state = env_file(tmp_path, lines()), f"{tmp_path}/a state"
-    typed = f"'hhtoken --state-dir {tmp_path}/a\\ state --env-file {file} login'"  # no quotes within quotes
+    typed = f"(hhtoken --state-dir {tmp_path}/a\\ state --env-file {file} login)"  # a shell takes it as it stands
     for flags in (("status",), ("--account", "alice", "status", "--json"), ("show",), ("doctor",)):
         finished = lonely.run("--state-dir", state, "--env-file", file, *flags, expect=(77, 78))
         wanted = typed.replace("hhtoken ", "hhtoken --account alice ") if "alice" in flags else typed
@@ -325,13 +325,14 @@ def test_a_command_in_a_hint_calls_the_program_as_it_was_called_where_its_name_a
 
     system = "/usr/bin:/bin"
     assert "type 'bin/hhtoken login'" in said("bin/hhtoken", system)
-    assert f"type '{PROGRAM[-1]} login'" in said(PROGRAM[-1], system)
-    other, link = tmp_path / "other", tmp_path / "a link"
-    for folder in (other, link):
+    other, link, plain = tmp_path / "other", tmp_path / "a link", tmp_path / "link"
+    for folder in (other, link, plain):
         folder.mkdir()
     (other / "hhtoken").write_text("")
     (link / "hhtoken").symlink_to(PROGRAM[-1])
+    (plain / "hhtoken").symlink_to(PROGRAM[-1])
+    assert f"type '{plain}/hhtoken login'" in said(str(plain / "hhtoken"), system)
     assert "type 'bin/hhtoken login'" in said("bin/hhtoken", f"{other}:{checkout}/bin"), "another program's name"
-    assert f"type '{tmp_path}/a\\ link/hhtoken login'" in said(str(link / "hhtoken"), system)
+    assert f"type ({tmp_path}/a\\ link/hhtoken login)" in said(str(link / "hhtoken"), system)
     for path in (f"{link}:{system}", f"{system}:{checkout}/bin"):
         assert "type 'hhtoken login'" in said("bin/hhtoken", path)

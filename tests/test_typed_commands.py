@@ -6,11 +6,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, Operator
+from conftest import Operator
+from test_stored_files import copy_for_all
 
 from hhtoken import ready_commands
+from hhtoken.wording import N_, escaped
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ODD = "it's a place"
@@ -18,6 +21,42 @@ ODD = "it's a place"
 
 def type_into_shell(command, operator):
     subprocess.run(["sh", "-c", command], check=True, env=operator.environment, capture_output=True, timeout=60)
+
+
+def ways_to_copy(enclosed):
+    """Given a command with what encloses it in a sentence, return what a person may copy of it."""
+    return [enclosed[1:-1]] if enclosed[0] == "'" else [enclosed[1:-1], enclosed]
+
+
+@pytest.mark.parametrize(
+    "name, encloses",
+    [("plain", "'"), ("Мой-дом", "'"), ("Мой дом", "("), ("it's", "("), ("$HOME", "("), ("a\\b", "("), ('"a"', "("),
+     ("`a`", "("), ("(a)", "("), ("a;b&c|d", "("), ("*?[a]", "("), ("~", "("), ("# a", "("), ("'a' 'b", "(")],
+)  # fmt: skip
+def test_a_command_works_as_it_is_copied_wherever_program_state_and_file_are(tmp_path, monkeypatch, name, encloses):
+    place = tmp_path / name / "hhtoken"
+    place.parent.mkdir()
+    place.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    place.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(place)])
+    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": name})
+    path = str(place.parent)
+    sentence = N_("{path} is lost: type 'hhtoken import {typed}', or 'hhtoken login'", path=path, typed=escaped(path))
+    said = ready_commands.addressed(sentence, None)
+    first, second = said.removeprefix(f"{path} is lost: type ").split(", or ")
+    for enclosed, words in ((first, ["import", path]), (second, ["login"])):
+        assert enclosed[0] == encloses, said
+        for command in ways_to_copy(enclosed):
+            run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+            assert run.stdout.splitlines() == ["--state-dir", name, *words], command
+
+
+@pytest.mark.parametrize("program", ["ls -ld", "lsattr"])
+def test_a_command_of_another_program_is_enclosed_in_the_same_way(program):
+    sentence = f"look at '{program} {{path}}' (chattr -i)"
+    assert ready_commands.addressed(sentence.format(path=escaped("/a")), None) == f"look at '{program} /a' (chattr -i)"
+    said = ready_commands.addressed(sentence.format(path=escaped("/a 'b'")), None)
+    assert said == rf"look at ({program} /a\ \'b\') (chattr -i)"
 
 
 def told(pattern, run):
@@ -38,7 +77,7 @@ def test_an_exported_pair_is_imported_as_the_command_says(odd, tmp_path):
     odd.store(PAIR, left=1000, life=1000)
     run = odd.run("export", tmp_path / ODD / "pair.json")
     assert f"moved the pair into {tmp_path}/{ODD}/pair.json;" in run.stderr and not odd.token_file.exists()
-    type_into_shell(told(r"type '(.+)'$", run), odd)
+    type_into_shell(told(r"type (\(.+\))$", run), odd)
     assert odd.stored()["refresh_token"] == "REFRESH"
 
 
@@ -57,7 +96,7 @@ def test_settings_and_a_state_directory_that_are_open_are_closed_as_the_commands
 def test_a_file_that_is_none_is_looked_at_as_the_command_says(odd):
     odd.store(PAIR, left=1000, life=1000)
     os.link(odd.token_file, odd.state / "second")
-    type_into_shell(told(r"look at it with '(ls .+)', move", odd.run("show", expect=74)), odd)
+    type_into_shell(told(r"look at it with (\(ls .+\)), move", odd.run("show", expect=74)), odd)
 
 
 def test_a_directory_for_the_published_file_is_made_as_the_command_says(odd, tmp_path):
@@ -88,15 +127,13 @@ def test_what_root_is_to_type_calls_the_program_as_it_was_called():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         os.mkdir(state := os.path.join(folder, "state"), 0o000)
-        words = [PROGRAM[-1], "doctor", "--state-dir", state]
-        readable = subprocess.run(["test", "-r", PROGRAM[-1]], check=False, **NOBODY).returncode == 0
-        if not readable:
-            pytest.skip("nobody may read this checkout")
+        program = copy_for_all(Path(folder))
+        words = [program, "doctor", "--state-dir", state]
         environment = {"PATH": "/usr/bin:/bin", "HH_API_URL": "http://127.0.0.1:9", "HH_TOKEN_URL": "http://127.0.0.1:9",
                        "HH_AUTHORIZE_URL": "http://127.0.0.1:9"}  # fmt: skip
         for more in ([], ["--json"]):
             run = subprocess.run([*words, *more], env=environment, capture_output=True, text=True, timeout=60, **NOBODY)
-            assert f"sudo {PROGRAM[-1]} doctor --state-dir {state}" in run.stdout, run
+            assert f"sudo {program} doctor --state-dir {state}" in run.stdout, run
             assert "sudo hhtoken" not in run.stdout and "'hhtoken " not in run.stdout, run
 
 
