@@ -57,7 +57,7 @@ install_program() {
 install_manual() {
     put 644 man/hhtoken.1 "$MANDIR/man1/hhtoken.1"
     put 644 man/ru/hhtoken.1 "$MANDIR/ru/man1/hhtoken.1"
-    put 644 completions/hhtoken.bash "$BASHCOMPDIR/hhtoken"
+    put 644 completions/hhtoken "$BASHCOMPDIR/hhtoken"
     put 644 completions/_hhtoken "$ZSHCOMPDIR/_hhtoken"
     put 644 completions/hhtoken.fish "$FISHCOMPDIR/hhtoken.fish"
 }
