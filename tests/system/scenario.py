@@ -1180,6 +1180,7 @@ def part_boot():
 
 
 def part_uninstall():
+    sh(f"rm -rf {' '.join(INSTANCES)} {CRON}")
     sh("d=/etc/systemd/system/hh-token-refresh.service.d; mkdir $d; printf '[Service]\nNice=5\n' > $d/override.conf")
     run("systemctl", "stop", "hh-token-due.timer")
     expired_pair()
