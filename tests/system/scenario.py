@@ -1225,12 +1225,14 @@ def beyond(paths, kept):
 
 
 def purge():
+    run("systemctl", "start", "nginx")
+    check("nginx has the site", until(lambda: fetch("http://127.0.0.1/callback")[0], 5))
     done = sh(f"make -C {CHECKOUT} uninstall PURGE=1")
     equal("PURGE=1 succeeds", done.code, 0)
     equal("... and leaves no file", remains(), [])
     equal("... no account and no group", sh("getent passwd hh-token; getent group hh-token hh-token-readers").out, "")
     equal("... no failed unit", failed_units(), "")
-    check("... no site in nginx", until(lambda: fetch("http://127.0.0.1/callback")[0] == 0, 5))
+    check("... nginx has it no more", until(lambda: fetch("http://127.0.0.1/callback")[0] == 0, 5))
     check("... and the operator is told of Debian's default site", "sites-available/default" in done.out, done.text)
 
 
