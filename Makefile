@@ -41,6 +41,7 @@ help:
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
 	@echo 'make bench  measure, and write the figures into docs/performance.md and docs/scale.md'
 	@echo 'make catalog  put new messages into hhtoken/locale, compile the translations, and do what manual does'
+	@echo 'make dist   build the sdist and the wheel in dist/'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 
@@ -95,6 +96,12 @@ bench: $(VENV)/test-ready
 manual: $(VENV)/test-ready
 	$(IN_VENV) man/write_manual.py .
 
+# An old build/ would put modules into the wheel that are gone.
+dist: $(VENV)/test-ready
+	rm -rf build dist
+	$(IN_VENV) -c 'from setuptools import build_meta; build_meta.build_sdist("dist"); build_meta.build_wheel("dist")' >/dev/null
+	@ls dist/*
+
 install uninstall:
 	@systemd/install.sh $@
 
@@ -125,4 +132,4 @@ clean:
 	rm -rf .venv .venv-debian build dist *.egg-info .pytest_cache .hypothesis .coverage .mutants
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog install uninstall clean
+.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog dist install uninstall clean

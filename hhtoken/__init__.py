@@ -2,4 +2,3 @@
 
 __version__ = "1.0.0"
 
-PROJECT_URL = "https://github.com/do6pbln9l/hh-oauth2-keendns-nginx-systemd"

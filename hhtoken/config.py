@@ -3,7 +3,7 @@
 import errno
 import os
 
-from hhtoken import PROJECT_URL, __version__, errors, private_directory, reporting
+from hhtoken import __version__, errors, private_directory, reporting
 from hhtoken.wording import N_, escaped
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
@@ -14,7 +14,7 @@ CREDENTIAL_NAME = "hh_client_secret"
 LARGEST_SETTINGS_FILE_BYTES = 64 * 1024
 
 DEFAULTS = {
-    "HH_USER_AGENT": f"hhtoken/{__version__} ({PROJECT_URL})",
+    "HH_USER_AGENT": f"hhtoken/{__version__}",
     "HH_AUTHORIZE_URL": "https://hh.ru/oauth/authorize",
     "HH_TOKEN_URL": "https://hh.ru/oauth/token",
     "HH_API_URL": "https://api.hh.ru",

@@ -20,7 +20,7 @@ from hhtoken.language import said  # noqa: E402
 from hhtoken.sandbox.weather import FAULTS  # noqa: E402
 
 PAGES = {"man/hhtoken.1": "C", "man/ru/hhtoken.1": "ru_RU.UTF-8"}
-COMPLETIONS = {"completions/hhtoken.bash": "bash", "completions/_hhtoken": "zsh", "completions/hhtoken.fish": "fish"}
+COMPLETIONS = {"completions/hhtoken": "bash", "completions/_hhtoken": "zsh", "completions/hhtoken.fish": "fish"}
 
 FIELDS = (*tokens.ESSENTIAL_FIELDS, *tokens.OUR_FIELDS, "seconds_left")
 COMMAND = {

@@ -57,7 +57,7 @@ install_program() {
 install_manual() {
     put 644 man/hhtoken.1 "$MANDIR/man1/hhtoken.1"
     put 644 man/ru/hhtoken.1 "$MANDIR/ru/man1/hhtoken.1"
-    put 644 completions/hhtoken.bash "$BASHCOMPDIR/hhtoken"
+    put 644 completions/hhtoken "$BASHCOMPDIR/hhtoken"
     put 644 completions/_hhtoken "$ZSHCOMPDIR/_hhtoken"
     put 644 completions/hhtoken.fish "$FISHCOMPDIR/hhtoken.fish"
 }
@@ -105,27 +105,84 @@ do_install() {
     ! has_systemd || echo "to start: systemctl enable --now $units"
 }
 
+# Our units, as systemctl and the shell know them: hh-token-refresh@*.timer stands for every account's.
+all_units=$(printf '%s\n' systemd/*.timer systemd/*.socket systemd/*.service | sed 's|^systemd/||; s|@\.|@*.|')
+
+published() { # the path that HHTOKEN_PUBLISH names
+    sed -n "s|^[[:space:]]*\(export[[:space:]]*\)\{0,1\}HHTOKEN_PUBLISH=[\"']*\(/[^\"']*\).*|\2|p" \
+        "$DESTDIR$SYSCONFDIR/hh-token/hh-token.env" 2>/dev/null | tail -n 1
+}
+
+# shellcheck disable=SC2086 # patterns
+each_kept() { # COMMAND... PATH, for all that only PURGE=1 removes
+    file=$(published)
+    for account in '' "$DESTDIR/var/lib/hh-token/accounts"/*; do
+        path=$DESTDIR$file${account:+-${account##*/}}
+        { [ -z "$file" ] || [ ! -f "$path" ]; } || "$@" "$path"
+    done
+    for unit in $all_units; do
+        for path in "$DESTDIR/etc/systemd/system"/$unit "$DESTDIR/etc/systemd/system"/$unit.d; do
+            [ ! -e "$path" ] || "$@" "$path"
+        done
+    done
+    for path in "$DESTDIR$NGINXDIR/sites-enabled/hh-token" "$DESTDIR$NGINXDIR/sites-available/hh-token" \
+        "$DESTDIR/var/log/nginx/oauth_callback.log"* "$DESTDIR/run/hh-token" "$DESTDIR/var/lib/hh-token" \
+        "$DESTDIR$SYSCONFDIR/hh-token"; do
+        { [ ! -e "$path" ] && [ ! -L "$path" ]; } || "$@" "$path"
+    done
+}
+
+name_it() { printf '  %s\n' "${1#"$DESTDIR"}"; }
+
+# The links of `systemctl enable` by hand, since a chroot or DESTDIR has no systemd to ask.
+# shellcheck disable=SC2086 # patterns
+remove_units() {
+    ! has_systemd || systemctl stop $all_units 2>/dev/null || :
+    # Once more: a refresh that failed while it was stopped has started it.
+    ! has_systemd || systemctl stop 'hh-token-notify*.service' || :
+    for unit in systemd/*.service systemd/*.timer systemd/*.socket; do rm -f "$DESTDIR$UNITDIR/${unit#*/}"; done
+    for unit in $all_units; do
+        rm -f "$DESTDIR/etc/systemd/system"/*.wants/$unit "$DESTDIR/var/lib/systemd/timers"/stamp-$unit
+    done
+    rm -rf "$DESTDIR/run/hh-token-notify" "$DESTDIR/run/hh-token-notify@"*
+    ! has_systemd || systemctl daemon-reload
+    ! has_systemd || systemctl reset-failed $all_units 2>/dev/null || :
+}
+
+# nginx goes on with a removed site until it is told.
+reload_nginx() {
+    command -v nginx >/dev/null || return 0
+    if ! nginx -t -q; then
+        echo "warning: 'nginx -t' fails, so nginx goes on with the removed site" >&2
+    elif has_systemd; then
+        systemctl try-reload-or-restart nginx || :
+    else
+        nginx -s reload 2>/dev/null || :
+    fi
+    [ -e "$NGINXDIR/sites-enabled/default" ] || [ ! -e "$NGINXDIR/sites-available/default" ] ||
+        echo "nginx: Debian's default site is off; ln -s ../sites-available/default $NGINXDIR/sites-enabled/ turns it on"
+}
+
 do_uninstall() {
-    # shellcheck disable=SC2086 # a list
-    ! has_systemd || systemctl disable --now $units >/dev/null 2>&1 || :
-    ! has_systemd || systemctl disable hh-token-refresh@.timer hh-token-due@.timer >/dev/null 2>&1 || : # every instance
-    ! has_systemd || systemctl stop 'hh-token-*@*.timer' 'hh-token-*.service' || :
+    remove_units
     for program in $programs; do rm -f "$DESTDIR$PREFIX/bin/$program"; done
     rm -rf "$DESTDIR$LIBDIR" "$DESTDIR$SHAREDIR"
     rm -f "$DESTDIR$MANDIR/man1/hhtoken.1" "$DESTDIR$MANDIR/ru/man1/hhtoken.1" "$DESTDIR$BASHCOMPDIR/hhtoken" \
         "$DESTDIR$ZSHCOMPDIR/_hhtoken" "$DESTDIR$FISHCOMPDIR/hhtoken.fish"
-    for unit in systemd/*.service systemd/*.timer systemd/*.socket; do rm -f "$DESTDIR$UNITDIR/${unit#*/}"; done
     rm -f "$DESTDIR$SYSUSERSDIR/hh-token.conf" "$DESTDIR$TMPFILESDIR/hh-token.conf"
-    ! has_systemd || systemctl daemon-reload
+    kept=$(each_kept name_it)
     if [ "${PURGE:-}" != 1 ]; then
-        echo "kept: the token in /var/lib/hh-token, $SYSCONFDIR/hh-token, nginx's site; PURGE=1 removes them too"
+        [ -z "$kept" ] || echo "kept, with the account hh-token and the group hh-token-readers; PURGE=1 removes these too:
+$kept"
         return
     fi
-    rm -f "$DESTDIR$NGINXDIR/sites-enabled/hh-token" "$DESTDIR$NGINXDIR/sites-available/hh-token"
-    rm -rf "$DESTDIR$SYSCONFDIR/hh-token" "$DESTDIR/var/lib/hh-token" "$DESTDIR/run/hh-token"
+    each_kept rm -rf
+    case $kept in
+        *"$NGINXDIR/sites-enabled/hh-token"*) ! is_live || reload_nginx ;;
+    esac
     ! is_live || ! id hh-token >/dev/null 2>&1 || userdel hh-token
     ! is_live || ! grep -qs '^hh-token-readers:' /etc/group || groupdel hh-token-readers
-    echo 'removed everything, the token too'
+    echo "removed everything, the token too; the journal and nginx's access.log keep their lines"
 }
 
 case ${1-} in

@@ -22,7 +22,7 @@ from hhtoken.commands import exec_command
 ROOT = Path(__file__).parent.parent
 WRITER = ROOT / "man" / "write_manual.py"
 PAGES = ("man/hhtoken.1", "man/ru/hhtoken.1")
-COMPLETIONS = ("completions/hhtoken.bash", "completions/_hhtoken", "completions/hhtoken.fish")
+COMPLETIONS = ("completions/hhtoken", "completions/_hhtoken", "completions/hhtoken.fish")
 CTRL_U = b"\x15"  # forget the line
 WRITE_ANEW = "out of step; type: make manual"
 

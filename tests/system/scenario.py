@@ -1180,8 +1180,23 @@ def part_boot():
 
 
 def part_uninstall():
+    sh(f"rm -rf {' '.join(INSTANCES)} {CRON}")
+    sh("d=/etc/systemd/system/hh-token-refresh.service.d; mkdir $d; printf '[Service]\nNice=5\n' > $d/override.conf")
+    run("systemctl", "stop", "hh-token-due.timer")
+    expired_pair()
+    old = setting("HH_TOKEN_URL", "http://127.0.0.1:1/oauth/token")
+    equal("nobody listens at HH_TOKEN_URL: the refresh fails", refresh(), 75)
+    write(ENV_FILE, old, "0640", "root:hh-token")
+    check("... so the system is degraded", "hh-token-refresh" in failed_units(), failed_units())
+    grant(life=3600)
     before = stored()
-    equal("make uninstall succeeds", sh(f"make -C {CHECKOUT} uninstall").code, 0)
+    done = sh(f"make -C {CHECKOUT} uninstall")
+    equal("make uninstall succeeds", done.code, 0)
+    equal("... and leaves no failed unit", failed_units(), "")
+    named = re.findall("^  (/.*)", done.out, re.M)
+    equal("... nothing but what it names", beyond(remains(), named), [])
+    equal("... which is all there", sh(f"ls -d {' '.join(named)} >/dev/null").err, "")
+    check("... the pair, the settings, the published token", {STATE, "/etc/hh-token", PUBLISHED} <= set(named), named)
     left = sh(
         "ls -d /usr/local/bin/hh* /usr/local/lib/hhtoken /usr/local/share/hhtoken /usr/local/lib/*/*/hh-token* "
         "/usr/local/lib/*/hh-token* /usr/local/share/man/man1/hh* /usr/local/share/*/*/hhtoken* /etc/fish/*/hhtoken*"
@@ -1192,16 +1207,40 @@ def part_uninstall():
     check("... and the settings", CLIENT_SECRET in run("cat", ENV_FILE).out)
 
 
+def failed_units():
+    return run("systemctl", "list-units", "--failed", "--plain", "--no-legend").out
+
+
+def remains():
+    """Return every path of the box that bears hhtoken's name or that of its log, but for the checkouts."""
+    names = " -o ".join(f"-name '*{name}*'" for name in ("hh-token", "hhtoken", "oauth_callback"))
+    return sh(
+        f"find / /run -xdev \\( -path /usr/src -o -path /root \\) -prune -o \\( {names} \\) -print"
+    ).out.splitlines()
+
+
+def beyond(paths, kept):
+    """Return the paths that are neither kept nor lie in what is kept."""
+    return [path for path in paths if not any(path == place or path.startswith(f"{place}/") for place in kept)]
+
+
+def purge():
+    run("systemctl", "start", "nginx")
+    check("nginx has the site", until(lambda: fetch("http://127.0.0.1/callback")[0], 5))
+    done = sh(f"make -C {CHECKOUT} uninstall PURGE=1")
+    equal("PURGE=1 succeeds", done.code, 0)
+    equal("... and leaves no file", remains(), [])
+    equal("... no account and no group", sh("getent passwd hh-token; getent group hh-token hh-token-readers").out, "")
+    equal("... no failed unit", failed_units(), "")
+    check("... nginx has it no more", until(lambda: fetch("http://127.0.0.1/callback")[0] == 0, 5))
+    check("... and the operator is told of Debian's default site", "sites-available/default" in done.out, done.text)
+
+
 def part_upgrade():
     """What the predecessor leaves: units of the same names, a pair of root's without expires_at, an .env."""
     pair = stored()
     old = {name: pair[name] for name in ("access_token", "refresh_token", "token_type", "expires_in")}
-    sh(f"make -C {CHECKOUT} uninstall PURGE=1")
-    equal(
-        "PURGE=1 removes the pair, the settings and the account",
-        sh("ls -d /var/lib/hh-token /etc/hh-token /run/hh-token; id hh-token").out,
-        "",
-    )
+    purge()
     run("mkdir", "-p", "/var/lib/hh-token", "/opt/job-search/telegram-bot", "/root/scripts")
     write("/var/lib/hh-token/token.json", json.dumps(old), "0600")
     write("/opt/job-search/telegram-bot/.env", "# настройки\n" + SETTINGS, "0600")
