@@ -254,7 +254,8 @@ def _seconds_left(pair, answer, outcome, now):
     """
     if not pair or not answer.date:
         return None
-    left = int(pair.expires_at + outcome.provider_ahead - (now + _provider_ahead(answer, now)))
+    expires_at = pair.provider_expires_at or pair.expires_at + outcome.provider_ahead
+    left = int(expires_at - (now + _provider_ahead(answer, now)))
     return left if 0 < left <= pair.expires_at - pair.obtained_at else None
 
 

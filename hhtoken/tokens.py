@@ -50,6 +50,13 @@ class Pair:
         """Whether this is a copy of the pair that hosts share through etcd."""
         return MARK_FIELD in self.fields
 
+    @property
+    def provider_expires_at(self):
+        """When the access token expires by the provider's clock, where hosts share the pair and know; else 0."""
+        mark = self.fields.get(MARK_FIELD)
+        moment = mark.get("provider_expires_at") if isinstance(mark, dict) else None
+        return moment if type(moment) is int else 0
+
     def seconds_left(self, now):
         """Given the time in Unix seconds, return the whole seconds that the access token still lives; never below 0."""
         return max(0, int(self.expires_at - now))

@@ -2,6 +2,8 @@
 
 import base64
 import contextlib
+import email.utils
+import functools
 import itertools
 import json
 import os
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -16,6 +19,7 @@ from conftest import AGENT, obtain_pair, refreshes
 
 from hhtoken import errors, grants, record, socket_unit, tokens
 from hhtoken.answer import Answer
+from hhtoken.commands.refresh import _renew_in_time
 from hhtoken.config import Settings
 from hhtoken.http_transfer import NotSent
 from hhtoken.pending_state import PendingAuthorizations
@@ -878,3 +882,158 @@ def test_a_copy_takes_over_the_mark_that_the_same_pair_has_in_etcd(hosts, etcd):
         second.save(pair("b"), replaces=fingerprint(pair("a").refresh_token))
     with first.lock():
         assert first.load().pair.access_token == "ACCESS-b"
+
+
+# -- hosts whose clocks differ --
+
+HOUR = 3600
+LIFE = 14 * 24 * HOUR
+
+
+class Clocks:
+    """HeadHunter by its own clock (``now``), and hosts whose clocks are off by so many seconds.
+
+    ``asked``: which refresh token came from which host when."""
+
+    def __init__(self, tmp_path, etcd, monkeypatch):
+        self.now = 1_800_000_000.7
+        self.asked = []
+        self._expires_at = self.now
+        self._place = tmp_path, etcd
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr("time.sleep", lambda seconds: setattr(self, "now", self.now + seconds))
+
+    def host(self, name, off):
+        """Return the store of this host as a new process has it; from now on the clock is this host's."""
+        self._off = off
+        self._monkeypatch.setattr("time.time", lambda: self.now + off)
+        store = host(self._place[0], name, self._place[1])
+        store._provider_clock = lambda: int(self.now)
+        self._host = name
+        return store
+
+    def refresh(self, name, off=0, force=False):
+        return grants.renew(self.host(name, off), self, force, clock=lambda: self.now + off)
+
+    def left(self, name, off=0):
+        """Return for how long this host takes the access token for valid."""
+        return self.host(name, off).load().pair.expires_at - (self.now + off)
+
+    def sync(self, name, off=0):
+        with self.host(name, off).lock():
+            pass
+
+    # -- the TokenEndpoint --
+
+    def prepare(self):
+        pass
+
+    def post(self, form, journal):
+        self.asked.append((self._host, form["refresh_token"], self.now))
+        date = email.utils.formatdate(self.now, usegmt=True)
+        answer = Answer(400, NOT_YET.body, True, received_at=int(self.now + self._off), date=date)
+        if self.now >= self._expires_at:
+            number = len(self.asked)
+            self._expires_at = self.now + LIFE
+            fields = {"access_token": f"A{number}", "refresh_token": f"R{number}", "expires_in": LIFE}
+            answer.status, answer.body = 200, json.dumps(fields).encode()
+        journal.append(answer.body)
+        journal.finish(answer)
+        return answer
+
+
+@pytest.fixture
+def clocks(tmp_path, etcd, monkeypatch):
+    """``Clocks`` in which host "one" has stored a pair that is due."""
+    monkeypatch.setattr("hhtoken.shared.store.CLAIM_WAIT_SECONDS", 0)
+    made = Clocks(tmp_path, etcd, monkeypatch)
+    store = made.host("one", 0)
+    with store.lock():
+        store.save(tokens.from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, made.now - 60))
+    return made
+
+
+OFF = [(0, HOUR), (0, -HOUR), (HOUR, 0), (-HOUR, 0), (HOUR, -HOUR), (-HOUR, HOUR)]
+
+
+@pytest.mark.parametrize("one, other", OFF)
+def test_clocks_an_hour_apart_change_nothing(clocks, one, other):
+    """Not when a pair is due, nor until when its access token is shown; a follower has nothing to do meanwhile."""
+    hosts = [("one", one), ("other", other)]
+    for number in range(1, 4):
+        clocks.refresh(*hosts[0])
+        assert len(clocks.asked) == number
+        for name, off in hosts:
+            clocks.sync(name, off)
+            assert clocks.left(name, off) == pytest.approx(LIFE, abs=4)
+            for seconds in (0, 120, LIFE / 2):
+                clocks.now += seconds
+                assert clocks.refresh(name, off).outcome == record.NOT_DUE
+                clocks.now -= seconds
+        assert len(clocks.asked) == number
+        clocks.now += LIFE + 4
+        hosts.reverse()
+
+
+@pytest.mark.parametrize("one, other", OFF)
+def test_who_tries_in_place_of_a_silent_host_goes_by_the_providers_clock(clocks, etcd, one, other):
+    clocks.refresh("one", one)
+    clocks.sync("other", other)
+    clocks.now += LIFE - 1000
+    clocks.refresh("other", other)
+    clocks.now += 1004
+    silent = clocks.host("one", one)
+    with silent.lock():
+        assert silent._claim(False, time.time) is None
+    etcd.end_lease(b"/t/-/owner")
+    assert clocks.refresh("other", other).outcome == record.RENEWED
+    assert [(name, token) for name, token, _at in clocks.asked] == [("one", "R0"), ("other", "R1")]
+    assert clocks.refresh("one", one).outcome == record.NOT_DUE
+    assert clocks.left("one", one) == pytest.approx(LIFE, abs=4)
+
+
+def test_who_waits_for_a_pair_that_another_host_then_renews_does_not_wait_for_the_next_one(clocks, monkeypatch):
+    clocks.refresh("one")
+    clocks.sync("other")
+    clocks.now += LIFE - 30
+
+    def nap(_seconds):
+        clocks.now += 34 if len(clocks.asked) == 1 else LIFE + 4
+        clocks.refresh("one")
+        clocks.sync("other")
+
+    waiting = clocks.host("other", 0)
+    watch = SimpleNamespace(time=lambda: clocks.now, monotonic=lambda: clocks.now, sleep=nap)
+    monkeypatch.setattr("hhtoken.commands.refresh.time", watch)
+    monkeypatch.setattr("hhtoken.grants.renew", functools.partial(grants.renew, clock=watch.time))
+    assert _renew_in_time(waiting, clocks, False, 2 * LIFE).outcome == record.NOT_DUE
+    assert len(clocks.asked) == 2
+
+
+@pytest.mark.parametrize("off", [HOUR, -HOUR])
+def test_a_clock_that_is_set_while_a_copy_is_stored_is_seen_before_anything_is_sent(clocks, off):
+    clocks.refresh("one")
+    clocks.sync("other")
+    clocks.now += LIFE - 1000 if off > 0 else 10
+    assert clocks.refresh("other", off).outcome == record.NOT_DUE
+    assert len(clocks.asked) == 1
+    assert clocks.left("other", off) == pytest.approx(1000 if off > 0 else LIFE, abs=12)
+
+
+def test_not_yet_is_understood_by_a_host_that_took_the_pair_over(clocks):
+    clocks.refresh("one")
+    clocks.sync("other", HOUR)
+    clocks.now += 1000
+    assert clocks.refresh("other", HOUR, force=True).lives_until == pytest.approx(
+        clocks.now + HOUR + LIFE - 1000, abs=4
+    )
+
+
+def test_a_provider_that_tells_an_impossible_time_keeps_no_pair_from_being_renewed(clocks):
+    clocks.refresh("one")
+    clocks.now += LIFE + 4
+    store = clocks.host("one", 0)
+    for odd in (None, clocks.now - 30 * 24 * HOUR, clocks.now + 30 * 24 * HOUR):
+        store._provider_clock = lambda odd=odd: odd
+        with store.lock(), store.claim(False, time.time) as elsewhere:
+            assert elsewhere is None

@@ -20,9 +20,9 @@ def test_wait_renews_at_expiry(operator, sandbox):
     sandbox.provider.expires_in = 2
     operator.store(obtain_pair(sandbox), left=2, life=2)
     expires_at = operator.stored()["expires_at"]
-    operator.run("refresh", "--wait", "30")
+    operator.run("refresh", "--wait", "50")
     assert refreshes(sandbox) == 1
-    assert operator.stored()["obtained_at"] >= expires_at
+    assert 0 <= operator.stored()["obtained_at"] - expires_at <= 30
 
 
 def test_wait_does_not_wait_for_what_is_far_away(lonely):
@@ -34,10 +34,11 @@ def test_wait_does_not_wait_for_what_is_far_away(lonely):
 
 
 def test_wait_holds_no_lock_and_ends_on_a_signal(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=30, life=60)
-    waiting = operator.start("refresh", "--wait", "60")
-    wait_for(lambda: catches(waiting, signal.SIGTERM))
+    operator.store(obtain_pair(sandbox), left=600, life=600)
+    waiting = operator.start("refresh", "--wait", "1000")
+    wait_for(lambda: catches(waiting, signal.SIGTERM), 60)
     operator.run("authorize-url")
+    assert waiting.poll() is None
     waiting.terminate()
     _out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 75 and "SIGTERM" in err
@@ -77,11 +78,11 @@ def test_a_socket_from_systemd_is_used_and_stays_open_for_it(operator):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         address = operator.run("authorize-url").stdout.strip()
-        back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
+        back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=60).headers["Location"]
         process = activate(operator, listener, "serve-callback")
-        page = requests.get(f"http://127.0.0.1:{port}/callback?{back.partition('?')[2]}", timeout=10)
+        page = requests.get(f"http://127.0.0.1:{port}/callback?{back.partition('?')[2]}", timeout=60)
         assert page.status_code == 200
-        _out, err = process.communicate(timeout=20)
+        _out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         operator.run("show", "--field", "access_token")
         socket.create_connection(("127.0.0.1", port)).close()
@@ -92,9 +93,9 @@ def test_a_stray_visit_while_nothing_is_pending_changes_nothing_and_ends_soon(op
         impatient = program_with("hhtoken.commands.serve_callback.STRAY_VISIT_SECONDS = 0.5")
         process = activate(operator, listener, "serve-callback", program=impatient)
         started = time.monotonic()
-        page = requests.get(f"http://127.0.0.1:{listener.getsockname()[1]}/callback?code=a&state=b", timeout=10)
+        page = requests.get(f"http://127.0.0.1:{listener.getsockname()[1]}/callback?code=a&state=b", timeout=60)
         assert page.status_code == 400
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert process.returncode == 0 and time.monotonic() - started < 40
         assert "token.json" not in operator.files()
 
@@ -113,7 +114,7 @@ def test_a_notice_tells_a_trouble_once_with_an_address_to_open(operator, sandbox
     address = next(line for line in notice.splitlines() if line.startswith("http"))
     assert operator.run("notice", "--failed-with", "77").stdout == ""
     assert "http" in operator.run("notice", "--again").stdout
-    back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
+    back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=60).headers["Location"]
     operator.run("exchange", input=back)
     assert operator.run("notice").stdout == ""
 

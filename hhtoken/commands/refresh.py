@@ -113,11 +113,14 @@ def _renew_in_time(store, endpoint, force, patience):
     from hhtoken import grants, progress, record, signals
 
     patient_until = time.monotonic() + patience
+    awaited = None
     with progress.waiting(N_("waiting for the access token to expire")) as tick:
         while True:
             outcome = grants.renew(store, endpoint, force)
             force = False
-            if outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
+            token = store.load().pair.refresh_token
+            was_replaced, awaited = awaited not in (None, token), token  # by another run, whose pair falls due later
+            if was_replaced or outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
                 return outcome
             pause = outcome.not_before - time.time()
             if pause > patient_until - time.monotonic() or signals.end_was_asked():

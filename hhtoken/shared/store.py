@@ -6,7 +6,7 @@ import math
 import os
 import time
 
-from hhtoken import errors, record, reporting, signals
+from hhtoken import errors, outcomes, record, reporting, signals, tokens
 from hhtoken.record import Record
 from hhtoken.shared import reconciliation
 from hhtoken.shared.claim import Claim
@@ -19,7 +19,7 @@ from hhtoken.wording import N_, escaped
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 FURTHEST_CLOCK_SECONDS = 2 * 3600
-SHORT_WAIT_SECONDS = 3
+DATE_SECONDS = 3  # what two Dates, each of whole seconds, leave open
 PATIENCE_SECONDS = 5  # with etcd, once there is no way back; this host's readers wait for the new pair meanwhile
 
 HINT_OTHER = N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
@@ -62,6 +62,7 @@ class SharedStore(TokenStore):
         ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of what is there. One
         from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one."""
         with super().lock():
+            self._provider_ahead = None  # the clock may have been set meanwhile
             self._seen, self._replacing = self._vault.read(), replacing
             self._reconcile(self._seen, replacing)
             self._require_empty_place(self._seen)
@@ -88,9 +89,10 @@ class SharedStore(TokenStore):
 
     def _claim(self, force, clock):
         pair = self.load().pair
-        early = None if force else self._too_early(pair, clock())
-        if early:
-            return early
+        left = None if force else self._seconds_left(pair, clock())
+        if left is not None and left > DATE_SECONDS:  # this host's clock has been set since
+            return outcomes.standing(self._save_here(pair), None, clock())
+        time.sleep(max(0, left or 0))
         self._claimed = Claim(self._vault, host_identity(self.directory))
         deadline = time.monotonic() + CLAIM_WAIT_SECONDS
         while True:
@@ -127,7 +129,7 @@ class SharedStore(TokenStore):
         except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
             pair = self._successor(pair, self._seen, is_in_etcd=False)
             self._say_why_it_is_here_alone(error)
-        return super().save(pair, replaces)
+        return self._save_here(pair, replaces)
 
     def _say_why_it_is_here_alone(self, error):
         is_defect = not isinstance(error, errors.Error)
@@ -193,7 +195,7 @@ class SharedStore(TokenStore):
         elif relation == reconciliation.IN_STEP:
             last = self.record_of(local)
             if not _is_marked_as(local, contents.pair):
-                super().save(contents.pair)
+                self._save_here(contents.pair)
             if contents.verdict:
                 self._adopt(contents.verdict)
             elif last and last.dead:  # etcd was out of reach when HeadHunter said so
@@ -238,8 +240,8 @@ class SharedStore(TokenStore):
 
     def _take_over(self, pair):
         local = self._local_pair()
-        super().save(pair, replaces=fingerprint(local.refresh_token) if local else None)
-        reporting.event(f"took over a newer pair from etcd; expires_at={pair.expires_at}", reporting.NOTICE)
+        saved = self._save_here(pair, replaces=fingerprint(local.refresh_token) if local else None)
+        reporting.event(f"took over a newer pair from etcd; expires_at={saved.expires_at}", reporting.NOTICE)
 
     def _keep_aside(self, pair):
         path = self.keep_pair(pair)
@@ -291,22 +293,25 @@ class SharedStore(TokenStore):
         except (errors.AuthorizationNeededError, errors.DataError):  # a damaged copy is kept aside by ``save``
             return None
 
-    # -- claims --
+    # -- whose clock --
 
-    def _too_early(self, pair, now):
-        """Return the Record to report where the access token still lives by the provider's clock: this host's may be
-        ahead, and one early attempt of each host would spend nothing, but tell nobody anything either."""
-        mark = mark_of(pair)
-        ahead = self._ahead()
-        if ahead is None or not mark or not mark.provider_expires_at:
+    def _save_here(self, pair, replaces=None):
+        """Put the Pair in place and return it, with its times as this host's clock will show them: what compares them
+        with that need not know of other hosts. They stay as they are where the provider does not tell the time."""
+        now = time.time()
+        left = self._seconds_left(pair, now)
+        shift = round(now + left) - pair.expires_at if left is not None else 0
+        if abs(shift) > DATE_SECONDS:
+            times = pair.obtained_at + shift, pair.expires_at + shift
+            pair = tokens.Pair(pair.fields, *times, pair.life_is_assumed)
+        return super().save(pair, replaces)
+
+    def _seconds_left(self, pair, now):
+        """Return how long the access token is valid by the provider's clock; None where that is not known."""
+        if not pair.provider_expires_at or self._ahead() is None:
             return None
-        left = mark.provider_expires_at - (now + ahead)
-        if 0 < left <= SHORT_WAIT_SECONDS:  # within what a Date leaves open
-            time.sleep(left)
-        if not SHORT_WAIT_SECONDS < left <= FURTHEST_CLOCK_SECONDS:
-            return None
-        message = N_("the access token still lives by HeadHunter's clock; this host's is ahead")
-        return Record(outcome=record.NOT_YET, message=message, not_before=int(now + left) + 1)
+        left = pair.provider_expires_at - (now + self._ahead())
+        return left if left <= pair.expires_at - pair.obtained_at + DATE_SECONDS else None
 
     def _ahead(self):
         """Return by how many seconds the provider's clock is ahead of this host's, at least (a Date has whole seconds,
@@ -342,7 +347,7 @@ class SharedStore(TokenStore):
             nowhere = N_("there is no pair in {path} yet", path=self._vault.name)
             raise errors.AuthorizationNeededError(nowhere, errors.HINT_AUTHORIZE)
         message = N_("another host has renewed the pair")
-        return Record(outcome=record.RENEWED, message=message, lives_until=contents.pair.expires_at)
+        return Record(outcome=record.RENEWED, message=message, lives_until=self.load().pair.expires_at)
 
     def _adopt(self, verdict):
         """Take over what HeadHunter has told another host about this very pair."""

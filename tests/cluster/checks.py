@@ -23,3 +23,11 @@ def every_pair_follows_from_the_one_before(cluster):
     assert len({spent for spent, _new in renewals}) == len(renewals), "a refresh token was renewed twice"
     for (_spent, new), (spent, _new) in zip(renewals, renewals[1:]):
         assert new == spent, "the line of pairs is broken"
+
+
+def each_expiry_is_one_request(cluster):
+    """No refresh was sent too early, or by more than one host, and none is missing in the line of pairs."""
+    answers = [one for one in cluster.history() if one["event"] == "answered" and one["spent"]]
+    assert answers and all(one["issued"] for one in answers), answers
+    assert len(answers) == len(cluster.asked())
+    every_pair_follows_from_the_one_before(cluster)

@@ -9,7 +9,7 @@ import time
 PORT = 2379
 PEER_PORT = 2380
 ROOT_PASSWORD, WRITER_PASSWORD, READER_PASSWORD = "of-root", "of-the-writer", "of-the-reader"
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class Members:
@@ -82,7 +82,7 @@ class Members:
         )  # fmt: skip
         environment = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
         finished = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=20, env=environment, input=input
+            command, check=True, capture_output=True, text=True, timeout=60, env=environment, input=input
         )
         return finished.stdout
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.cluster.checks import every_pair_follows_from_the_one_before
-from tests.cluster.conftest import LIFE_SECONDS, SHORT_SILENCE_SECONDS, until
+from tests.cluster.conftest import SHORT_SILENCE_SECONDS, until
 from tests.cluster.front_door import fingerprint
 
 
@@ -25,7 +25,7 @@ def shared(cluster):
 
 def expire(cluster):
     host = cluster.hosts[0]
-    until(lambda: time.time() > host.stored()["expires_at"] + 1, LIFE_SECONDS + 2)
+    until(lambda: time.time() > host.stored()["expires_at"] + 1)
 
 
 def intent(cluster):
@@ -45,7 +45,7 @@ def soon_missed(cluster):
         host.environment(HHTOKEN_STORE_SILENCE=SHORT_SILENCE_SECONDS, HHTOKEN_DEADLINE=12)
 
 
-def all_have_the_newest(cluster, seconds=10):
+def all_have_the_newest(cluster):
     """Every host shows what HeadHunter has issued last."""
 
     def same():
@@ -54,11 +54,11 @@ def all_have_the_newest(cluster, seconds=10):
         newest = cluster.issued()[-1]
         return {fingerprint(host.stored()["refresh_token"]) for host in cluster.hosts} == {newest}
 
-    until(same, seconds)
+    until(same)
 
 
 def lives(host):
-    return host.start("show", "--field", "access_token").wait(60) == 0
+    return host.start("show", "--field", "access_token").wait(300) == 0
 
 
 @pytest.mark.parametrize("which", ["follower", "leader"])
@@ -91,7 +91,7 @@ def test_without_a_majority_nothing_is_sent(shared):
     finally:
         for victim in victims:
             shared.etcd.start(victim)
-    until(lambda: "renewed" in refreshed(shared.hosts[0]), 40)
+    until(lambda: "renewed" in refreshed(shared.hosts[0]))
     all_have_the_newest(shared)
 
 
@@ -175,7 +175,7 @@ def test_a_host_that_falls_silent_is_replaced_after_a_while(cluster):
     process.wait()
     first.machine.cut_off()
     other.run("refresh", expect=75)
-    until(lambda: "renewed the pair" in refreshed(other), SHORT_SILENCE_SECONDS + 30)
+    until(lambda: "renewed the pair" in refreshed(other))
     third.run("sync", "--once")
     assert third.token() == other.token()
 
@@ -189,7 +189,7 @@ def test_a_host_frozen_past_its_lease_sends_nothing_when_it_wakes(shared):
     until(lambda: intent(shared))
     process.send_signal(signal.SIGSTOP)
     other.run("refresh", expect=75)
-    until(lambda: "renewed the pair" in refreshed(other), SHORT_SILENCE_SECONDS + 30)
+    until(lambda: "renewed the pair" in refreshed(other))
     shared.headhunter.unblock(frozen.machine)
     process.send_signal(signal.SIGCONT)
     frozen.finish(process, (0, 75))
