@@ -5,6 +5,7 @@ umask 022
 cd "$(dirname "$0")/.."
 
 units='hh-token-refresh.timer hh-token-due.timer hh-token-callback.socket'
+hardening=hh-token-.service.d/10-hardening.conf
 programs='hhtoken hh-token-refresh.sh hh-token-due.sh hh-token-notify.sh'
 
 die() {
@@ -64,6 +65,7 @@ install_manual() {
 
 install_configuration() {
     for unit in systemd/*.service systemd/*.timer systemd/*.socket; do put 644 "$unit" "$UNITDIR/${unit#*/}"; done
+    put 644 "systemd/$hardening" "$UNITDIR/$hardening"
     put 644 systemd/hh-token.sysusers.conf "$SYSUSERSDIR/hh-token.conf"
     put 644 systemd/hh-token.tmpfiles.conf "$TMPFILESDIR/hh-token.conf"
     put 644 nginx/hh-token "$SHAREDIR/nginx/hh-token"
@@ -115,6 +117,8 @@ do_uninstall() {
     rm -f "$DESTDIR$MANDIR/man1/hhtoken.1" "$DESTDIR$MANDIR/ru/man1/hhtoken.1" "$DESTDIR$BASHCOMPDIR/hhtoken" \
         "$DESTDIR$ZSHCOMPDIR/_hhtoken" "$DESTDIR$FISHCOMPDIR/hhtoken.fish"
     for unit in systemd/*.service systemd/*.timer systemd/*.socket; do rm -f "$DESTDIR$UNITDIR/${unit#*/}"; done
+    rm -f "$DESTDIR$UNITDIR/$hardening"
+    rmdir "$DESTDIR$UNITDIR/${hardening%/*}" 2>/dev/null || : # another's file is in it
     rm -f "$DESTDIR$SYSUSERSDIR/hh-token.conf" "$DESTDIR$TMPFILESDIR/hh-token.conf"
     ! has_systemd || systemctl daemon-reload
     if [ "${PURGE:-}" != 1 ]; then
