@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 units='hh-token-refresh.timer hh-token-due.timer hh-token-callback.socket'
 hardening=hh-token-.service.d/10-hardening.conf
-programs='hhtoken hh-token-refresh.sh hh-token-due.sh hh-token-notify.sh'
+programs='hhtoken hh-token-refresh.sh hh-token-notify.sh'
 
 die() {
     printf 'make: %s\n' "$1" >&2
@@ -53,6 +53,7 @@ install_program() {
     target=../${LIBDIR#"$PREFIX"/}
     [ "$target" != "../$LIBDIR" ] || target=$LIBDIR # outside of PREFIX
     for program in $programs; do ln -sfn "$target/bin/$program" "$DESTDIR$PREFIX/bin/$program"; done
+    rm -f "$DESTDIR$PREFIX/bin/hh-token-due.sh" # of an earlier version
 }
 
 install_manual() {
