@@ -3,6 +3,7 @@ with the flags of this command line, and with the program called so that a shell
 
 import os
 import sys
+from contextvars import ContextVar
 
 from hhtoken import language
 from hhtoken.wording import escaped
@@ -11,6 +12,7 @@ NAME = "hhtoken"
 COMMAND = f"'{NAME} "  # as it stands in sentences
 AS_ROOT = f"'sudo {NAME} "  # about the service's own pair, whatever this command line names
 
+ACCOUNT = ContextVar("account", default=None)  # that sentences are about; None: the one pair that there is
 _flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
 
