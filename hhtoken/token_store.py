@@ -55,6 +55,12 @@ class TokenStore:
         for directory in (self.directory, *(self._runtimes or ())):
             directory.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.close()
+
     # -- for readers: one open, one read, no lock; a rename makes it the old pair or the new, never a mix --
 
     def load(self):

@@ -75,7 +75,7 @@ def run(arguments):
 
 
 def _renew_all(settings, arguments):
-    from hhtoken import refresh_all, token_endpoint
+    from hhtoken import all_accounts
 
     if not arguments.all:
         raise errors.UsageError(N_("--jobs goes with --all"), N_("type 'hhtoken refresh --help'"))
@@ -88,8 +88,7 @@ def _renew_all(settings, arguments):
         hint = N_("'hhtoken status --all --json' tells of each account when it is due")
         raise errors.UsageError(N_("--all goes with no --dry-run"), hint)
     reporting.speak_for(None)
-    endpoint = token_endpoint.from_settings(settings)
-    return refresh_all.run(settings, endpoint, arguments.force, arguments.jobs)
+    return all_accounts.refresh(settings, arguments.force, arguments.jobs)
 
 
 def _is_work_ahead(settings, until):
@@ -113,19 +112,16 @@ def _is_work_ahead(settings, until):
 
 def _is_at_rest(store, patience):
     """Tell whether there is nothing to do, nor within so many seconds: what a timer hears nearly every time."""
-    if store.is_unsettled():
-        return False
-    pair = store.load().pair
-    decision = refresh_policy.decide(pair, None, time.time())
-    if decision.kind != refresh_policy.NOT_DUE:
+    until = refresh_policy.resting_until(store, time.time())
+    if until is None:
         return False
     store.publish()  # what an earlier run could not, or a boot has cleared away
-    if decision.until <= time.time() + patience:
+    if until <= time.time() + patience:
         return False
     if reporting.is_watched():
         from hhtoken import durations
 
-        reporting.message(N_("nothing is due until {moment}", moment=durations.local(decision.until)))
+        reporting.message(N_("nothing is due until {moment}", moment=durations.local(until)))
     return True
 
 
