@@ -13,7 +13,7 @@ DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGU
 _noted = None  # the first ending signal that came while it was deferred
 _is_untold = True
 _before = {}
-_is_deferred = ContextVar("a pair is in flight", default=False)  # in this thread
+_is_deferred = ContextVar("is_deferred", default=False)  # by this thread: a pair is in flight
 
 
 def end_on_signals():

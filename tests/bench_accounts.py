@@ -46,11 +46,8 @@ class Watch(threading.Thread):
 
 
 def memory(pid):
-    """Return the memory that a process has, in KiB; 0 for one that has just ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+    """Return the memory that a process has, in KiB; raise OSError once it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
@@ -139,8 +136,8 @@ def main(numbers):
             )
             sandbox.provider.reset()
     print(
-        f"\nThe sandbox alone answers {rate:.0f} "
-        f"refreshes a second to {ALONE_CLIENTS} bare clients on this machine, and shares its processors with hhtoken. "
+        f"\nThe sandbox alone answers {rate:.0f} refreshes a second to {ALONE_CLIENTS} bare clients on this machine, "
+        "and shares its processors with hhtoken. "
         f"What else ran: the load average was {os.getloadavg()[1]:.0f} on {os.cpu_count()} processors in the end; CPU "
         "time tells what a quiet machine would take."
     )
