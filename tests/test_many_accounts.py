@@ -213,6 +213,7 @@ def test_the_end_is_noted_once_and_ends_a_wait_with_nothing_at_stake(operator, t
     running.stderr.close()
     told = [line.split(None, 2)[1:] for line in out.text.splitlines()]
     assert [code for code, _said in told] == ["0", "0", "75"]
+    assert told[2][1].startswith("interrupted by SIGTERM")
     assert "nothing is lost" not in err.text and len(err.text.splitlines()) == 1
 
 
