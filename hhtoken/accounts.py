@@ -1,10 +1,8 @@
 """Which accounts there are, and where they are kept."""
 
-import contextlib
 import os
 
-from hhtoken import account_names, errors, pending_state
-from hhtoken.pending_state import PendingAuthorizations
+from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested, open_directory, storage_error
 from hhtoken.token_store import (
     JOURNAL_FILE,
@@ -92,12 +90,13 @@ def _enumerated(names):
 
 
 def _is_authorization_under_way(path):
+    from hhtoken import pending_state  # not for those who have a pair each
+
     if not pending_state.may_be_living(path):
         return False
     try:
-        store = open_store(path)
-        with contextlib.closing(store):
-            return PendingAuthorizations(store.directory).newest() is not None
+        with open_store(path) as store:
+            return pending_state.PendingAuthorizations(store.directory).newest() is not None
     except errors.Error:  # damaged or unreadable, so not to be known; no reason not to listen
         return True
 
@@ -106,7 +105,7 @@ def _has_pair(main):
     directory = open_directory(main)
     if directory is None:
         return False
-    with contextlib.closing(TokenStore(directory)) as store:
+    with TokenStore(directory) as store:
         return directory.exists(TOKEN_FILE) or store.has_journal()
 
 
@@ -126,8 +125,9 @@ def _names(main):
     directory = open_directory(Nested(main, account_names.DIRECTORY))
     if directory is None:
         return []
-    with contextlib.closing(directory):
-        try:
-            return sorted(filter(account_names.is_name, os.listdir(directory.descriptor)))
-        except OSError as error:
-            raise storage_error(N_("list"), directory.path, error) from None
+    try:
+        return sorted(filter(account_names.is_name, os.listdir(directory.descriptor)))
+    except OSError as error:
+        raise storage_error(N_("list"), directory.path, error) from None
+    finally:
+        directory.close()

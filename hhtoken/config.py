@@ -325,7 +325,9 @@ def load(arguments, environment=None):
         ready_commands.repeat({"--state-dir": state_directory, "--env-file": env_file})
     environment = os.environ if environment is None else environment
     settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
-    reporting.speak_for(settings.account())
+    account = settings.account()
+    if account:
+        reporting.speak_for(account)
     return settings
 
 

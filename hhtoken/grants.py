@@ -49,6 +49,7 @@ def renew(store, endpoint, force=False, clock=time.time):
         with store.claim(force, clock) as elsewhere:
             if elsewhere:
                 return elsewhere
+            signals.end_if_asked()
             with signals.deferred():
                 return _refresh(store, endpoint, clock)
 

@@ -47,7 +47,11 @@ def waiting(what):
 
 def _look_for_signals(what, left):
     """Where signals are only noted, say once that one was, and why the wait goes on; return for how many of the seconds
-    left the loop may sleep."""
+    left the loop may sleep. A thread that has nothing at stake ends, as the main one would at once."""
+    if not signals.is_main_thread():  # which has the word, since it waits for all
+        if not signals.are_deferred():
+            signals.end_if_asked()
+        return min(LOOK_SECONDS, left)
     if not signals.are_deferred():
         return left
     with contextlib.suppress(Exception):  # as above

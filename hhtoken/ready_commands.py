@@ -3,6 +3,7 @@ with the flags of this command line, and with the program called so that a shell
 
 import os
 import sys
+from contextvars import ContextVar
 
 from hhtoken import language
 from hhtoken.wording import escaped
@@ -12,6 +13,7 @@ COMMAND = f"'{NAME} "  # as it stands in sentences
 AS_ROOT = f"'sudo {NAME} "  # about the service's own pair, whatever this command line names
 QUOTED = rf"'((?:sudo |ls |lsattr |(?:\\.|[^\\' ])*{NAME} )(?:\\.|[^\\'])*)'"  # the commands with paths, once escaped
 
+ACCOUNT = ContextVar("account", default=None)  # that sentences are about; None: the one pair that there is
 _flags = {}  # of this command line, without which a command would have other settings, or look elsewhere
 
 

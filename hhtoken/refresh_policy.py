@@ -61,6 +61,23 @@ def decide(pair, record, now, force=False):
     return Decision(DUE)
 
 
+def resting_until(store, now):
+    """Given a TokenStore, return until when there is nothing to do with its pair, in Unix seconds; None where there is,
+    as far as one file tells. Raise what ``load`` raises."""
+    if store.is_unsettled():
+        return None
+    decision = decide(store.load().pair, None, now)
+    return decision.until if decision.kind == NOT_DUE else None
+
+
+def next_refresh_at(pair, record, now):
+    """Given the same, return the Unix seconds of the earliest refresh, or None where none is possible."""
+    if not pair.refresh_token or record and record.dead:
+        return None
+    decision = decide(pair, record, now)
+    return int(now) if decision.kind == DUE else decision.until
+
+
 def margin_left(pair, now):
     """Given the Pair and the time, return how many seconds a due refresh still waits, from 0 to MARGIN_SECONDS."""
     left = pair.expires_at + MARGIN_SECONDS - now

@@ -18,13 +18,13 @@ ERASE_LINE = "\r\033[K"
 ASSUMED_COLUMNS = 80
 
 _is_passing = False  # a passing line stands on the terminal, and goes before the next line of any kind
-_account = None  # whose affairs the sentences are about; None: of the one pair that there is
 
 
 def speak_for(account):
-    """Given the name of an account, or None, let every message and event from now on name it."""
-    global _account
-    _account = account
+    """Given the name of an account, or None, let every message and event of this thread from now on name it."""
+    from hhtoken import ready_commands
+
+    ready_commands.ACCOUNT.set(account)
 
 
 def result(output):
@@ -64,14 +64,13 @@ def passing(sentence, ending=""):
     _is_passing = bool(sentence)
 
 
-def _addressed(said):
+def _addressed(sentence, is_named=True):
+    """Return the sentence with its commands ready to be typed, and the account in front that it is about."""
     from hhtoken import ready_commands
 
-    return ready_commands.addressed(said, _account)
-
-
-def _named(said):
-    return N_("account {name}: {sentence}", name=_account, sentence=said)
+    account = ready_commands.ACCOUNT.get()
+    ready = ready_commands.addressed(sentence, account)
+    return N_("account {name}: {sentence}", name=account, sentence=ready) if account and is_named else ready
 
 
 def warning(sentence):
@@ -117,8 +116,7 @@ def _line(sentence, kind=""):
 def _said(sentence, is_hint):
     from hhtoken import language
 
-    said = _addressed(language.said(sentence))
-    return language.said(_named(said)) if _account and not is_hint else said
+    return language.said(_addressed(language.said(sentence), is_named=not is_hint))
 
 
 def _write(characters):
@@ -179,8 +177,7 @@ def event(sentence, priority=INFO):
         import time
 
         stamp = time.strftime("%b %e %H:%M:%S")
-        said = _named(_addressed(sentence)) if _account else _addressed(sentence)
-        line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {said}"
+        line = f"<{FACILITY_USER * 8 + priority}>{stamp} {NAME}[{os.getpid()}]: {_addressed(sentence)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as log:
             log.connect(SYSLOG_SOCKET)
             log.send(line.encode("utf-8", "backslashreplace"))

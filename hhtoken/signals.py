@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import threading
+from contextvars import ContextVar
 
 from hhtoken import errors
 
@@ -11,7 +13,7 @@ DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGU
 _noted = None  # the first ending signal that came while it was deferred
 _is_untold = True
 _before = {}
-_deferred = []  # the handlers from before each of the deferrals that are under way
+_is_deferred = ContextVar("is_deferred", default=False)  # by this thread: a pair is in flight
 
 
 def end_on_signals():
@@ -31,31 +33,26 @@ def give_back():
 
 @contextlib.contextmanager
 def deferred(numbers=DEFERRED):
-    """Inside the ``with``, note signals and go on: the answer in flight is worth more than a prompt end."""
-    previous = {number: signal.signal(number, _note) for number in numbers}
-    _deferred.append(previous)
+    """Inside the ``with``, note signals and go on: the answer in flight is worth more than a prompt end. In another
+    thread than the main one, it is for that to note them."""
+    previous = {number: signal.signal(number, _note) for number in numbers} if is_main_thread() else {}
+    token = _is_deferred.set(True)
     try:
         yield
     finally:
-        _deferred.remove(previous)
+        _is_deferred.reset(token)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def are_deferred():
-    """Tell whether signals are only noted now."""
-    return bool(_deferred)
+    """Tell whether signals are only noted now, as far as this thread is concerned."""
+    return _is_deferred.get()
 
 
-def in_child():
-    """In a forked child, for which something else is at stake than for its parent: take the signals as the parent did
-    before it deferred them. What is noted here is not told, since the parent tells it."""
-    global _noted, _is_untold
-    _noted, _is_untold = None, False
-    if _deferred:
-        for number, handler in _deferred[0].items():
-            signal.signal(number, _end_once if handler is _end else handler)
-    _deferred.clear()
+def is_main_thread():
+    """Tell whether signals come here; any other thread has to look whether one is noted."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def untold():
@@ -69,13 +66,6 @@ def untold():
 
 def _end(number, _frame):
     raise errors.Interrupted(signal.Signals(number).name)
-
-
-def _end_once(number, frame):
-    """A child hears of the end twice: from the terminal, and from its parent; it is at its end by then."""
-    for each in ENDING:
-        signal.signal(each, signal.SIG_IGN)
-    _end(number, frame)
 
 
 def end_was_asked():

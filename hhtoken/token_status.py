@@ -270,9 +270,4 @@ def _state_samples(report):
 
 def next_refresh_at(report):
     """Given the Report, return the Unix seconds of the earliest refresh, or None where none is possible."""
-    if report.pair is None or not report.pair.refresh_token or report.last and report.last.dead:
-        return None
-    decision = refresh_policy.decide(report.pair, report.last, report.now)
-    if decision.kind == refresh_policy.DUE:
-        return int(report.now)
-    return decision.until
+    return refresh_policy.next_refresh_at(report.pair, report.last, report.now) if report.pair else None

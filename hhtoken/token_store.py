@@ -23,6 +23,7 @@ RESCUED_FILE = "journal.rescued"
 RESERVE_FILE = ".reserve.tmp"
 NEW_GRANT, FROM_FILE = "a new grant", "a pair from a file"
 RESERVE_BYTES = 128 * 1024  # for the new pair and the record of it, each as large as they can be
+MANY_FILES = 20
 
 RUNTIME_DIRECTORY = "/run/hh-token"
 
@@ -47,12 +48,18 @@ class TokenStore:
     def __init__(self, directory, published=None):
         self.directory = directory
         self.published = published
-        self._places = None
+        self._runtimes = None
 
     def close(self):
         """Free the descriptors: for those who open many."""
-        for directory in {self.directory, *(directory for directory, _name in self._places or ())}:
+        for directory in (self.directory, *(self._runtimes or ())):
             directory.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.close()
 
     # -- for readers: one open, one read, no lock; a rename makes it the old pair or the new, never a mix --
 
@@ -134,7 +141,11 @@ class TokenStore:
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted."""
-        return any(directory.exists(name) for directory, name in self._journal_places())
+        here = self.directory.exists(JOURNAL_FILE) or self.directory.exists(RESCUED_FILE)
+        return here or (
+            any(map(_may_hold_rescued, self._elsewhere()))
+            and any(directory.exists(name) for directory, name in self._journal_places())
+        )
 
     def is_unsettled(self):
         """Tell whether there is something to put in order, under the lock, before anything new is begun."""
@@ -358,13 +369,28 @@ class TokenStore:
 
     def _journal_places(self):
         """Return where a journal can lie, as ``(directory, name)``: its own place, then those that ``rescue`` tries."""
-        if self._places is None:
-            self._places = [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE)]
-            # The real path, since another run may come by another way; 1.0 took the path as it was given.
-            paths = dict.fromkeys((os.path.realpath(self.directory.path), self.directory.path))
-            names = [f"{RESCUED_FILE}-{fingerprint(path)[:16]}" for path in paths]
-            self._places += [(runtime, name) for runtime in _runtime_directories() for name in names]
-        return self._places
+        # The real path, since another run may come by another way; 1.0 took the path as it was given.
+        paths = dict.fromkeys((os.path.realpath(self.directory.path), self.directory.path))
+        names = [f"{RESCUED_FILE}-{fingerprint(path)[:16]}" for path in paths] if self._elsewhere() else []
+        elsewhere = [(runtime, name) for runtime in self._elsewhere() for name in names]
+        return [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE), *elsewhere]
+
+    def _elsewhere(self):
+        if self._runtimes is None:
+            self._runtimes = _runtime_directories()
+        return self._runtimes
+
+
+def _may_hold_rescued(directory):
+    """Tell whether a rescued journal, of whatever pair, may lie here. It spares most runs the hash in its name, which
+    costs them a quarter of their time; but among many files the hash is cheaper."""
+    try:
+        with os.scandir(directory.descriptor) as entries:
+            return any(
+                number == MANY_FILES or entry.name.startswith(RESCUED_FILE) for number, entry in enumerate(entries)
+            )
+    except OSError:
+        return True
 
 
 def _runtime_directories():

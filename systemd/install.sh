@@ -5,7 +5,8 @@ umask 022
 cd "$(dirname "$0")/.."
 
 units='hh-token-refresh.timer hh-token-due.timer hh-token-callback.socket'
-programs='hhtoken hh-token-refresh.sh hh-token-due.sh hh-token-notify.sh'
+hardening=hh-token-.service.d/10-hardening.conf
+programs='hhtoken hh-token-refresh.sh hh-token-notify.sh'
 
 die() {
     printf 'make: %s\n' "$1" >&2
@@ -52,6 +53,7 @@ install_program() {
     target=../${LIBDIR#"$PREFIX"/}
     [ "$target" != "../$LIBDIR" ] || target=$LIBDIR # outside of PREFIX
     for program in $programs; do ln -sfn "$target/bin/$program" "$DESTDIR$PREFIX/bin/$program"; done
+    rm -f "$DESTDIR$PREFIX/bin/hh-token-due.sh" # of an earlier version
 }
 
 install_manual() {
@@ -64,6 +66,7 @@ install_manual() {
 
 install_configuration() {
     for unit in systemd/*.service systemd/*.timer systemd/*.socket; do put 644 "$unit" "$UNITDIR/${unit#*/}"; done
+    put 644 "systemd/$hardening" "$UNITDIR/$hardening"
     put 644 systemd/hh-token.sysusers.conf "$SYSUSERSDIR/hh-token.conf"
     put 644 systemd/hh-token.tmpfiles.conf "$TMPFILESDIR/hh-token.conf"
     put 644 nginx/hh-token "$SHAREDIR/nginx/hh-token"
@@ -141,6 +144,8 @@ remove_units() {
     # Once more: a refresh that failed while it was stopped has started it.
     ! has_systemd || systemctl stop 'hh-token-notify*.service' || :
     for unit in systemd/*.service systemd/*.timer systemd/*.socket; do rm -f "$DESTDIR$UNITDIR/${unit#*/}"; done
+    rm -f "$DESTDIR$UNITDIR/$hardening"
+    rmdir "$DESTDIR$UNITDIR/${hardening%/*}" 2>/dev/null || : # another's file is in it
     for unit in $all_units; do
         rm -f "$DESTDIR/etc/systemd/system"/*.wants/$unit "$DESTDIR/var/lib/systemd/timers"/stamp-$unit
     done

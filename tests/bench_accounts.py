@@ -27,8 +27,8 @@ ALONE_REQUESTS, ALONE_CLIENTS = 1000, 8
 SAMPLE_SECONDS = 0.05
 
 
-class Tree(threading.Thread):
-    """Watches a process and its children. ``peak``: all that it holds, and what they do not share with it, in KiB."""
+class Watch(threading.Thread):
+    """Watches a process. ``peak``: all that it held, in KiB."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -39,32 +39,24 @@ class Tree(threading.Thread):
     def run(self):
         while True:
             try:
-                workers = sum(memory(child, ("Private_Clean:", "Private_Dirty:")) for child in children(self._pid))
-                self.peak = max(self.peak, memory(self._pid, ("Rss:",)) + workers)
+                self.peak = max(self.peak, memory(self._pid))
             except OSError:
                 return
             time.sleep(SAMPLE_SECONDS)
 
 
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def memory(pid, kinds):
-    """Return the memory of these kinds that a process has, in KiB; 0 for one that has just ended."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith(kinds))
+def memory(pid):
+    """Return the memory that a process has, in KiB; raise OSError once it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def run(words, environment):
-    """Run hhtoken; return its lines, seconds, CPU seconds (children's too), and peak in MiB."""
+    """Run hhtoken; return its lines, seconds, CPU seconds, and peak in MiB."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen([HHTOKEN, *words], env=environment, stdout=out)
-        tree = Tree(process.pid)
+        watch = Watch(process.pid)
         code = process.wait()
         seconds = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -72,7 +64,7 @@ def run(words, environment):
         lines = sum(1 for _line in out)
     assert code == 0, code
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return lines, seconds, cpu, tree.peak / 1024
+    return lines, seconds, cpu, watch.peak / 1024
 
 
 def new_pairs(sandbox, number):
@@ -144,8 +136,8 @@ def main(numbers):
             )
             sandbox.provider.reset()
     print(
-        f"\nMemory is that of the whole process tree, shared pages counted once. The sandbox alone answers {rate:.0f} "
-        f"refreshes a second to {ALONE_CLIENTS} bare clients on this machine, and shares its processors with hhtoken. "
+        f"\nThe sandbox alone answers {rate:.0f} refreshes a second to {ALONE_CLIENTS} bare clients on this machine, "
+        "and shares its processors with hhtoken. "
         f"What else ran: the load average was {os.getloadavg()[1]:.0f} on {os.cpu_count()} processors in the end; CPU "
         "time tells what a quiet machine would take."
     )

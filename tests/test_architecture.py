@@ -12,11 +12,9 @@ PACKAGE = Path(__file__).parent.parent / "hhtoken"
 LEVELS = {
     "wording": -1,
     "errors": 0,
-    **dict.fromkeys("account_lines account_names".split(), 1),
-    "worker_pool": 2,
+    "account_names": 1,
     "accounts": 4,
-    "status_all": 7,
-    "refresh_all": 7,
+    "all_accounts": 7,
     **dict.fromkeys(
         (
             "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "

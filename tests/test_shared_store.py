@@ -235,7 +235,7 @@ def test_who_looks_is_told_of_a_setting_that_no_renewal_gets_past_and_show_does_
     shared = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t", **changes}
     shown = json.loads(lonely.run("status", "--json", expect=78, **shared).stdout)
     assert shown["state"] == "misconfigured" and part in shown["reason"] and shown["exit_code"] == 78
-    assert shown["next_refresh_at"], "hh-token-due.sh still starts the refresh that fails aloud"
+    assert shown["next_refresh_at"], "the minutely look still starts the refresh that fails aloud"
     assert "shared with" not in lonely.run("status", expect=78, **shared).stdout
     assert part in lonely.run("status", "--all", expect=78, **shared).stderr
     lonely.run("show", "--field", "access_token", expect=69, **shared)

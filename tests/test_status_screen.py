@@ -255,7 +255,7 @@ def test_a_time_that_systemd_does_not_know_is_none(shown):
 @pytest.mark.parametrize(
     "line, expected",
     [
-        ("* * * * * hh-token hh-token-due.sh && hh-token-refresh.sh", True),
+        ("* * * * * hh-token hhtoken refresh --dry-run --wait 63 && hh-token-refresh.sh", True),
         ("*/5 * * * * /usr/local/bin/hhtoken --state-dir /x refresh", True),
         ("0 * * * * hhtoken show --refresh --field access_token", True),
         ("  # * * * * * hhtoken refresh", False),
@@ -338,7 +338,7 @@ def test_whether_a_login_is_needed_is_told_by_the_exit_code_alone(lonely):
 
 
 def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
-    """hh-token-due.sh asks for the JSON each minute."""
+    """A monitor asks for the JSON each minute."""
     lonely.store(FRESH, left=1000, life=1000)
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"

@@ -1,5 +1,6 @@
 """What timers, sockets and hooks use: ``refresh --wait``, a socket passed by systemd, ``notice``."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import requests
 from conftest import AGENT, PROGRAM, catches, obtain_pair, program_with, refreshes, wait_for
 
 from hhtoken import notices
+from hhtoken.token_store import fingerprint
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
@@ -52,6 +54,79 @@ def test_wait_asks_again_after_a_not_yet(operator, sandbox, expired):
     )
     assert time.monotonic() - started > 1
     assert refreshes(sandbox) == 2 and operator.token_file.read_bytes() != expired
+
+
+# -- refresh --dry-run, which the minutely look is --
+
+
+def looked(operator, *words, **environment):
+    """Return the exit code of the minutely look, which says nothing and changes nothing."""
+    before = [(path, path.stat().st_mtime_ns) for path in sorted(operator.state.rglob("*"))]
+    done = subprocess.run(
+        [*PROGRAM, "refresh", "--dry-run", *words],
+        env={**operator.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert [(path, path.stat().st_mtime_ns) for path in sorted(operator.state.rglob("*"))] == before
+    return done.returncode
+
+
+@pytest.mark.parametrize("left, code", [(-2, 0), (30, 0), (62, 0), (70, 75), (1000, 75)])
+def test_the_look_finds_a_pair_that_falls_due_in_time(lonely, left, code):
+    lonely.store(PAIR, left=left, life=1000)
+    assert looked(lonely, "--wait", "63") == code
+    assert looked(lonely) == (0 if left < 0 else 75)
+
+
+def test_the_look_finds_what_an_interrupted_refresh_left(lonely):
+    lonely.store(PAIR, left=1000, life=1000)
+    (lonely.state / "journal").write_text('{"kind": "refresh"}')
+    (lonely.state / "journal").chmod(0o600)
+    assert looked(lonely) == 0
+    lonely.token_file.unlink()
+    assert looked(lonely) == 0
+    (lonely.state / "journal").write_text('{"kind": "revoke"}')
+    assert looked(lonely) == 75, "no refresh gets anywhere with a pair that was revoked"
+
+
+def test_the_look_finds_what_was_saved_in_a_runtime_directory(lonely, tmp_path):
+    lonely.store(PAIR, left=1000, life=1000)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    assert looked(lonely, RUNTIME_DIRECTORY=str(runtime)) == 75
+    rescued = runtime / f"journal.rescued-{fingerprint(os.path.realpath(lonely.state))[:16]}"
+    rescued.touch(0o600)
+    for number in range(30):
+        (runtime / f"access_token-{number}").touch()
+        assert looked(lonely, RUNTIME_DIRECTORY=str(runtime)) == 0
+    rescued.rename(rescued.with_name("journal.rescued-of-another"))
+    assert looked(lonely, RUNTIME_DIRECTORY=str(runtime)) == 75
+
+
+def test_the_look_finds_nothing_to_do_where_no_refresh_gets_anywhere(operator, sandbox, expired):
+    sandbox.weather.add("token_was_revoked")
+    assert looked(operator, "--wait", "63") == 0
+    operator.run("refresh", expect=77)
+    assert looked(operator, "--wait", "63") == 75
+    operator.store({"access_token": "ACCESS"}, left=30, life=60)
+    assert looked(operator, "--wait", "63") == 75
+    operator.token_file.write_text("{")
+    assert looked(operator, "--wait", "63") == 75
+    operator.token_file.unlink()
+    assert looked(operator, "--wait", "63") == 75
+    assert refreshes(sandbox) == 1
+
+
+def test_the_look_waits_out_the_pause_after_a_failure(operator, sandbox, expired):
+    sandbox.weather.add("rate_limit_absurd")
+    operator.run("refresh", expect=75)
+    not_before = json.loads((operator.state / "last-refresh.json").read_text())["not_before"]
+    assert not_before > time.time() + 1, "the fault has a pause"
+    assert looked(operator) == 75
+    assert looked(operator, "--wait", str(int(not_before - time.time()) + 2)) == 0
 
 
 ACTIVATE = (

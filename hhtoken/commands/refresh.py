@@ -2,7 +2,7 @@
 
 import time
 
-from hhtoken import config, errors, refresh_policy, reporting, stores
+from hhtoken import config, errors, refresh_policy, reporting
 from hhtoken.token_store import open_store
 from hhtoken.wording import N_
 
@@ -13,9 +13,10 @@ NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
 
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
-FORMS = ()
+FORMS = ("--force", "--dry-run")
 PLAIN = {
     "--force": False,
+    "--dry-run": False,
     "--wait": 0,
     "--all": False,
     "--jobs": 0,
@@ -29,7 +30,13 @@ def add_arguments(parser):
     from hhtoken import arguments as argument_types
     from hhtoken.language import _
 
-    parser.add_argument("--force", action="store_true", help=_("ask even before expiry, or during a pause"))
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--force", action="store_true", help=_("ask even before expiry, or during a pause"))
+    form.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=_("only look; exit code 0 if there is something to do, now or within --wait SECONDS, else 75"),
+    )
     parser.add_argument(
         "--wait",
         metavar=_("SECONDS"),
@@ -51,18 +58,24 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
+    if arguments.dry_run:
+        return errors.OK if _is_work_ahead(settings, time.time() + arguments.wait) else errors.TEMPFAIL
     try:
         store = open_store(settings.state_directory(), published=settings.published_file())
         if not arguments.force and _is_at_rest(store, arguments.wait):
             return 0
     except errors.AuthorizationNeededError:
+        from hhtoken import stores
+
         if not stores.is_shared(settings):  # other hosts may have a pair
             raise
+    from hhtoken import stores
+
     return _renew(stores.joined(settings, settings.account()), settings, arguments)
 
 
 def _renew_all(settings, arguments):
-    from hhtoken import errors, refresh_all, token_endpoint
+    from hhtoken import all_accounts
 
     if not arguments.all:
         raise errors.UsageError(N_("--jobs goes with --all"), N_("type 'hhtoken refresh --help'"))
@@ -71,26 +84,44 @@ def _renew_all(settings, arguments):
     if arguments.wait:
         hint = N_("let hh-token-due@NAME.timer look after each account")
         raise errors.UsageError(N_("--all goes with no --wait"), hint)
+    if arguments.dry_run:
+        hint = N_("'hhtoken status --all --json' tells of each account when it is due")
+        raise errors.UsageError(N_("--all goes with no --dry-run"), hint)
     reporting.speak_for(None)
-    endpoint = token_endpoint.from_settings(settings)
-    return refresh_all.run(settings, endpoint, arguments.force, arguments.jobs)
+    return all_accounts.refresh(settings, arguments.force, arguments.jobs)
+
+
+def _is_work_ahead(settings, until):
+    """Tell whether a refresh can get somewhere before that moment: the minutely look of the units. Not without a pair,
+    not with one that HeadHunter refuses for good, not in the pause after a failure: one failure is told once."""
+    try:
+        store = open_store(settings.state_directory())
+        if store.has_journal():
+            from hhtoken import token_status
+
+            if token_status.look(store, time.time()).state == token_status.IN_FLIGHT:
+                return True
+        pair, now = store.load().pair, time.time()
+        if refresh_policy.decide(pair, None, now).kind == refresh_policy.NOT_DUE and pair.expires_at > until:
+            return False
+        at = refresh_policy.next_refresh_at(pair, store.record_of(pair), now)
+        return at is not None and at <= until
+    except errors.Error:
+        return False  # a refresh that is not asked for so often says what is wrong
 
 
 def _is_at_rest(store, patience):
     """Tell whether there is nothing to do, nor within so many seconds: what a timer hears nearly every time."""
-    if store.is_unsettled():
-        return False
-    pair = store.load().pair
-    decision = refresh_policy.decide(pair, None, time.time())
-    if decision.kind != refresh_policy.NOT_DUE:
+    until = refresh_policy.resting_until(store, time.time())
+    if until is None:
         return False
     store.publish()  # what an earlier run could not, or a boot has cleared away
-    if decision.until <= time.time() + patience:
+    if until <= time.time() + patience:
         return False
     if reporting.is_watched():
         from hhtoken import durations
 
-        reporting.message(N_("nothing is due until {moment}", moment=durations.local(decision.until)))
+        reporting.message(N_("nothing is due until {moment}", moment=durations.local(until)))
     return True
 
 

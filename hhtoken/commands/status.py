@@ -43,14 +43,15 @@ def run(arguments):
 
 
 def _run_for_all(settings, arguments):
-    from hhtoken import status_all
+    from hhtoken import all_accounts
 
     if getattr(arguments, "account", None) is not None:
         raise errors.UsageError(N_("--all goes with no --account"), N_("name one account, or all of them"))
     reporting.speak_for(None)
     stores.check(settings)
-    form = status_all.json if arguments.json else status_all.prometheus if arguments.prometheus else status_all.lines
-    return form(settings)
+    if arguments.json:
+        return all_accounts.status_json(settings)
+    return all_accounts.status_prometheus(settings) if arguments.prometheus else all_accounts.status(settings)
 
 
 def _look(directory):

@@ -239,10 +239,11 @@ def part_installation():
         "640 root:hh-token",
     )
     equal("state directory", run("stat", "-c", "%a %U:%G", STATE).out.strip(), "700 hh-token:hh-token")
-    verify = sh("systemd-analyze verify /usr/local/lib/systemd/system/hh-token-*")
+    verify = sh("cd /usr/local/lib/systemd/system && systemd-analyze verify ./hh-token-*.service ./*.timer ./*.socket")
     equal("systemd-analyze verify is clean", (verify.code, verify.text), (0, ""))
     for unit, threshold in (
-        ("refresh", 11), ("callback", 11), ("due", 2), ("notify", 15), ("refresh@", 11), ("due@", 2), ("notify@", 15)
+        ("refresh", 11), ("callback", 11), ("sync", 11), ("due", 2), ("notify", 13),
+        ("refresh@", 11), ("due@", 2), ("notify@", 13),
     ):  # fmt: skip
         gate = sh(
             f"systemd-analyze security --offline=yes --threshold={threshold}"
@@ -647,7 +648,7 @@ HHTOKEN_STATE_DIR={CRON}
 HHTOKEN_PUBLISH={PUBLISHED}.cron
 HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token
 HH_TOKEN_WAIT=65
-* * * * * hh-token hh-token-due.sh && hh-token-refresh.sh
+* * * * * hh-token hhtoken refresh --dry-run --wait 63 && hh-token-refresh.sh
 """,
     )
 
@@ -822,8 +823,8 @@ def part_failure_hook():
     equal("... and keeps the unit failed", unit_property("hh-token-refresh.service", "Result"), "exit-code")
     equal(
         "... and is nothing to do for the minutely look",
-        sh("runuser -u hh-token -- env HHTOKEN_STATE_DIR=/var/lib/hh-token hh-token-due.sh").code,
-        1,
+        sh("runuser -u hh-token -- env HHTOKEN_STATE_DIR=/var/lib/hh-token hhtoken refresh --dry-run --wait 63").code,
+        75,
     )
 
     equal("the listener is not running", unit_property("hh-token-callback.service", "ActiveState"), "inactive")

@@ -1,0 +1,223 @@
+"""``refresh --all`` and ``status --all``: a line for each account, in the order of their names, and one exit code.
+
+Each minute most accounts, or all, are at rest, so what a renewal needs is imported only once one is due.
+"""
+
+import time
+
+from hhtoken import accounts, durations, errors, language, ready_commands, refresh_policy, reporting
+from hhtoken.token_store import open_store
+from hhtoken.wording import N_, printable
+
+DEFAULT_JOBS = 8  # at once: few enough not to be a crowd at HeadHunter's door, enough to wait for answers side by side
+MOST_JOBS = 64
+LOOK_SECONDS = 1.0  # at the signals, while all wait for answers
+SCHEMA = 1  # of the JSON form around the reports
+
+# From best to worst, by who has to act, and for how many accounts.
+SEVERITY = (
+    errors.OK,
+    errors.UNAVAILABLE,  # nobody: the next refresh renews it
+    errors.TEMPFAIL,  # nobody: the next run tries again
+    errors.NOPERM,  # a human with a browser, for one account
+    errors.DATAERR,  # an operator, for one account
+    errors.IOERR,  # an operator; what ails one directory may ail the disk that they all lie on
+    errors.CONFIG,  # an operator; the settings belong to all accounts
+    errors.DEFECT,  # the authors; nobody knows what else is wrong
+)
+
+HINT_AGAIN = N_("the next run, or 'hhtoken refresh', clears up")
+HINT_BEGUN = N_("what came of the accounts that were begun stands above; for the others, start it again")
+
+
+def worst(exit_codes):
+    """Given the exit codes of the accounts, return the one to end with."""
+    return max(exit_codes, key=SEVERITY.index, default=errors.OK)
+
+
+def refresh(settings, force, jobs):
+    """Given the Settings, whether to ask even before expiry, and how many to renew at once (0: as many as is good),
+    renew what is due, and tell what came of each account; return the exit code."""
+    if jobs > MOST_JOBS:
+        hint = N_("so many at once would be too much for HeadHunter; leave it out for {count}", count=DEFAULT_JOBS)
+        raise errors.UsageError(N_("--jobs takes at most {count}", count=MOST_JOBS), hint)
+    listed = accounts.listed(settings.main_directory())
+    settings.published_file()  # reads the settings, before threads share them; and a mistake in them is told once
+    at_rest = {} if force else {name: result for name in listed for result in [_at_rest(name, settings)] if result}
+    renewed = _renewed([name for name in listed if name not in at_rest], settings, force, jobs or DEFAULT_JOBS)
+    width, codes, are_all_told = max(map(len, listed)), [], True
+    try:
+        for name in listed:
+            result = at_rest.get(name) or next(renewed)
+            if result:
+                exit_code, sentence, hint = result
+                codes.append(exit_code)
+                reporting.result(f"{name:{width}}  {exit_code:2}  {_with_step(name, sentence, hint)}")
+            else:
+                are_all_told = False
+    finally:
+        renewed.close()
+    if not are_all_told:
+        from hhtoken import signals
+
+        signals.end_if_asked(HINT_BEGUN)
+    return worst(codes)
+
+
+def _with_step(name, sentence, step):
+    line = N_("{sentence}; to do: {step}", sentence=sentence, step=step) if step else sentence
+    return printable(ready_commands.said(line, accounts.named(name)))
+
+
+def _open(name, settings):
+    path = accounts.directory_of(settings.main_directory(), name)
+    return open_store(path, published=settings.published_file_of(accounts.named(name)))
+
+
+def _at_rest(name, settings):
+    """Return the result, as of ``_renew``, where there is nothing to do; else None."""
+    try:
+        with _open(name, settings) as store:
+            until = refresh_policy.resting_until(store, time.time())
+            if until is None:
+                return None
+            store.publish()  # what an earlier run could not, or a boot has cleared away
+            return errors.OK, N_("nothing is due until {moment}", moment=durations.local(until)), None
+    except errors.Error:
+        return None  # a renewal says what is wrong
+
+
+def _renewed(names, settings, force, jobs):
+    """Renew these accounts, so many at once as there are jobs, and yield the result of each in their order; None for
+    those that an ending signal kept from being begun. A caller that stops waits for what is in flight, too."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hhtoken import signals, token_endpoint
+
+    endpoint = token_endpoint.from_settings(settings)
+    endpoint.prepare()  # once, before threads would import it at the same time
+    signals.end_on_signals()
+    while names:
+        pool, begun = ThreadPoolExecutor(jobs), []
+        with signals.deferred():
+            try:
+                begun.extend(pool.submit(_renew, name, settings, endpoint, force) for name in names)
+            except RuntimeError as error:  # no room for so many threads
+                if not begun:
+                    raise errors.TryLaterError(N_("no room for a thread"), N_("look at 'ulimit -u'")) from error
+            try:
+                yield from map(_result_of, begun)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        names, jobs = names[len(begun) :], len(begun)
+
+
+def _result_of(future):
+    """Wait for the result of a Future; say once that this is what the end is waiting for."""
+    from concurrent.futures import TimeoutError
+
+    from hhtoken import signals
+
+    while True:
+        try:
+            return future.result(LOOK_SECONDS)
+        except TimeoutError:
+            name = signals.untold()
+            if name:
+                reporting.message(N_("{signal} is noted; waiting for what is in flight", signal=name))
+
+
+def _renew(name, settings, endpoint, force):
+    """In a thread: renew the pair of one account, and return the exit code, a sentence, and what to do, or None."""
+    from hhtoken import grants, outcomes, signals, stores
+
+    if signals.end_was_asked():
+        return None
+    account = accounts.named(name)
+    reporting.speak_for(account)
+    try:
+        with stores.shared(_open(name, settings), settings, account) as store:
+            outcome = grants.renew(store, endpoint, force)
+            store.publish()  # what an earlier run could not, or a boot has cleared away
+        if outcome.exit_code:
+            raise outcomes.error_of(outcome)
+        return errors.OK, outcomes.sentence_of(outcome), None
+    except errors.Interrupted as end:
+        return end.exit_code, end.message, HINT_AGAIN
+    except errors.Error as error:
+        reporting.event(f"{error.message}; {error.hint or 'no hint'}", reporting.ERROR)
+        return error.exit_code, error.message, error.hint
+    except Exception as defect:
+        reporting.defect(defect)
+        return errors.DEFECT, N_("a defect of hhtoken, described above"), HINT_AGAIN
+
+
+def status(settings):
+    """Given the Settings, print a line for each account; return the exit code."""
+    from hhtoken import status_screen
+
+    listed = accounts.listed(settings.main_directory())
+    states = {state: language.said(word) for state, word in status_screen.WORDS.items()}
+    widths, codes = (max(map(len, listed)), max(map(len, states.values()))), []
+    for name, report, _path in _reports(settings, listed):
+        when = _with_step(name, _how_long(report), report.next_step)
+        reporting.result(f"{name:{widths[0]}}  {states[report.state]:{widths[1]}}  {when}")
+        codes.append(report.exit_code)
+    return worst(codes)
+
+
+def _how_long(report):
+    if report.pair is None:
+        return report.reason
+    moment = durations.local(report.expires_at)
+    if report.seconds_left:
+        return N_("{left} left, until {moment}", left=durations.span(report.seconds_left), moment=moment)
+    return N_("expired since {moment}", moment=moment)
+
+
+def status_json(settings):
+    """The same as JSON; ``docs/reference.md`` describes its fields."""
+    from functools import partial
+    from json import dumps
+
+    from hhtoken import token_status
+
+    listed = accounts.listed(settings.main_directory())
+    codes = []
+    reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
+    for name, report, path in _reports(settings, listed):
+        ready = partial(ready_commands.addressed, account=accounts.named(name))
+        fields = {"account": name, "status": token_status.to_fields(report, path, ready)}
+        reporting.result(("," if codes else "") + dumps(fields))
+        codes.append(report.exit_code)
+    reporting.result(f'], "exit_code": {worst(codes)}}}')
+    return worst(codes)
+
+
+def status_prometheus(settings):
+    """The same for node_exporter's textfile collector, which wants the samples of a metric in one block."""
+    from hhtoken import token_status
+
+    codes = []
+
+    def named_reports():
+        for name, report, _path in _reports(settings, accounts.listed(settings.main_directory())):
+            codes.append(report.exit_code)
+            yield name, report
+
+    reporting.result(token_status.to_prometheus(named_reports()))
+    return worst(codes)
+
+
+def _reports(settings, listed):
+    """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
+    from hhtoken import stores, token_status
+
+    for name in listed:
+        path = accounts.directory_of(settings.main_directory(), name)
+        try:
+            with open_store(path) as store:
+                report = token_status.look(store, time.time())
+        except errors.Error as error:
+            report = token_status.of_error(error, None, time.time())
+        yield name, stores.in_view_of_hosts(report, settings, path), path
