@@ -26,7 +26,7 @@ LEVELS = {
     ),
     **dict.fromkeys(
         (
-            "arguments file_lock http_session http_transfer journal language pasting private_directory progress "
+            "arguments file_lock http_transfer journal language pasting private_directory progress "
             "published_file ready_commands reporting signals"
         ).split(),
         2,
@@ -113,7 +113,7 @@ def test_every_command_that_may_save_a_pair_publishes_it():
 
 def test_requests_is_used_in_one_place_and_where_a_bots_own_requests_are_signed():
     users = {path.name for path in modules() if any(name.split(".")[0] == "requests" for name in imports_of(path))}
-    assert users == {"http_session.py", "headhunter_auth.py"}
+    assert users == {"http_transfer.py", "headhunter_auth.py"}
 
 
 def test_one_place_prints():
