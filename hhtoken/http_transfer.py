@@ -33,8 +33,8 @@ HINT_TLS = N_("someone may be in the middle: check the clock with 'date', and th
 
 
 class NotSent(errors.TryLaterError):
-    """The request has certainly not left this machine. The hint says what to mend; who tries again, and when, is for
-    the caller to add."""
+    """The request has certainly not left this machine, or no more of it than its head, which holds no secret. The hint
+    says what to mend; who tries again, and when, is for the caller to add."""
 
 
 def load():
@@ -92,16 +92,18 @@ class Transfer:
     ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send the form, or None.
 
     It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
-    never ends alike, and signals reach the main thread meanwhile. After the deadline no form is sent; where one was
-    sent, what has come by then is still read: the whole process may have been stopped while it came.
+    never ends alike, and signals reach the main thread meanwhile. After the deadline no form is sent; what has come by
+    then of an answer to one is still read: the whole process may have been stopped while it came.
 
-    What the threads share (``_is_sent``, ``_answer``, ``_body``, ``_failure``, what ``keep`` writes to) the worker
-    changes under the lock, and only until ``_is_over``: from then on it stands, and is judged as one.
+    What the threads share the worker changes under the lock, and only until ``_is_over``: then it stands, as one.
     """
 
     def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None):
-        self._method, self._address, self._headers = method, address, headers
-        self._form = None if form is None else _Form(form, self._before_form)
+        self._headers = headers
+        self._has_form = form is not None
+        self._request = {"method": method, "url": address}
+        if self._has_form:
+            self._request.update(data=_Form(form, self._before_form), headers={"Content-Type": FORM_TYPE})
         self._host = urlsplit(address).hostname
         self._keep = keep or (lambda _piece: None)
         self._is_enough = is_enough or (lambda _body: False)
@@ -125,10 +127,8 @@ class Transfer:
         answer.body = bytes(self._body)
         self._hand_over()
         answer.received_at = answer.received_at or int(time.time())
-        if self._failure:
-            if not self._may_have_left():
-                raise self._not_sent()
-            answer.failure = self._what_broke()
+        if self._failure and not answer.complete:
+            answer.failure = self._judge(self._failure)
         return answer
 
     def _await(self, thread):
@@ -142,31 +142,27 @@ class Transfer:
 
     def _work(self):
         failure = None
+        patience = max(1, min(READ_SECONDS, self._deadline - time.monotonic()))
         try:
-            with session(self._headers) as one, self._send(one) as response:
-                self._read(response)
+            with session(self._headers) as one:
+                with one.request(**self._request, stream=True, timeout=(CONNECT_SECONDS, patience)) as response:
+                    self._read(response)
         except Exception as error:  # judged in run(): any failure after the request has left is an outcome
             failure = error if time.monotonic() < self._deadline else _TooLate()
         with contextlib.suppress(_TooLate), self._noting():
             self._failure = failure
-
-    def _send(self, one):
-        headers = {"Content-Type": FORM_TYPE} if self._form else {}
-        patience = max(1, min(READ_SECONDS, self._deadline - time.monotonic()))
-        return one.request(
-            self._method, self._address, data=self._form, headers=headers, stream=True, allow_redirects=False,
-            timeout=(CONNECT_SECONDS, patience),
-        )  # fmt: skip
 
     def _before_form(self):
         with self._noting():
             if time.monotonic() >= self._deadline:
                 raise _TooLate
             if self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
-                raise _HeldUp
+                raise NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
             self._is_sent = True
 
     def _read(self, response):
+        if response.status_code < 200:  # early hints, behind which http.client does not look for the answer
+            raise EOFError
         with self._noting():
             self._answer.status = response.status_code
             self._answer.received_at = int(time.time())
@@ -205,45 +201,43 @@ class Transfer:
                 raise _TooLate
             yield
 
-    def _may_have_left(self):
-        """A form is asked for once the connection stands, so there is no doubt; otherwise the exception must be clear."""
-        if self._form:
-            return self._is_sent
-        requests = load()
-        from urllib3.exceptions import NewConnectionError
+    def _judge(self, error):
+        """Return the Text of what broke the answer; raise NotSent where nothing had left.
 
-        reason = getattr(next(iter(self._failure.args), None), "reason", None)
-        is_certificate = isinstance(self._failure, requests.exceptions.SSLError) and _is_distrust(self._failure)
-        return not (
-            is_certificate
-            or isinstance(self._failure, requests.exceptions.ConnectTimeout)
-            or isinstance(reason, NewConnectionError)
-        )
+        A form is asked for once the connection stands, so of that there is no doubt. Of a request without one the
+        exception must tell.
+        """
+        from urllib3 import exceptions
 
-    def _what_broke(self):
-        if isinstance(self._failure, _TooLate):
+        failed = getattr(next(iter(error.args), None), "reason", None)  # as requests wraps it
+        is_distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        is_no_connection = isinstance(failed, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError))
+        is_sent = self._is_sent if self._has_form else not (is_no_connection or is_distrust)
+        if not is_sent:
+            raise self._not_sent(error, is_distrust)
+        if isinstance(error, _TooLate):
             return N_("no complete answer came in time")
-        is_late = isinstance(self._failure, load().exceptions.Timeout)
-        otherwise = N_("no answer in time") if is_late else N_("the answer was cut short, or is no HTTP")
-        return N_("the connection broke ({error})", error=_reason(self._failure) or otherwise)
+        is_late = isinstance(error, (load().Timeout, exceptions.TimeoutError))
+        reason = N_("no answer in time") if is_late else N_("the answer was cut short, or is no HTTP")
+        return N_("the connection broke ({error})", error=_reason(error) or reason)
 
-    def _not_sent(self):
-        failure, host, exceptions = self._failure, self._host, load().exceptions
-        code = getattr(_of_system(failure), "errno", None)
-        if isinstance(failure, _TooLate):
+    def _not_sent(self, error, is_distrust):
+        requests, host, code = load(), self._host, getattr(_of_system(error), "errno", None)
+        if isinstance(error, NotSent):
+            return error
+        if isinstance(error, _TooLate):
             return NotSent(N_("no connection to {host} in time; nothing was sent", host=host), HINT_NETWORK)
-        if isinstance(failure, _HeldUp):
-            return NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
-        if isinstance(failure, exceptions.SSLError) and _is_distrust(failure):
+        if is_distrust:
             return NotSent(N_("no trust in the certificate of {host}, so nothing was sent", host=host), HINT_TLS)
-        if isinstance(failure, exceptions.SSLError):
+        if isinstance(error, requests.exceptions.SSLError):
             return NotSent(N_("no TLS with {host}, so nothing was sent", host=host), HINT_TLS)
-        if isinstance(failure, exceptions.Timeout):
+        if isinstance(error, requests.Timeout):
             return NotSent(N_("{host} did not answer in time; nothing was sent", host=host), HINT_NETWORK)
         if code == errno.ECONNREFUSED:
             return NotSent(N_("{host} refused the connection; nothing was sent", host=host), HINT_REFUSED)
+        reason = _reason(error) or N_("no connection")
         return NotSent(
-            N_("cannot reach {host} ({error}); nothing was sent", host=host, error=_reason(failure) or N_("no connection")),
+            N_("cannot reach {host} ({error}); nothing was sent", host=host, error=reason),
             HINT_ROUTE if code in NO_ROUTE else HINT_NETWORK,
         )
 
@@ -266,14 +260,6 @@ class _Form:
 
 class _TooLate(Exception):
     """The deadline is over: nothing may be sent, or kept, any more."""
-
-
-class _HeldUp(Exception):
-    """The latest moment at which to send is over: another host may have sent meanwhile."""
-
-
-def _is_distrust(error):
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
 def _reason(error):

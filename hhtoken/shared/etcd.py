@@ -137,7 +137,9 @@ class Etcd:
         failure = None
         for member in list(self._members):
             try:
-                taken = _in_time(2 * seconds + CONNECT_SECONDS, partial(self._ask_member, member, path, body, seconds, take))
+                taken = _in_time(
+                    2 * seconds + CONNECT_SECONDS, partial(self._ask_member, member, path, body, seconds, take)
+                )
             except Unreachable as refusal:
                 failure = failure or refusal
             except (http_transfer.load().RequestException, futures.TimeoutError) as error:
