@@ -297,7 +297,7 @@ def test_an_answer_without_a_length_ends_with_its_connection():
 
 def test_no_more_is_read_than_there_is_room_for():
     with answering(http(b"x" * 70_000)) as provider:
-        answer = transfer(provider.url)
+        answer = transfer(provider.url, seconds=60)
     assert (len(answer.body), answer.failure) == (64 * 1024, "larger than 64 KiB")
 
 
