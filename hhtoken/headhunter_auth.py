@@ -4,7 +4,6 @@ refuses it."""
 import os
 
 from requests.auth import AuthBase
-from requests.cookies import extract_cookies_to_jar
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3.util import parse_url
@@ -62,8 +61,7 @@ class HeadHunterAuth(AuthBase):
             return response
         _put(again, token)
         response.close()
-        extract_cookies_to_jar(again._cookies, response.request, response.raw)
-        again.prepare_cookies(again._cookies)
+        again.prepare_cookies(response.cookies)
         answer = response.connection.send(again, **options)
         answer.history.append(response)
         answer.request = again

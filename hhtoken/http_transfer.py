@@ -1,21 +1,28 @@
 """One HTTP request and its whole answer under one deadline: every request of hhtoken goes this way.
 
-A broken transfer is an answer too, and only a request that certainly never left is called not sent.
+A broken transfer is an answer too, and only a request that certainly never left is called not sent. Only what
+``requests`` and ``urllib3`` document is used, so that their next release breaks nothing here.
 """
 
 import contextlib
+import errno
+import os
+import signal
+import sys
 import threading
 import time
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from hhtoken import errors, http_session, progress
-from hhtoken.answer import LARGEST_BODY_BYTES, Answer, object_in
+from hhtoken import errors, progress
+from hhtoken.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.wording import N_
 
 CONNECT_SECONDS = 10  # for each address of the host
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
 LAST_LOOK_SECONDS = 10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of grants
 LONGEST_HEADER_CHARACTERS = 200
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+FORM_TYPE = "application/x-www-form-urlencoded"
 
 HINT_LIMITS = N_("look at 'free -m' and at the limits of this shell (ulimit -a)")
 HINT_NETWORK = N_("check the network and the name server")
@@ -26,57 +33,102 @@ HINT_TLS = N_("someone may be in the middle: check the clock with 'date', and th
 
 
 class NotSent(errors.TryLaterError):
-    """The request has certainly not left this machine. The hint says what to mend; who tries again, and when, is for
-    the caller to add."""
+    """The request has certainly not left this machine, or no more of it than its head, which holds no secret. The hint
+    says what to mend; who tries again, and when, is for the caller to add."""
+
+
+def load():
+    """Return the module ``requests``; raise ConfigError where it is not installed."""
+    os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
+    find_libraries()
+    try:
+        import requests
+    except ImportError:
+        raise errors.ConfigError(
+            N_("the Python library 'requests' is missing"),
+            N_("type: apt install python3-requests (or: pip install requests)"),
+        ) from None
+    return requests
+
+
+def find_libraries():
+    """Make installed libraries importable: bin/hhtoken starts without them, for the sake of ``show``."""
+    if "site" not in sys.modules:  # pragma: no cover (without it coverage does not start either)
+        import site
+
+        site.main()
+
+
+def session(headers):
+    """Return a session of ``requests`` that sends these headers (a dict), takes nothing from its environment (proxies,
+    .netrc, a CA bundle), and never follows a redirect."""
+    made = load().Session()
+    made.trust_env = False
+    made.get_redirect_target = lambda _response: None  # else requests reads the body of a redirect, all of it
+    made.headers.clear()
+    made.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers})
+    return made
+
+
+def start_thread(work):
+    """Call ``work`` in a thread that no signal interrupts and that no exit waits for; return the Thread. Raise NotSent
+    where there is no room for one."""
+
+    def run():
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError):  # "can't start new thread"
+        raise NotSent(N_("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
+    return thread
 
 
 class Transfer:
     """``method``, ``address``, ``headers`` (a dict), ``form`` (a dict, or None): what to send. ``keep``: is called
     with each piece of the body as it arrives. ``is_enough``: told the body so far, says whether to read no further.
-    ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send, or None.
+    ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send the form, or None.
 
     It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
-    never ends alike, and signals reach the main thread meanwhile. After the deadline nothing is sent or waited for any
-    more; but what has come by then is still read: the whole process may have been stopped while it came.
+    never ends alike, and signals reach the main thread meanwhile. After the deadline no form is sent; what has come by
+    then of an answer to one is still read: the whole process may have been stopped while it came.
 
-    What the threads share (``_stage``, ``_head``, ``_body``, ``_failure``, what ``keep`` writes to) the worker changes
-    under the lock, and only until ``_is_over``: from then on it stands, and is judged as one.
+    What the threads share the worker changes under the lock, and only until ``_is_over``: then it stands, as one.
     """
 
     def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None):
-        self._request = {"method": method, "url": address, "data": form}
-        self._host = urlsplit(address).hostname
         self._headers = headers
-        self._keep = keep or (lambda _chunk: None)
+        self._has_form = form is not None
+        self._request = {"method": method, "url": address}
+        if self._has_form:
+            self._request.update(data=_Form(form, self._before_form), headers={"Content-Type": FORM_TYPE})
+        self._host = urlsplit(address).hostname
+        self._keep = keep or (lambda _piece: None)
         self._is_enough = is_enough or (lambda _body: False)
         self._send_before = send_before
         self._deadline = None  # of CLOCK_MONOTONIC, once it runs
         self._lock = threading.Lock()
         self._is_over = False
-        self._stage = http_session.NEW
-        self._head = {}
+        self._is_sent = False  # the form
+        self._answer = Answer()
         self._body = bytearray()
+        self._kept = 0  # bytes of it
         self._failure = _TooLate()  # until the worker ends otherwise
 
     def run(self, seconds):
-        """Return the Answer that has come within so many seconds; raise NotSent where nothing has left.
-
-        Never follows a redirect; reads no proxy, netrc or CA setting from the environment.
-        """
+        """Return the Answer that has come within so many seconds; raise NotSent where nothing has left."""
         self._deadline = time.monotonic() + seconds
-        thread = threading.Thread(target=self._work, daemon=True)
-        try:
-            thread.start()
-        except (RuntimeError, MemoryError):  # "can't start new thread"
-            raise NotSent(N_("there is no room for a thread; nothing was sent"), HINT_LIMITS) from None
-        self._await(thread)
+        self._await(start_thread(self._work))
         with self._lock:
             self._is_over = True
-        answer = Answer(body=bytes(self._body), received_at=int(time.time()))
-        for name, value in self._head.items():
-            setattr(answer, name, value)
+        answer = self._answer
+        answer.body = bytes(self._body)
+        self._hand_over()
+        answer.received_at = answer.received_at or int(time.time())
         if self._failure and not answer.complete:
-            answer.failure = self._judge_failure(self._failure)
+            answer.failure = self._judge(self._failure)
         return answer
 
     def _await(self, thread):
@@ -84,40 +136,63 @@ class Transfer:
             while thread.is_alive() and time.monotonic() < self._deadline:
                 thread.join(tick(self._deadline - time.monotonic()))
         with self._lock:
-            is_connected = self._stage == http_session.CONNECTED
-        if is_connected:
+            self._is_over = not self._is_sent
+        if self._is_sent:
             thread.join(LAST_LOOK_SECONDS)
 
     def _work(self):
         failure = None
+        patience = max(1, min(READ_SECONDS, self._deadline - time.monotonic()))
         try:
-            with http_session.session(self._headers, self._note_stage, lambda _patience: self._deadline) as session:
-                response = session.request(
-                    **self._request, stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, READ_SECONDS)
-                )
-                with response:  # which closes the connection also where reading breaks
+            with session(self._headers) as one:
+                with one.request(**self._request, stream=True, timeout=(CONNECT_SECONDS, patience)) as response:
                     self._read(response)
         except Exception as error:  # judged in run(): any failure after the request has left is an outcome
             failure = error if time.monotonic() < self._deadline else _TooLate()
         with contextlib.suppress(_TooLate), self._noting():
             self._failure = failure
 
-    def _note_stage(self, stage):
+    def _before_form(self):
         with self._noting():
             if time.monotonic() >= self._deadline:
                 raise _TooLate
             if self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
-                raise _HeldUp
-            self._stage = stage
+                raise NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
+            self._is_sent = True
 
-    def _note_head(self, **head):
+    def _read(self, response):
+        if response.status_code < 200:  # early hints, behind which http.client does not look for the answer
+            raise EOFError
         with self._noting():
-            self._head.update(head)
+            self._answer.status = response.status_code
+            self._answer.received_at = int(time.time())
+            self._answer.retry_after = _short(response.headers.get("Retry-After"))
+            self._answer.date = _short(response.headers.get("Date"))
+            self._answer.request_id = _short(response.headers.get("X-Request-Id"))
+            self._answer.location_host = _host(response.headers.get("Location"))
+        while len(self._body) < LARGEST_BODY_BYTES:
+            # Byte by byte: a longer read waits until it is full, and loses all of it when the connection breaks.
+            byte = response.raw.read(1, decode_content=False)
+            if not byte:
+                if response.raw.length_remaining:
+                    raise EOFError
+                break
+            with self._noting():
+                self._body += byte
+                if byte == b"}":
+                    self._hand_over()
+            if byte == b"}" and self._is_enough(self._body):
+                break  # whatever the framing still promises
+        with self._noting():
+            self._answer.complete = True
+            if len(self._body) >= LARGEST_BODY_BYTES:
+                self._answer.failure = N_("larger than {size} KiB", size=LARGEST_BODY_BYTES // 1024)
 
-    def _note_chunk(self, chunk):
-        with self._noting():
-            self._body += chunk
-            self._keep(chunk)
+    def _hand_over(self):
+        """Keep in one write what may end the JSON: one for each byte would be many moments at which a kill loses it."""
+        if self._kept < len(self._body):
+            self._keep(bytes(self._body[self._kept :]))
+            self._kept = len(self._body)
 
     @contextlib.contextmanager
     def _noting(self):
@@ -126,90 +201,77 @@ class Transfer:
                 raise _TooLate
             yield
 
-    def _read(self, response):
-        headers = response.headers
-        self._note_head(
-            status=response.status_code,
-            received_at=int(time.time()),
-            retry_after=_short(headers.get("Retry-After")),
-            date=_short(headers.get("Date")),
-            request_id=_short(headers.get("X-Request-Id")),
-            location_host=_host(headers.get("Location")),
-        )
-        expected = _expected_length(headers)
-        while expected is None or len(self._body) < expected or _is_cut_short(self._body):
-            chunk = _read_some(response.raw, LARGEST_BODY_BYTES - len(self._body))
-            if not chunk:
-                if expected is not None and len(self._body) < expected:
-                    self._note_head(failure=N_("the connection ended in the middle of the answer"))
-                    return
-                break
-            self._note_chunk(chunk)
-            if self._is_enough(self._body):
-                break  # whatever the framing still promises
-            if len(self._body) >= LARGEST_BODY_BYTES:
-                self._note_head(failure=N_("larger than {size} KiB", size=LARGEST_BODY_BYTES // 1024))
-                break
-        self._note_head(complete=True)
+    def _judge(self, error):
+        """Return the Text of what broke the answer; raise NotSent where nothing had left.
 
-    def _judge_failure(self, error):
-        """Return a description of what broke the answer; raise NotSent where nothing had left."""
-        is_connected = self._stage == http_session.CONNECTED
-        if isinstance(error, _TooLate) and is_connected:
-            return N_("no complete answer came in time")
+        A form is asked for once the connection stands, so of that there is no doubt. Of a request without one the
+        exception must tell.
+        """
+        from urllib3 import exceptions
+
+        failed = getattr(next(iter(error.args), None), "reason", None)  # as requests wraps it
+        is_distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        is_no_connection = isinstance(failed, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError))
+        is_sent = self._is_sent if self._has_form else not (is_no_connection or is_distrust)
+        if not is_sent:
+            raise self._not_sent(error, is_distrust)
         if isinstance(error, _TooLate):
-            raise NotSent(N_("no connection to {host} in time; nothing was sent", host=self._host), HINT_NETWORK)
-        if isinstance(error, _HeldUp):
-            raise NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
-        kind, reason = http_session.kind_of(error), http_session.reason_of(error)
-        if is_connected or self._stage == http_session.NEW and kind == "read timeout":
-            late = kind in ("timeout", "read timeout")
-            reason = reason or (N_("no answer in time") if late else N_("the answer was cut short, or is no HTTP"))
-            return N_("the connection broke ({error})", error=reason)
-        if kind == "certificate":
-            raise NotSent(N_("no trust in the certificate of {host}, so nothing was sent", host=self._host), HINT_TLS)
-        if kind == "tls":
-            raise NotSent(N_("no TLS with {host}, so nothing was sent", host=self._host), HINT_TLS)
-        if kind in ("timeout", "read timeout"):
-            raise NotSent(N_("{host} did not answer in time; nothing was sent", host=self._host), HINT_NETWORK)
-        if kind == "refused":
-            raise NotSent(N_("{host} refused the connection; nothing was sent", host=self._host), HINT_REFUSED)
-        reason = reason or N_("no connection")
-        raise NotSent(
-            N_("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason),
-            HINT_ROUTE if kind == "unreachable" else HINT_NETWORK,
+            return N_("no complete answer came in time")
+        is_late = isinstance(error, (load().Timeout, exceptions.TimeoutError))
+        reason = N_("no answer in time") if is_late else N_("the answer was cut short, or is no HTTP")
+        return N_("the connection broke ({error})", error=_reason(error) or reason)
+
+    def _not_sent(self, error, is_distrust):
+        requests, host, code = load(), self._host, getattr(_of_system(error), "errno", None)
+        if isinstance(error, NotSent):
+            return error
+        if isinstance(error, _TooLate):
+            return NotSent(N_("no connection to {host} in time; nothing was sent", host=host), HINT_NETWORK)
+        if is_distrust:
+            return NotSent(N_("no trust in the certificate of {host}, so nothing was sent", host=host), HINT_TLS)
+        if isinstance(error, requests.exceptions.SSLError):
+            return NotSent(N_("no TLS with {host}, so nothing was sent", host=host), HINT_TLS)
+        if isinstance(error, requests.Timeout):
+            return NotSent(N_("{host} did not answer in time; nothing was sent", host=host), HINT_NETWORK)
+        if code == errno.ECONNREFUSED:
+            return NotSent(N_("{host} refused the connection; nothing was sent", host=host), HINT_REFUSED)
+        reason = _reason(error) or N_("no connection")
+        return NotSent(
+            N_("cannot reach {host} ({error}); nothing was sent", host=host, error=reason),
+            HINT_ROUTE if code in NO_ROUTE else HINT_NETWORK,
         )
+
+
+class _Form:
+    """A form as a body that is streamed: ``requests`` asks for its bytes once the connection stands. ``before``: is
+    called then, and may raise."""
+
+    def __init__(self, fields, before):
+        self._data = urlencode(fields).encode()
+        self._before = before
+
+    def __len__(self):
+        return len(self._data)
+
+    def __iter__(self):
+        self._before()
+        yield self._data
 
 
 class _TooLate(Exception):
     """The deadline is over: nothing may be sent, or kept, any more."""
 
 
-class _HeldUp(Exception):
-    """The latest moment at which to send is over: another host may have sent meanwhile."""
+def _reason(error):
+    found = _of_system(error)
+    return errors.reason(found) if found else None
 
 
-def _read_some(raw, most):
-    """Return what has arrived, b"" at the end; raise what the connection raises.
-
-    Not ``raw.read()``: that waits for a full buffer and loses all of it when the connection breaks.
-    """
-    stream = getattr(raw, "_fp", None) or raw
-    stream.length = None  # how long the body is we judge ourselves
-    return stream.read1(most)
-
-
-def _is_cut_short(body):
-    """Tell whether a body that is as long as its header says ends within a JSON object: then that was a lie."""
-    return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and object_in(body) is None
-
-
-def _expected_length(headers):
-    """Return how many bytes of body are to come, or None where the framing does not say it beforehand."""
-    if "chunked" in headers.get("Transfer-Encoding", "").lower():  # which then decides (RFC 9112 section 6.3)
-        return None
-    length = headers.get("Content-Length", "")
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+def _of_system(error):
+    """Return the OSError of the system that is wrapped in an exception, several times; or None."""
+    while error and not (isinstance(error, OSError) and error.errno and error.strerror):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _short(value):

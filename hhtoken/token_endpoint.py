@@ -3,7 +3,7 @@ arrive."""
 
 import time
 
-from hhtoken import http_session
+from hhtoken import http_transfer
 from hhtoken.answer import holds_pair
 from hhtoken.http_transfer import Transfer
 
@@ -21,7 +21,7 @@ class TokenEndpoint:
 
     def prepare(self):
         """Load what a request needs, so that a broken installation shows before anything is spent."""
-        http_session.load()
+        http_transfer.load()
 
     def post(self, form, journal):
         """Send a form (a dict), put the raw answer into the journal, flushed, and return it as an Answer.

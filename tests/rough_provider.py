@@ -57,7 +57,10 @@ def read_request(connection):
     head, _blank, body = data.partition(b"\r\n\r\n")
     length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
     while len(body) < length:
-        body += connection.recv(65536)
+        piece = connection.recv(65536)
+        if not piece:
+            return "", {}
+        body += piece
     return head.decode("latin-1"), parse_qs(body.decode(), keep_blank_values=True)
 
 

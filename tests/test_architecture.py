@@ -2,9 +2,12 @@
 
 import ast
 import configparser
+import http.client
 from pathlib import Path
 
 import pytest
+import requests
+import urllib3
 
 PACKAGE = Path(__file__).parent.parent / "hhtoken"
 
@@ -24,7 +27,7 @@ LEVELS = {
     ),
     **dict.fromkeys(
         (
-            "arguments file_lock http_session http_transfer journal language pasting private_directory progress "
+            "arguments file_lock http_transfer journal language pasting private_directory progress "
             "published_file ready_commands reporting signals"
         ).split(),
         2,
@@ -111,7 +114,36 @@ def test_every_command_that_may_save_a_pair_publishes_it():
 
 def test_requests_is_used_in_one_place_and_where_a_bots_own_requests_are_signed():
     users = {path.name for path in modules() if any(name.split(".")[0] == "requests" for name in imports_of(path))}
-    assert users == {"http_session.py", "headhunter_auth.py"}
+    assert users == {"http_transfer.py", "headhunter_auth.py"}
+
+
+def library_sources():
+    yield Path(http.client.__file__)
+    for library in (requests, urllib3):
+        yield from Path(library.__file__).parent.rglob("*.py")
+
+
+def attributes_of_others(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") not in ("self", "cls"):
+            yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("getattr", "setattr", "delattr")):
+            yield from (word.value for word in node.args if isinstance(word, ast.Constant))
+
+
+def test_nothing_stands_on_what_requests_urllib3_and_http_client_keep_to_themselves():
+    theirs = {
+        name
+        for source in library_sources()
+        for node in ast.walk(ast.parse(source.read_text()))
+        for name in (getattr(node, "attr", None), getattr(node, "name", None))
+        if name and name.startswith("_") and not name.startswith("__")
+    }
+    assert {"_fp", "_read_status", "_original_response"} <= theirs
+    theirs.remove("_replace")  # documented, of named tuples
+    for path in (*modules(), *Path(__file__).parent.rglob("*.py")):
+        used = theirs & set(attributes_of_others(ast.parse(path.read_text())))
+        assert not used, f"{path}: {used}"
 
 
 def test_one_place_prints():

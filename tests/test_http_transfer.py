@@ -1,15 +1,19 @@
-"""One request under one deadline: what counts as not sent, and that nothing counts which comes too late."""
+"""One request under one deadline: what counts as not sent, that a misframed answer is read, and that nothing counts
+which comes too late."""
 
 import contextlib
 import errno
 import json
+import signal
 import socket
+import ssl
 import threading
 import time
 
 import pytest
+import trustme
 from conftest import wait_for
-from rough_provider import answering, http
+from rough_provider import answering, http, reset
 
 from hhtoken import http_transfer
 from hhtoken.http_transfer import NotSent, Transfer
@@ -21,9 +25,23 @@ def transfer(url, seconds=10, **more):
     return Transfer("POST", url, {"User-Agent": "a/1 (b)"}, {"grant_type": "x"}, **more).run(seconds)
 
 
+def workers():
+    return [thread for thread in threading.enumerate() if "(run)" in thread.name]
+
+
+def ask(url, method="DELETE", seconds=10):
+    """As ``transfer``, without a form."""
+    return Transfer(method, url, {"User-Agent": "a/1 (b)"}).run(seconds)
+
+
+@pytest.fixture
+def no_last_look(monkeypatch):
+    monkeypatch.setattr(http_transfer, "LAST_LOOK_SECONDS", 0.1)
+
+
 @pytest.mark.parametrize("sent_before", [b"", http(b"", length=len(BODY)), http(BODY[:9], length=len(BODY))],
                          ids=["nothing", "the head", "a piece"])  # fmt: skip
-def test_what_comes_after_the_deadline_reaches_neither_the_answer_nor_the_disk(sent_before):
+def test_what_comes_after_the_deadline_reaches_neither_the_answer_nor_the_disk(no_last_look, sent_before):
     is_over, kept = threading.Event(), []
 
     def late(connection):
@@ -31,12 +49,11 @@ def test_what_comes_after_the_deadline_reaches_neither_the_answer_nor_the_disk(s
         is_over.wait(10)
         connection.sendall(http(BODY)[len(sent_before) :])
 
-    before = set(threading.enumerate())
     with answering(late) as provider:
         answer = transfer(provider.url, seconds=0.5, keep=kept.append)
         in_time = list(kept)
         is_over.set()
-        wait_for(lambda: not [thread for thread in set(threading.enumerate()) - before if "_work" in thread.name])
+        wait_for(lambda: not workers())
     assert answer.failure == "no complete answer came in time" and not answer.complete
     assert kept == in_time == ([BODY[:9]] if sent_before.endswith(BODY[:9]) else [])
     assert answer.body == b"".join(kept)
@@ -92,32 +109,6 @@ def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
             transfer(f"https://127.0.0.1:{listener.getsockname()[1]}/")
 
 
-@pytest.mark.parametrize("pieces", [[BODY], [BODY[:9], BODY[9:]]], ids=["at once", "in pieces"])
-def test_an_answer_that_is_here_when_the_deadline_is_over_is_read_though_nobody_had_come_to_that(monkeypatch, pieces):
-    """As where the whole process was stopped, but with the worker certainly the last to wake up."""
-    receive, held_up = socket.socket.recv_into, threading.Event()
-
-    def receive_late(connection, *given):
-        held_up.wait(1.5)
-        return receive(connection, *given)
-
-    def send(connection):
-        connection.sendall(http(b"", length=len(BODY)))
-        for piece in pieces:
-            connection.sendall(piece)
-        held_up.wait(10)
-
-    monkeypatch.setattr(socket.socket, "recv_into", receive_late)
-    with answering(send) as provider:
-        answer = transfer(provider.url, seconds=1)
-        held_up.set()
-    assert (answer.status, answer.body, answer.complete, answer.failure) == (200, BODY, True, None)
-
-
-def workers():
-    return [thread for thread in threading.enumerate() if "_work" in thread.name]
-
-
 def drip(connection):
     with contextlib.suppress(OSError):
         connection.sendall(http(b"", length=60_000))
@@ -126,7 +117,7 @@ def drip(connection):
             time.sleep(0.01)
 
 
-def test_a_request_that_was_answered_in_part_is_never_called_not_sent(monkeypatch):
+def test_a_request_that_was_answered_in_part_is_never_called_not_sent(no_last_look):
     """Nor where the worker gives up at the very moment when what it came to is looked at."""
 
     class Lock:
@@ -141,7 +132,6 @@ def test_a_request_that_was_answered_in_part_is_never_called_not_sent(monkeypatc
             if threading.current_thread() is threading.main_thread() and one._is_over:
                 wait_for(lambda: not workers())
 
-    monkeypatch.setattr(http_transfer, "LAST_LOOK_SECONDS", 0, raising=False)
     with answering(drip) as provider:
         one = Transfer("POST", provider.url, {"User-Agent": "a/1 (b)"}, {"grant_type": "x"})
         one._lock = Lock()
@@ -149,7 +139,7 @@ def test_a_request_that_was_answered_in_part_is_never_called_not_sent(monkeypatc
     assert (answer.status, answer.failure) == (200, "no complete answer came in time") and answer.body.strip() == b""
 
 
-def test_a_worker_that_outlives_the_last_look_changes_nothing_any_more(monkeypatch):
+def test_a_worker_that_outlives_the_last_look_changes_nothing_any_more(no_last_look):
     is_over, looks, kept = threading.Event(), threading.Event(), []
 
     def look(_body):
@@ -158,17 +148,17 @@ def test_a_worker_that_outlives_the_last_look_changes_nothing_any_more(monkeypat
         return False
 
     def in_two_pieces(connection):
-        connection.sendall(http(BODY[:9], length=len(BODY)))
+        connection.sendall(http(first, length=len(first) + len(BODY)))
         looks.wait(10)
-        connection.sendall(BODY[9:])
+        connection.sendall(BODY)
 
-    monkeypatch.setattr(http_transfer, "LAST_LOOK_SECONDS", 0)
+    first = b'{"limits": {}'
     with answering(in_two_pieces) as provider:
         answer = transfer(provider.url, seconds=1, keep=kept.append, is_enough=look)
         is_over.set()
         wait_for(lambda: not workers())
     assert answer.failure == "no complete answer came in time" and not answer.complete
-    assert kept == [answer.body] == [BODY[:9]]
+    assert kept == [answer.body] == [first]
 
 
 @contextlib.contextmanager
@@ -218,10 +208,85 @@ def test_why_there_is_no_way_is_said_in_words(monkeypatch, error, said, hint):
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"])
-def test_a_connection_that_ends_before_the_answer_broke_in_words(answer):
-    with answering(lambda connection: connection.sendall(answer)) as provider:
-        assert transfer(provider.url).failure == "the connection broke (the answer was cut short, or is no HTTP)"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+BROKEN = "the connection broke (the answer was cut short, or is no HTTP)"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n" + BODY,
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + http(BODY),
+        http(BODY, headers=["Content-Length: 5"]),
+        http(BODY[:-1], length=len(BODY)),
+        CHUNKED + BODY,
+        CHUNKED + b"%x\r\n%s" % (len(BODY), BODY[:-1]),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_a_broken_one_and_never_called_not_sent(answer):
+    with answering(answer) as provider:
+        for one in (transfer(provider.url), ask(provider.url)):
+            assert (one.failure, one.complete) == (BROKEN, False)
+
+
+def in_chunks(end):
+    half = len(BODY) // 2
+    return CHUNKED + b"%x\r\n%s\r\n%x\r\n%s" % (half, BODY[:half], len(BODY) - half, BODY[half:]) + end
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(BODY),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + http(BODY),
+        http(BODY, length=9999),
+        http(BODY, headers=[f"Content-Length: {len(BODY)}"]),
+        http(BODY + b"<!-- proxy -->"),
+        http(BODY, length=False),
+        in_chunks(b"\r\n0\r\n\r\n"),
+        in_chunks(b""),
+        in_chunks(b"\r"),
+        in_chunks(b"\r\nzz\r\nno\r\n"),
+        CHUNKED + b"ffff\r\n" + BODY,
+        http(BODY, "302 Found", headers=["Location: http://127.0.0.1:9/"]),
+    ],
+)
+@pytest.mark.parametrize("then", [lambda _connection: None, reset], ids=["the end", "a reset"])
+def test_all_that_came_of_an_answer_is_read_and_kept_whatever_its_framing_says(answer, then):
+    def send(connection):
+        connection.sendall(answer)
+        is_read.wait(10)  # a reset takes away what has not been read yet
+        then(connection)
+
+    kept, is_read = [], threading.Event()
+    with answering(send) as provider:
+        one = transfer(provider.url, keep=kept.append, is_enough=lambda _body: is_read.set())
+    assert (one.status // 100, one.body[: len(BODY)]) in ((2, BODY), (3, BODY))
+    assert b"".join(kept) == one.body
+
+
+def test_an_answer_that_drips_is_kept_in_few_writes_and_read_no_further_than_is_enough():
+    def send(connection):
+        connection.sendall(http(b"", length=9999))
+        for byte in BODY:
+            connection.sendall(bytes([byte]))
+        is_over.wait(10)
+
+    kept, is_over = [], threading.Event()
+    with answering(send) as provider:
+        answer = transfer(provider.url, keep=kept.append, is_enough=lambda body: body.endswith(b"}"))
+        is_over.set()
+    assert answer.complete and kept == [BODY]
+
+
+def test_no_signal_cuts_the_wait_for_an_answer_short():
+    """Else Python gives up a wait whose time was over meanwhile, and does not look at what has come."""
+    masks = []
+    with answering(http(BODY)) as provider:
+        transfer(provider.url, keep=lambda _piece: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+    assert signal.SIGTERM in masks[0] and signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_an_answer_without_a_length_ends_with_its_connection():
@@ -230,11 +295,42 @@ def test_an_answer_without_a_length_ends_with_its_connection():
     assert (answer.status, answer.body, answer.complete, answer.failure) == (400, b'{"error": "x"}', True, None)
 
 
-@pytest.mark.parametrize(
-    "lengths", [("{0}", "5"), ("5", "{0}"), ("{0}, 3",), ("3, {0}",), ("{0}, {0}",), ("{0}", "{0}")]
-)
-def test_lengths_that_contradict_each_other_cost_no_answer(lengths):
-    headers = [f"Content-Length: {length.format(len(BODY))}" for length in lengths]
-    with answering(http(BODY, headers=headers, length=False)) as provider:
-        answer = transfer(provider.url)
-    assert (answer.status, answer.body) == (200, BODY)
+def test_no_more_is_read_than_there_is_room_for():
+    with answering(http(b"x" * 70_000)) as provider:
+        answer = transfer(provider.url, seconds=60)
+    assert (len(answer.body), answer.failure) == (64 * 1024, "larger than 64 KiB")
+
+
+def test_where_one_address_of_a_host_refuses_the_next_is_tried(monkeypatch):
+    with answering(http(BODY)) as provider:
+        there = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", provider.port))
+        refused = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_given, **_more: [refused, there])
+        assert transfer("http://hh.example.org/").body == BODY
+
+
+def untrusted():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("request_of", [transfer, ask], ids=["with a form", "without"])
+def test_a_certificate_that_is_not_trusted_is_sent_nothing(request_of):
+    with answering(http(BODY), untrusted()) as provider:
+        with pytest.raises(NotSent, match="no trust in the certificate of 127.0.0.1, so nothing was sent"):
+            request_of(provider.url)
+        assert provider.requests == []
+
+
+def test_without_a_form_only_an_exception_that_leaves_no_doubt_says_that_nothing_was_sent(monkeypatch):
+    with pytest.raises(NotSent, match="127.0.0.1 refused the connection; nothing was sent"):
+        ask("http://127.0.0.1:9/")
+    monkeypatch.setattr(http_transfer, "CONNECT_SECONDS", 0.3)
+    with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
+        ask(f"http://127.0.0.1:{port}/")
+    with deaf() as port:
+        assert ask(f"http://127.0.0.1:{port}/", seconds=0.1).failure == "no complete answer came in time"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        answer = ask(f"https://127.0.0.1:{silent.getsockname()[1]}/")
+    assert answer.failure == "the connection broke (no answer in time)"

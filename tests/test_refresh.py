@@ -537,24 +537,28 @@ def test_a_run_killed_in_flight_is_an_unknown_outcome_for_the_next(operator, san
     process.stdout.close(), process.stderr.close()
 
 
-def test_a_run_killed_with_the_answer_on_disk_is_completed_by_the_next(operator, sandbox, expired):
-    sandbox.weather.add("stall_after")
-    process = operator.start("refresh")
-    wait_for(lambda: b"access_token" in _bytes_of(operator.state / "journal"))
-    process.kill()
-    process.wait()
-    process.stdout.close(), process.stderr.close()
-    journal = bytearray((operator.state / "journal").read_bytes())
-    half = bytes(journal[4096:]).rstrip(b"\0")
-    rest = json.dumps(PAIR).encode()
-    journal[4096 : 4096 + len(half)] = b" " * len(half)
-    journal[4096 : 4096 + len(rest)] = rest
-    (operator.state / "journal").write_bytes(journal)  # as if the other half had arrived before the kill
-    run = operator.run("refresh")
-    assert "recovered" in run.stderr
-    assert operator.stored()["refresh_token"] == "REFRESH-NEW"
-    assert refreshes(sandbox) == 1
-    assert "journal" not in operator.files()
+def test_a_run_killed_with_the_answer_on_disk_is_completed_by_the_next(lonely):
+    half, is_over = b'{"limits": {}, "access_token": "', threading.Event()
+
+    def stall(connection):
+        connection.sendall(http(half, length=999))
+        is_over.wait(20)
+
+    lonely.store(OLD)
+    with answering(stall) as provider:
+        process = lonely.start("refresh", HH_TOKEN_URL=provider.url)
+        wait_for(lambda: b"limits" in _bytes_of(lonely.state / "journal"))
+        process.kill()
+        process.communicate()
+        is_over.set()
+        journal = bytearray((lonely.state / "journal").read_bytes())
+        rest = json.dumps(PAIR).encode()
+        journal[4096 : 4096 + len(rest)] = rest
+        (lonely.state / "journal").write_bytes(journal)  # as if the other half had arrived before the kill
+        run = lonely.run("refresh", HH_TOKEN_URL=provider.url)
+    assert "recovered" in run.stderr and len(provider.requests) == 1
+    assert lonely.stored()["refresh_token"] == "REFRESH-NEW"
+    assert "journal" not in lonely.files()
 
 
 def leave_answer(operator, fields, seconds_ago, spent=None):

@@ -5,7 +5,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, errors, http_session, stores, systemd_units
+from hhtoken import account_names, errors, http_transfer, stores, systemd_units
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -120,6 +120,6 @@ def _outside(values, tasks, authorities):
 
 def _authorities():
     try:
-        return http_session.authorities(), None
+        return http_transfer.load().certs.where(), None
     except errors.ConfigError as error:
         return None, error

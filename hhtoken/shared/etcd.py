@@ -8,8 +8,10 @@ import base64
 import contextlib
 import json
 import time
+from concurrent import futures
+from functools import partial
 
-from hhtoken import errors, http_session
+from hhtoken import errors, http_transfer
 from hhtoken.wording import N_
 
 CONNECT_SECONDS = 2
@@ -105,22 +107,22 @@ class Etcd:
         forget old revisions: a look will tell."""
         deadline = time.monotonic() + seconds
         request = {"create_request": {**_range(prefix), "start_revision": str(revision + 1)}}
-        with contextlib.closing(self._stream("watch", request, seconds)) as lines:
-            try:
-                for line in lines:
+
+        def take(response):
+            with contextlib.closing(response), contextlib.suppress(http_transfer.load().RequestException, *SENSELESS):
+                for line in response.iter_lines(chunk_size=None):
                     result = json.loads(line)["result"] if line else {}
                     if result.get("events"):
                         changed = [event["kv"] for event in result["events"]]
-                        return [_bytes(pair["key"]) for pair in changed], max(
-                            int(pair["mod_revision"]) for pair in changed
-                        )
+                        keys = [_bytes(pair["key"]) for pair in changed]
+                        return keys, max(int(pair["mod_revision"]) for pair in changed)
                     if result.get("canceled"):
                         return None, revision
                     if time.monotonic() > deadline:
                         break
-            except (*http_session.failures(), *SENSELESS):  # nothing came for so long, or the member went away
-                pass
-        return [], revision
+            return [], revision  # nothing came for so long, or the member went away
+
+        return self._ask("watch", request, seconds, take)
 
     # -- calls --
 
@@ -128,34 +130,35 @@ class Etcd:
         """Return the answer, a dict."""
         return self._ask(path, body, ANSWER_SECONDS, _object)
 
-    def _stream(self, path, body, seconds):
-        response = self._ask(path, body, seconds, lambda response: response)
-        try:
-            yield from response.iter_lines(chunk_size=None)
-        finally:
-            response.close()
-
     def _ask(self, path, body, seconds, take):
         """Return what ``take`` makes of the first good response of a member; raise Unreachable, or ConfigError where
-        etcd refuses us. ``seconds``: for which a member may be silent, or twice that long for its whole answer."""
+        etcd refuses us. ``seconds``: for which a member may be silent; all that it sends may take twice as long, since
+        whoever calls may hold a lock."""
         failure = None
         for member in list(self._members):
             try:
-                response = self._post(member, path, body, seconds)
-                if response.status_code == 401 and self._user:  # the token that we had has aged
-                    self._tokens.pop(member, None)
-                    response = self._post(member, path, body, seconds)
-                if response.status_code != 200:
-                    raise _refusal(member, response)
-                taken = take(response)
+                taken = _in_time(
+                    2 * seconds + CONNECT_SECONDS, partial(self._ask_member, member, path, body, seconds, take)
+                )
             except Unreachable as refusal:
                 failure = failure or refusal
-            except http_session.failures() as error:
+            except (http_transfer.load().RequestException, futures.TimeoutError) as error:
+                self._session(member).close()  # whatever still runs there ends with its connection
+                del self._sessions[member]
                 failure = failure or _unreachable(member, error)
             else:
                 self._prefer(member)
                 return taken
         raise failure
+
+    def _ask_member(self, member, path, body, seconds, take):
+        response = self._post(member, path, body, seconds)
+        if response.status_code == 401 and self._user:  # the token that we had has aged
+            self._tokens.pop(member, None)
+            response = self._post(member, path, body, seconds)
+        if response.status_code != 200:
+            raise _refusal(member, response)
+        return take(response)
 
     def _post(self, member, path, body, seconds):
         headers = {}
@@ -185,7 +188,7 @@ class Etcd:
 
     def _session(self, member):
         if member not in self._sessions:
-            session = http_session.session({"Connection": "keep-alive"}, lambda _stage: None, _end_of_answer)
+            session = http_transfer.session({"Connection": "keep-alive"})
             session.verify = self._tls.get("verify", True)
             session.cert = self._tls.get("cert")
             self._sessions[member] = session
@@ -206,9 +209,18 @@ def _making_sense():
         raise _senseless() from None
 
 
-def _end_of_answer(seconds):
-    """Whoever calls may hold a lock, so a member that drips has an end, too: as long for the body as for the head."""
-    return time.monotonic() + 2 * seconds
+def _in_time(seconds, work):
+    """Return what ``work`` returns, or raise what it raises; raise ``futures.TimeoutError`` once the time is over."""
+    future = futures.Future()
+
+    def run():
+        try:
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+
+    http_transfer.start_thread(run)
+    return future.result(seconds)
 
 
 def _object(response):
@@ -235,8 +247,7 @@ def _senseless():
 
 
 def _unreachable(member, error):
-    kind = http_session.kind_of(error)
-    if kind in ("certificate", "tls"):
+    if isinstance(error, http_transfer.load().exceptions.SSLError):
         what = N_("no trust between this host and etcd at {member}", member=member)
         return errors.ConfigError(what, HINT_CERTIFICATES)
     return Unreachable(N_("etcd at {member} is out of reach", member=member), HINT_REACH)
@@ -246,7 +257,7 @@ def _refusal(member, response, refused=REFUSED):
     """Return the Error that says why a member refused; etcd's own words are not repeated, they may quote values."""
     try:
         code = json.loads(_content(response)).get("code")
-    except (Unreachable, *SENSELESS, *http_session.failures()):
+    except (Unreachable, *SENSELESS, http_transfer.load().RequestException):
         code = None
     if code in refused or response.status_code in (401, 403):
         return errors.ConfigError(N_("etcd at {member} refuses this user", member=member), HINT_USER)

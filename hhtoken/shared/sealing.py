@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 
-from hhtoken import errors, http_session
+from hhtoken import errors, http_transfer
 from hhtoken.wording import N_
 
 KEY_BYTES = 32
@@ -28,7 +28,7 @@ class Sealer:
     """``key``: 32 bytes."""
 
     def __init__(self, key):
-        http_session.find_libraries()
+        http_transfer.find_libraries()
         try:
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM

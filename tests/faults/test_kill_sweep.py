@@ -31,7 +31,7 @@ UNSTEADY = ("futex", "mmap", "munmap", "mremap", "brk", "madvise", "epoll_wait")
 IMPORTING = (
     "newfstatat", "read", "lseek", "openat", "close", "ioctl", "getdents64", "mmap", "munmap", "mremap", "mprotect", "brk",
 )  # fmt: skip
-WINDOW = ("ioctl", "poll", "recvfrom", "pwrite64")
+WINDOW = ("ioctl", "poll", "recvfrom", "close", "pwrite64")
 
 
 def is_import(call):
