@@ -6,6 +6,7 @@ import time
 
 import pytest
 import requests
+import test_serve_callback
 from conftest import AGENT, wait_for
 from test_accounts import account
 from test_serve_callback import authorize, token_requests
@@ -15,6 +16,8 @@ from hhtoken import account_names, accounts, callback_page
 from hhtoken.arrival import Arrival
 from hhtoken.config import Settings
 from hhtoken.token_store import open_store
+
+listening = test_serve_callback.listening  # the fixture
 
 
 @pytest.mark.parametrize("name", [None, "alice", "ivan.petrov", "a..b", "-".join("abc")])
