@@ -19,7 +19,7 @@ LEVELS = {
     "refresh_all": 7,
     **dict.fromkeys(
         (
-            "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "
+            "addresses answer api_answers authorization callback_page callback_rules durations env_file "
             "manual notices outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,
