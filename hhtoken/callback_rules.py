@@ -11,30 +11,23 @@ from hhtoken import addresses
 LONGEST_REQUEST_LINE_BYTES = 8 * 1024
 LONGEST_HEAD_BYTES = 16 * 1024
 MOST_HEADERS = 50
-END_OF_HEAD = re.compile(rb"\n\r?\n")
 HEAD = re.compile(rb"[A-Za-z]+ [!-~]+ HTTP/1\.[01]\r?\n([!-9;-~]+:[\t -~\x80-\xff]*\r?\n)*\r?\n")
+END_OF_HEAD = re.compile(rb"\n\r?\n")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]+)?")
 
 
-class Refused(Exception):
-    """Its one argument is the HTTP status to answer with."""
-
-
-def head_in(data):
-    """Given the bytes so far, return the head of the request, or None while its end is missing; raise Refused."""
+def fault_in(data):
+    """Given the bytes so far, return the HTTP status that refuses them, 0 for a whole head that can be read in one way
+    only, or None while its end is missing."""
     if len(data) >= LONGEST_REQUEST_LINE_BYTES and b"\n" not in data[:LONGEST_REQUEST_LINE_BYTES]:
-        raise Refused(414)
+        return 414
     end = END_OF_HEAD.search(data)
-    head = data[: end.end()] if end else data
-    if len(head) > LONGEST_HEAD_BYTES:
-        raise Refused(431)
+    size = end.end() if end else len(data)
+    if size > LONGEST_HEAD_BYTES or data.count(b"\n", 0, size) - 2 > MOST_HEADERS:
+        return 431
     if not end:
         return None
-    if head.count(b"\n") - 2 > MOST_HEADERS:
-        raise Refused(431)
-    if not HEAD.fullmatch(head):
-        raise Refused(400)
-    return head
+    return 0 if HEAD.fullmatch(data, 0, size) else 400
 
 
 class CallbackRules:
@@ -47,7 +40,7 @@ class CallbackRules:
         self.needs_https = parts.scheme == "https"
 
     def refusal(self, path, version, headers):
-        """Given the raw path, the HTTP version and the headers (a Message) of a GET that ``head_in`` has let through,
+        """Given the raw path, the HTTP version and the headers (a Message) of a GET without a fault,
         return the HTTP status that refuses it, or None for the browser's return."""
         if path != self.path:
             return 404

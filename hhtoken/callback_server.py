@@ -36,25 +36,19 @@ class _Handler(BaseHTTPRequestHandler):
     headers = {}  # until there are any
 
     def handle(self):
-        """Read one head, strictly, and nothing behind it; only then may http.server look into it."""
-        try:
-            head = self._read_head()
-        except callback_rules.Refused as refused:
-            self.send_error(*refused.args)
-            return
-        self.rfile.close()
-        self.rfile = io.BytesIO(head)
-        super().handle()
-
-    def _read_head(self):
-        """Return the bytes of a whole head, none where the client is gone or late; raise Refused."""
+        """Read one head, within its limits of size and time; http.server sees nothing that comes behind it."""
         data, until = b"", time.monotonic() + CONNECTION_SECONDS
-        while (head := callback_rules.head_in(data)) is None:
+        while (fault := callback_rules.fault_in(data)) is None:
             chunk = self.connection.recv(RECEIVE_BYTES)
             if not chunk or time.monotonic() > until:
-                return b""
+                return
             data += chunk
-        return head
+        if fault:
+            self.send_error(fault)
+            return
+        self.rfile.close()
+        self.rfile = io.BytesIO(data)
+        super().handle()
 
     def do_GET(self):
         _method, target, version = self.requestline.split(" ")  # raw: in self.path, http.server folds a leading //
