@@ -1,5 +1,7 @@
 """The end of an authorization: its code arrives, by a browser or by paste, and becomes a pair."""
 
+from typing import NamedTuple
+
 from hhtoken import (
     account_names,
     accounts,
@@ -13,13 +15,19 @@ from hhtoken import (
     signals,
     stores,
 )
-from hhtoken.callback_server import Reply
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.wording import N_
 
 MOST_TOLD = 5  # of what strangers run into, each once: they must not fill the log
 
 ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an address, and in no bare code
+
+
+class Reply(NamedTuple):
+    """``page``: a name of callback_page. ``is_final``: the listener has done its work."""
+
+    page: str
+    is_final: bool = False
 
 
 class Arrival:
@@ -40,7 +48,7 @@ class Arrival:
         self._told = set()
 
     def by_browser(self, query):
-        """Given the query of a request on the callback path, return the Reply. Nothing is sent before the state fits."""
+        """Given the query of a request on the callback path, return a Reply. Nothing is sent before the state fits."""
         try:
             came = authorization.read_return(query)
             entry = self._find(came.state)

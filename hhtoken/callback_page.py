@@ -4,6 +4,7 @@ They load nothing, are never cached, and may not be framed; the one style sheet 
 """
 
 import base64
+import functools
 import hashlib
 
 from hhtoken.wording import N_
@@ -115,6 +116,7 @@ REASONS = {
 }
 
 
+@functools.cache  # a dozen pages in two languages: junk must not cost a look into a catalog
 def response(name, tongue, say):
     """Given a page's name, or the status of a refusal, a language, and what says a Text in a language, return a whole
     HTTP response."""

@@ -1,8 +1,33 @@
-"""Which requests are the browser's return, and which are not. Pure."""
+"""What of a request is refused, and with which status: nothing but the browser's return comes through. Pure.
 
+http.server alone would take HTTP/0.9, fold ``//callback`` into ``/callback``, and allow 100 headers of 64 KiB each.
+"""
+
+import re
 from urllib.parse import urlsplit
 
 from hhtoken import addresses
+
+LONGEST_REQUEST_LINE_BYTES = 8 * 1024
+LONGEST_HEAD_BYTES = 16 * 1024
+MOST_HEADERS = 50
+HEAD = re.compile(rb"[A-Za-z]+ [!-~]+ HTTP/1\.[01]\r?\n([!-9;-~]+:[\t -~\x80-\xff]*\r?\n)*\r?\n")
+END_OF_HEAD = re.compile(rb"\n\r?\n")
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]+)?")
+
+
+def fault_in(data):
+    """Given the bytes so far, return the HTTP status that refuses them, 0 for a whole head that can be read in one way
+    only, or None while its end is missing."""
+    if len(data) >= LONGEST_REQUEST_LINE_BYTES and b"\n" not in data[:LONGEST_REQUEST_LINE_BYTES]:
+        return 414
+    end = END_OF_HEAD.search(data)
+    size = end.end() if end else len(data)
+    if size > LONGEST_HEAD_BYTES or data.count(b"\n", 0, size) - 2 > MOST_HEADERS:
+        return 431
+    if not end:
+        return None
+    return 0 if HEAD.fullmatch(data, 0, size) else 400
 
 
 class CallbackRules:
@@ -14,17 +39,16 @@ class CallbackRules:
         self.host = (parts.hostname or "").lower()
         self.needs_https = parts.scheme == "https"
 
-    def refusal(self, request):
-        """Given an http_head.Request, return the HTTP status that refuses it, or None for a browser's return."""
-        if request.path != self.path:
+    def refusal(self, path, version, headers):
+        """Given the raw path, the HTTP version and the headers (a Message) of a GET without a fault,
+        return the HTTP status that refuses it, or None for the browser's return."""
+        if path != self.path:
             return 404
-        if request.method != "GET":
-            return 405
-        if request.header("transfer-encoding") is not None or (request.header("content-length") or "0") != "0":
+        if "Transfer-Encoding" in headers or (_value(headers, "Content-Length") or "0") != "0":
             return 400  # a body is never read
-        if not self._is_ours(request.header("host"), request.version):
+        if not self._is_ours(_value(headers, "Host"), version):
             return 421
-        if self.needs_https and (request.header("x-forwarded-proto") or "").lower() != "https":
+        if self.needs_https and (_value(headers, "X-Forwarded-Proto") or "").lower() != "https":
             return 400
         return None
 
@@ -32,17 +56,12 @@ class CallbackRules:
         """The redirect URI's host, or this machine by number: never another name, which could be rebound to us."""
         if host is None:
             return version == "HTTP/1.0"
-        name = _host_name(host)
+        found = HOST.fullmatch(host.lower())
+        name = found[1].strip("[]") if found else ""
         return name == self.host or addresses.is_loopback(name) or addresses.is_literal(name)
 
 
-def _host_name(host):
-    """Given a Host header, return its name or address in lower case, "" for anything that is no host and port."""
-    name, colon, port = ("", "", "") if host.endswith("]") else host.lower().rpartition(":")
-    if not colon:
-        name = host.lower()
-    elif not (port.isascii() and port.isdigit()):
-        return ""
-    if name.startswith("[") and name.endswith("]"):
-        return name[1:-1]
-    return name if all(character.isalnum() or character in "-._" for character in name) else ""
+def _value(headers, name):
+    """Return the value of a header, None where it is absent. Repeated ones are joined, so that none hides another."""
+    values = [value.strip() for value in headers.get_all(name, [])]
+    return ", ".join(values) if values else None

@@ -1,14 +1,19 @@
 """Where the browser is waited for: the options, the port, and what is said about it."""
 
+import errno
+import os
+import socket
 from urllib.parse import urlsplit
 
-from hhtoken import addresses, callback_server, durations, reporting
+from hhtoken import addresses, durations, errors, reporting
 from hhtoken import arguments as argument_types
 from hhtoken.language import _
 from hhtoken.wording import N_
 
 DEFAULT_LISTEN = "127.0.0.1:8000"
 DEFAULT_TIMEOUT_SECONDS = 600
+BACKLOG = 128  # of connections that nobody has accepted yet
+FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 
 
 def add_arguments(parser):
@@ -33,8 +38,12 @@ def open_listener(chosen, redirect_uri):
     """Given the value of ``--listen``, or None, return a listening socket, with a warning where the browser comes to
     another port; raise UsageError or ConfigError."""
     host, port = addresses.parse_listen(chosen or default(redirect_uri))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     parts = urlsplit(redirect_uri)
-    listener = callback_server.listen(host, port, addresses.is_loopback(parts.hostname))
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(host, port, error, addresses.is_loopback(parts.hostname)) from None
     named, ours = parts.port or 80, listener.getsockname()[1]
     if parts.scheme == "http" and named != ours:
         reporting.warning(
@@ -45,6 +54,31 @@ def open_listener(chosen, redirect_uri):
                 ours=ours,
             )
         )
+    return listener
+
+
+def _cannot_listen(host, port, error, is_for_browser):
+    """``is_for_browser``: the browser comes to this very port, without nginx between."""
+    is_known = error.errno and error.errno > 0
+    why = errors.reason(OSError(error.errno, os.strerror(error.errno))) if is_known else N_("not an address")
+    hint = N_("choose another address with --listen HOST:PORT")
+    if error.errno == errno.EADDRINUSE:
+        hint = N_(
+            "if it is hh-token-callback.socket or another hhtoken (login, serve-callback), the browser is waited "
+            "for already; see who listens with 'ss -ltnp sport = :{port}'",
+            port=port,
+        )
+        hint += "" if is_for_browser else N_("; or choose another address with --listen, and point nginx there")
+    failure = N_("cannot listen on {host} port {port}: {reason}", host=host, port=port, reason=why)
+    return errors.ConfigError(failure, hint)
+
+
+def inherited():
+    """Return the listening socket that systemd has passed to this very process (sd_listen_fds(3)), or None."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    listener = socket.socket(fileno=FIRST_INHERITED_DESCRIPTOR)
+    listener.set_inheritable(False)
     return listener
 
 

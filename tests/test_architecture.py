@@ -20,7 +20,7 @@ LEVELS = {
     "all_accounts": 7,
     **dict.fromkeys(
         (
-            "addresses answer api_answers authorization callback_page callback_rules durations env_file http_head "
+            "addresses answer api_answers authorization callback_page callback_rules durations env_file "
             "manual notices outcomes provider_errors record refresh_policy token_status tokens"
         ).split(),
         1,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import callback_page, callback_server
+from hhtoken import callback_page
 from hhtoken.callback_page import language
 from hhtoken.language import said_in
 
@@ -21,7 +21,7 @@ NAMED = {
     callback_page.TRY_LATER: 503,
     callback_page.FAILED: 502,
 }
-REFUSALS = [400, 404, 405, 414, 421, 431]  # all that http_head and callback_rules can answer with
+REFUSALS = [400, 404, 405, 414, 421, 431]  # all that the listener refuses with
 ALL = [*NAMED, *REFUSALS]
 EVERY_PAGE = pytest.mark.parametrize("name", ALL)
 BOTH = pytest.mark.parametrize("tongue", ["ru", "en"])
@@ -79,7 +79,7 @@ def test_a_page_says_what_happened_and_what_to_do_next(name, tongue):
 
 
 def test_a_page_is_made_once_however_often_junk_asks_for_it():
-    assert callback_server._page(404, "ru") is callback_server._page(404, "ru")
+    assert response(404, "ru") is response(404, "ru")
 
 
 def test_a_refusal_does_not_call_a_good_address_bad():

@@ -1,4 +1,4 @@
-"""The listener by itself: real sockets, and a handler that says what a return leads to."""
+"""The listener by itself: real sockets, and a function that says what a return leads to."""
 
 import contextlib
 import errno
@@ -14,11 +14,17 @@ from rough_provider import reset
 
 from hhtoken import callback_page, callback_server, listening
 from hhtoken.callback_rules import CallbackRules
-from hhtoken.callback_server import CallbackServer, Reply
+from hhtoken.callback_server import CallbackServer
 from hhtoken.errors import ConfigError
+from hhtoken.language import said_in
 
 RETURN = b"GET /callback?code=C HTTP/1.0\r\n\r\n"
 ELSEWHERE = b"GET /favicon.ico HTTP/1.0\r\n\r\n"
+DONE, GO_ON, REFUSED = (
+    (callback_page.AUTHORIZED, True),
+    (callback_page.TRY_LATER, False),
+    (callback_page.REFUSED, False),
+)
 
 
 class Listener(socket.socket):
@@ -40,29 +46,43 @@ class Listener(socket.socket):
 
 
 class Running:
-    """A CallbackServer in a thread; its clients, ``crowd`` of whom are there before it."""
+    """A CallbackServer whose main thread is one of the test's; its clients, ``crowd`` of whom are there before it."""
 
-    def __init__(self, handle_return, crowd):
-        self.listener = Listener(fileno=callback_server.listen("127.0.0.1", 0).detach())
-        server = CallbackServer(self.listener, CallbackRules("http://127.0.0.1/callback"), handle_return)
-        server.send_on("/ticket", "https://hh.example.org/oauth/authorize?state=S")
-        self.thread = threading.Thread(target=server.serve, args=(20, lambda left: left), daemon=True)
+    def __init__(self, handle_return, crowd=0, redirect_uri="http://127.0.0.1/callback"):
+        plain = socket.create_server(("127.0.0.1", 0), backlog=listening.BACKLOG)
+        self.listener = Listener(fileno=plain.detach())
+        self.server = CallbackServer(self.listener, CallbackRules(redirect_uri), handle_return)
+        self.server.addresses["/ticket"] = "https://hh.example.org/oauth/authorize?state=S"
+        self.thread = threading.Thread(target=self.server.serve, args=(60, lambda left: left), daemon=True)
         self._clients = [self.listener]
         self.crowd = [self.client() for _ in range(crowd)]
         self.thread.start()
 
-    def client(self):
+    def client(self, request=b""):
         self._clients.append(socket.create_connection(self.listener.getsockname(), timeout=10))
+        self._clients[-1].sendall(request)
         return self._clients[-1]
 
     def get(self, request=RETURN):
-        client = self.client()
-        client.sendall(request)
-        return told(client)
+        return told(self.client(request))
 
-    def close(self):
-        for client in self._clients:
-            client.close()
+    def whole_answer(self, request):
+        client, answer = self.client(request), b""
+        while piece := client.recv(65536):
+            answer += piece
+        client.close()
+        return answer
+
+    def end(self):
+        self.server.rules = CallbackRules("http://127.0.0.1/the-end")
+        self.server._handle_return = lambda _query: DONE
+        while self.thread.is_alive():
+            with contextlib.suppress(OSError):
+                self.get(b"GET /the-end HTTP/1.0\r\n\r\n")
+            for client in self._clients[1:]:
+                client.close()
+            self.thread.join(0.1)
+        self.listener.close()
 
 
 def told(client):
@@ -78,32 +98,219 @@ def told(client):
 def serving():
     started = []
 
-    def serve(handle_return=lambda _query: Reply(callback_page.AUTHORIZED, is_final=True), crowd=0):
-        started.append(Running(handle_return, crowd))
+    def serve(handle_return=lambda _query: DONE, **how):
+        started.append(Running(handle_return, **how))
         return started[-1]
 
     yield serve
     for running in started:
-        while running.thread.is_alive():
-            with (
-                contextlib.suppress(OSError),
-                running.client() as last,
-            ):  # it may be past its farewell, and end by itself
-                last.settimeout(0.5)
-                last.sendall(RETURN)  # which ends the wait
-                last.recv(1)
-        running.thread.join(10)
-        running.close()
-        assert not running.thread.is_alive()
+        running.end()
 
 
-def test_a_stranger_that_resets_its_connection_changes_nothing(serving):
+# -- what is refused --
+
+
+@pytest.fixture(scope="module")
+def strict():
+    """A listener that lets through to ``queries``, and says 503 of it."""
+    queries = []
+    running = Running(lambda query: queries.append(query) or GO_ON)
+    running.queries = queries
+    yield running
+    running.end()
+
+
+def request(line="GET /callback?code=C HTTP/1.1", *headers, host="Host: 127.0.0.1"):
+    return "\r\n".join((line, host, *headers, "", "")).encode("latin-1")
+
+
+def check_refused(running, data, status):
+    """It is answered with our page, the same whatever came, and nobody dealt with it."""
+    running.queries.clear()
+    assert running.whole_answer(data) == callback_page.response(status, "en", said_in)
+    assert running.queries == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "GET",
+        "GET /callback",
+        "GET  /callback HTTP/1.1",
+        " GET /callback HTTP/1.1",
+        "GET /callback HTTP/1.1 ",
+        "GET /call back HTTP/1.1",
+        "GET\t/callback\tHTTP/1.1",
+        "GET /callback HTTP/0.9",
+        "GET /callback HTTP/2.0",
+        "PRI * HTTP/2.0",
+        "GET /callback http/1.1",
+        "GET /callback HTTP/1.1x",
+        "GET /callback HTTP/1.\xb2",
+        "GET /callback PRI/9.9",
+        "G3T /callback HTTP/1.1",
+        "<b> /callback HTTP/1.1",
+        "GET /callback\x00 HTTP/1.1",
+        "GET /callback\x1b[31m HTTP/1.1",
+        "GET /callback\xff HTTP/1.1",
+        "GET /callback\rX HTTP/1.1",
+        "GET /callback\x85 HTTP/1.1",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+    ids=ascii,
+)
+def test_what_is_no_request_of_http_1_gets_400(strict, line):
+    check_refused(strict, request(line), 400)
+    check_refused(strict, f"{line}\n\n".encode("latin-1"), 400)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["no colon", " folded: x", "\tfolded", ": x", "Host : h", "Host\t: h", "X: a\x00b", "X: a\rHost: h", "X: \x1b[1m"],
+    ids=ascii,
+)
+def test_a_header_that_could_be_read_in_two_ways_gets_400(strict, header):
+    check_refused(strict, request("GET /callback HTTP/1.1", header), 400)
+    check_refused(strict, request("GET /callback HTTP/1.1", "X: y", host=header), 400)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "//callback",
+        "///callback?code=C",
+        "//evil.example/callback",
+        "/callback/",
+        "/%63allback",
+        "/x/../callback",
+        "/callback%00",
+        "/callback;x",
+        "http://127.0.0.1/callback",
+        "*",
+        "/ticket/",
+        "//ticket",
+    ],
+)
+def test_the_path_is_compared_as_it_comes(strict, target):
+    check_refused(strict, request(f"GET {target} HTTP/1.1"), 404)
+
+
+@pytest.mark.parametrize("method", "HEAD OPTIONS POST PUT DELETE TRACE CONNECT PRI get X GETS".split())
+@pytest.mark.parametrize("path", ["/callback?code=C", "/elsewhere", "/ticket"])
+def test_no_method_but_get_touches_anything(strict, method, path):
+    check_refused(strict, request(f"{method} {path} HTTP/1.1"), 405)
+    assert "/ticket" in strict.server.addresses
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        (("Content-Length: 5",), 400),
+        (("Content-Length: 0", "Content-Length: 5"), 400),
+        (("Transfer-Encoding: chunked",), 400),
+        (("Host: evil.example",), 421),
+    ],
+)
+def test_a_body_and_a_second_host_are_refused(strict, headers, status):
+    check_refused(strict, request("GET /callback?code=C HTTP/1.1", *headers) + b"hello", status)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
+def test_another_host_is_misdirected(strict, host):
+    check_refused(strict, request(host=f"Host: {host}"), 421)
+
+
+@pytest.mark.parametrize(
+    "data, status",
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"x" * 1_000_000, 414),
+        (request("GET /callback HTTP/1.1", *["A: b"] * 50), 431),
+        (request("GET /callback HTTP/1.1", "A: " + "b" * 20_000), 431),
+        (request("GET /callback HTTP/1.1", "A: " + "b" * 1_000_000), 431),
+    ],
+    ids=range(5),
+)
+def test_what_is_too_large_is_refused_before_its_end(strict, data, status):
+    check_refused(strict, data, status)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request(),
+        request("GET /callback?code=C HTTP/1.0"),
+        request().replace(b"\r\n", b"\n"),
+        request("GET /callback?code=C HTTP/1.1", "Connection: keep-alive", "Expect: 100-continue", "Content-Length: 0"),
+        request("GET /callback?code=C HTTP/1.1", *["A: b"] * 49) + b"x" * 1_000_000,
+    ],
+    ids=range(5),
+)
+def test_a_return_comes_through_and_is_answered_once(strict, data):
+    strict.queries.clear()
+    assert strict.whole_answer(data) == callback_page.response(callback_page.TRY_LATER, "en", said_in)
+    assert strict.queries == ["code=C"]
+
+
+def test_a_return_may_come_byte_by_byte(strict):
+    client = strict.client()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in request():
+        client.sendall(bytes([byte]))
+    assert told(client) == 503
+
+
+def test_the_page_is_in_the_browsers_language(strict):
+    for line, page in (("GET /callback HTTP/1.1", callback_page.TRY_LATER), ("GET / HTTP/1.1", 404)):
+        asked = request(line, "Accept-Language: ru,en;q=0.5")
+        assert strict.whole_answer(asked) == callback_page.response(page, "ru", said_in)
+
+
+def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(serving):
+    running = serving(lambda _query: GO_ON, redirect_uri="https://hh.example.org/callback")
+    lines = [(), ("X-Forwarded-Proto: http",), ("X-Forwarded-Proto: https, http",), ("X-Forwarded-Proto: https",)]
+    asked = [request("GET /callback HTTP/1.1", *line, host="Host: hh.example.org") for line in lines]
+    assert [running.get(one) for one in asked] == [400, 400, 400, 503]
+
+
+# -- who is slow, gone, or one of many --
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /callback?code=C HTTP/1.1\r\nHo"])
+def test_a_silent_client_is_let_go_without_an_answer(serving, monkeypatch, said):
     running = serving()
-    client = running.client()
-    client.sendall(b"GET /callb")
+    monkeypatch.setattr(running.server.RequestHandlerClass, "timeout", 0.1)
+    assert told(running.client(said)) == 0
+    assert running.thread.is_alive()
+
+
+def test_a_client_that_drips_is_cut_off(serving, monkeypatch):
+    monkeypatch.setattr(callback_server, "CONNECTION_SECONDS", 0.3)
+    running = serving()
+    client, began = running.client(), time.monotonic()
+    with contextlib.suppress(OSError):
+        while time.monotonic() - began < 10:
+            client.sendall(b"G")
+            time.sleep(0.02)
+    assert 0.3 <= time.monotonic() - began < 10
+
+
+def test_a_client_that_never_closes_is_not_waited_for(serving, monkeypatch):
+    monkeypatch.setattr(callback_server, "DRAIN_SECONDS", 0.1)
+    running = serving()
+    assert running.get(ELSEWHERE) == 404
+    wait_for(lambda: not running.server.connections)
+
+
+def test_a_stranger_that_resets_its_connection_changes_nothing(serving, capfd):
+    running = serving()
+    client = running.client(b"GET /callb")
     reset(client)
     client.close()
     assert running.get() == 200
+    assert "defect" not in capfd.readouterr().err
 
 
 def test_a_browser_that_is_gone_before_its_page_does_not_stop_the_listener(serving):
@@ -111,8 +318,8 @@ def test_a_browser_that_is_gone_before_its_page_does_not_stop_the_listener(servi
         if first.fileno() >= 0:
             reset(first)
             first.close()
-            return Reply(callback_page.TRY_LATER)
-        return Reply(callback_page.AUTHORIZED, is_final=True)
+            return GO_ON
+        return DONE
 
     running = serving(handle)
     first = running.client()
@@ -123,8 +330,7 @@ def test_a_browser_that_is_gone_before_its_page_does_not_stop_the_listener(servi
 
 def test_what_a_client_says_behind_its_request_is_not_read(serving):
     running = serving()
-    client = running.client()
-    client.sendall(ELSEWHERE)
+    client = running.client(ELSEWHERE)
     assert told(client) == 404
     client.sendall(RETURN)
     assert client.recv(1) == b""
@@ -133,12 +339,39 @@ def test_what_a_client_says_behind_its_request_is_not_read(serving):
 
 def test_the_first_visitor_with_the_ticket_is_sent_on_and_for_the_next_it_is_not_there(serving):
     running = serving()
-    client = running.client()
-    client.sendall(b"GET /ticket HTTP/1.0\r\n\r\n")
-    head = client.recv(65536)
+    head = running.whole_answer(b"GET /ticket HTTP/1.0\r\n\r\n")
     assert head.startswith(b"HTTP/1.0 302 Found\r\nLocation: https://hh.example.org/oauth/authorize?state=S\r\n")
     assert b"Cache-Control: no-store" in head and head.endswith(b"Content-Length: 0\r\n\r\n")
     assert running.get(b"GET /ticket HTTP/1.0\r\n\r\n") == 404
+
+
+def test_a_second_tab_sees_the_same_page_and_any_other_return_is_refused(serving):
+    asked = []
+    running = serving(lambda query: asked.append(query) or DONE)
+    hanging = running.client(b"GET /")  # so the listener does not end at once
+    other = b"GET /callback?code=D HTTP/1.0\r\n\r\n"
+    assert [running.get(), running.get(), running.get(other)] == [200, 200, 400]
+    assert asked == ["code=C"]
+    hanging.close()
+
+
+def test_strangers_fill_no_log(serving, capfd):
+    running = serving(lambda _query: REFUSED)
+    asked = [ELSEWHERE, RETURN, b"junk\n\n", b"POST / HTTP/1.0\r\n\r\n"]
+    assert [running.get(one) for one in asked * 5] == [404, 400, 400, 405] * 5
+    running.end()
+    lines = capfd.readouterr().err.splitlines()
+    told = [int(line.split("refused ")[1].split(" ")[0]) for line in lines]
+    assert len(lines) == 2 and sum(told) == 20, lines
+
+
+def test_a_defect_is_told_of_and_the_wait_goes_on(serving, capfd):
+    running = serving()
+    rules, running.server.rules = running.server.rules, None
+    assert running.get() == 0
+    running.server.rules = rules
+    assert running.get() == 200
+    assert "a defect of hhtoken: AttributeError" in capfd.readouterr().err
 
 
 @pytest.fixture
@@ -163,9 +396,8 @@ def descriptors():
 
 def test_without_descriptors_the_oldest_client_makes_room(serving, descriptors):
     running = serving()
-    oldest, newest = running.client(), running.client()
-    oldest.sendall(b"GET")
-    newest.sendall(ELSEWHERE)
+    oldest = running.client(b"GET")
+    newest = running.client(ELSEWHERE)
     assert told(newest) == 404, "both are accepted by now"
     descriptors(more=1)
     assert running.get(ELSEWHERE) == 404
@@ -192,35 +424,49 @@ def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(s
     is_asked, may_go_on = threading.Event(), threading.Event()
 
     def handle(_query):
-        if is_asked.is_set():
-            return Reply(callback_page.AUTHORIZED, is_final=True)
         is_asked.set()
         may_go_on.wait(10)
-        return Reply(callback_page.REFUSED)
+        return REFUSED
 
     monkeypatch.setattr(callback_server, "MOST_CONNECTIONS", 2)
     running = serving(handle)
-    oldest, asking = running.client(), running.client()
-    asking.sendall(RETURN)
+    oldest = running.client()
+    asking = running.client(RETURN)
     assert is_asked.wait(10)
-    newcomer = running.client()
-    newcomer.sendall(ELSEWHERE)
+    newcomer = running.client(ELSEWHERE)
     oldest.sendall(b"GET /")
     may_go_on.set()
     assert [told(client) for client in (asking, newcomer, oldest)] == [400, 404, 0]
 
 
+def test_a_browser_whose_return_is_being_dealt_with_makes_no_room(serving, monkeypatch):
+    def handle(_query):
+        newcomers.extend(running.client() for _ in range(5))
+        for _newcomer in newcomers:
+            running.server.handle_request()
+        return DONE
+
+    newcomers = []
+    monkeypatch.setattr(callback_server, "MOST_CONNECTIONS", 2)
+    running = serving(handle)
+    assert running.get() == 200
+    assert [told(client) for client in newcomers[:4]] == [0] * 4
+
+
 def test_a_crowd_that_fills_the_queue_is_served_to_the_last(serving):
-    running = serving(crowd=callback_server.BACKLOG)
+    running = serving(crowd=listening.BACKLOG)
     for client in running.crowd:
         client.sendall(ELSEWHERE)
     assert {told(client) for client in running.crowd} == {404}
     assert running.get() == 200
 
 
+# -- the port --
+
+
 def test_an_address_of_another_machine_is_said_to_be_that():
     with pytest.raises(ConfigError, match="cannot listen on 192.0.2.1 port 8000: cannot assign requested address"):
-        callback_server.listen("192.0.2.1", 8000)
+        listening.open_listener("192.0.2.1:8000", "https://hh.example.org/callback")
 
 
 def test_behind_nginx_the_listener_waits_on_loopback_port_8000():
@@ -229,3 +475,12 @@ def test_behind_nginx_the_listener_waits_on_loopback_port_8000():
             assert listener.getsockname() == ("127.0.0.1", 8000)
     except ConfigError as taken:
         assert "cannot listen on 127.0.0.1 port 8000" in taken.message
+
+
+def test_a_listener_on_ipv6_serves_as_well():
+    with listening.open_listener("[::1]:0", "https://[::1]/callback") as listener:
+        server = CallbackServer(listener, CallbackRules("http://[::1]/callback"), lambda _query: DONE)
+        with socket.create_connection(listener.getsockname()[:2], timeout=10) as browser:
+            browser.sendall(RETURN)
+            assert server.serve(10, lambda left: left)
+            assert told(browser) == 200

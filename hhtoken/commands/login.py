@@ -96,19 +96,17 @@ def _listener(chosen, redirect_uri, directory):
 
 def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
     server = callback_server.CallbackServer(listener, rules, arrival.by_browser)
-    if on_input:
-        server.watch(0, on_input)
     listening.announce(listener, rules.path, timeout)
     _offer_pasting(on_input)
     if to_open and desktop.has_browser():
         # The state stands in the address, and everybody can read what stands in `ps`, for as long as the browser runs.
         # So it is told a ticket of our listener instead, which is good for one visitor, and sends that one on.
         ticket = f"/{token_urlsafe(TICKET_BYTES)}"
-        server.send_on(ticket, to_open)
+        server.addresses[ticket] = to_open
         if desktop.open_browser(listening.address_of(listener) + ticket):
             reporting.message(N_("opening the address in your browser"))
     with _telling(on_input) as tick:
-        return server.serve(timeout, tick)
+        return server.serve(timeout, tick, on_input)
 
 
 def _telling(on_input):

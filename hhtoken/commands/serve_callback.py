@@ -27,7 +27,7 @@ def run(arguments):
         and accounts.is_any_authorization_under_way(settings.main_directory())
     )
     rules = CallbackRules(redirect_uri)
-    inherited = callback_server.inherited()
+    inherited = listening.inherited()
     timeout = arguments.timeout if not inherited or is_expected else STRAY_VISIT_SECONDS
     with inherited or listening.open_listener(arguments.listen, redirect_uri) as listener:
         endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line

@@ -28,12 +28,15 @@ IS_LONG = bool(os.environ.get("HHTOKEN_FAULTS_LONG"))  # make test-faults-long
 
 _CALL = re.compile(r"^(?:(\d+) +)?(\w+)\((.*)")
 
-# The program, whose first worker waits to be traced: it says its number, and goes on when something comes.
+# The program, whose first worker waits to be traced: it says its number, and goes on when something comes. The threads
+# of the listener's connections, which http.server names by what they run, go on.
 _HELD = """\
 import os, runpy, sys, threading
 ready, go, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 run = threading.Thread.run
 def held(self):
+    if "process_request" in self.name:
+        return run(self)
     threading.Thread.run = run
     os.write(ready, b"%d\\n" % threading.get_native_id())
     os.read(go, 1)
