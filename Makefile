@@ -4,7 +4,8 @@
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
-WORKERS ?= auto
+# Two a core, since half of what the tests do is wait.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 
 # make install; packagers set PREFIX=/usr and DESTDIR, and then need no root, no network and no systemd.
 PREFIX ?= /usr/local
@@ -82,6 +83,9 @@ manual: $(VENV)/test-ready
 install uninstall:
 	@systemd/install.sh $@
 
+# As a plain path: the finder that setuptools else puts there doubles the start of each of some thousand programs.
+EDITABLE := --config-settings editable_mode=compat --editable
+
 # Debian's python3-requests is used where it is installed; else pip fetches requests into the environment.
 $(VENV)/run-ready: setup.cfg
 	@$(PYTHON) -m venv --system-site-packages $(VENV) || { echo 'missing: sudo apt install python3-venv' >&2; exit 1; }
@@ -89,12 +93,12 @@ $(VENV)/run-ready: setup.cfg
 	@touch $@
 
 $(VENV)/test-ready: $(VENV)/run-ready setup.cfg
-	$(IN_VENV) -m pip install --quiet --editable '.[test]'
+	$(IN_VENV) -m pip install --quiet $(EDITABLE) '.[test]'
 	@touch $@
 
 # Each with the tests' own needs and an extra of its own, so that `make test` fetches no more than it uses.
 $(VENV)/coverage-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
-	$(IN_VENV) -m pip install --quiet --editable '.[$*]'
+	$(IN_VENV) -m pip install --quiet $(EDITABLE) '.[$*]'
 	@touch $@
 
 catalog: $(VENV)/test-ready
