@@ -6,7 +6,8 @@ PYTHON ?= /usr/bin/python3
 REQUESTS ?= pinned
 VENV := .venv$(if $(filter debian,$(REQUESTS)),-debian)
 IN_VENV := $(VENV)/bin/python
-WORKERS ?= auto
+# Two a core, since half of what the tests do is wait.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 
 # make install; packagers set PREFIX=/usr and DESTDIR, and then need no root, no network and no systemd.
 PREFIX ?= /usr/local
@@ -107,6 +108,8 @@ install uninstall:
 
 # Nothing from the system but the interpreter, unless REQUESTS=debian; every version is in tests/constraints.txt.
 INSTALL = $(IN_VENV) -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
+# As a plain path: the finder that setuptools else puts there doubles the start of each of some thousand programs.
+EDITABLE := --config-settings editable_mode=compat --editable
 OF_REQUESTS := requests|urllib3|certifi|idna|charset-normalizer
 
 $(VENV)/constraints.txt: tests/constraints.txt
@@ -116,12 +119,12 @@ $(VENV)/constraints.txt: tests/constraints.txt
 
 $(VENV)/test-ready: $(VENV)/constraints.txt setup.cfg
 	$(INSTALL) setuptools
-	$(INSTALL) --no-build-isolation --editable '.[test]'
+	$(INSTALL) --no-build-isolation $(EDITABLE) '.[test]'
 	@touch $@
 
 # Each with an extra of its own, so that `make test` fetches no more than it uses.
 $(VENV)/coverage-ready $(VENV)/faults-ready $(VENV)/lint-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
-	$(INSTALL) --no-build-isolation --editable '.[$*]'
+	$(INSTALL) --no-build-isolation $(EDITABLE) '.[$*]'
 	@touch $@
 
 catalog: $(VENV)/test-ready
