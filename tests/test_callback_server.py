@@ -70,6 +70,7 @@ class Running:
         client, answer = self.client(request), b""
         while piece := client.recv(65536):
             answer += piece
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0, "a reset may cost a browser its page"
         client.close()
         return answer
 
@@ -281,6 +282,7 @@ def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(serving):
 @pytest.mark.parametrize("said", [b"", b"GET /callback?code=C HTTP/1.1\r\nHo"])
 def test_a_silent_client_is_let_go_without_an_answer(serving, monkeypatch, said):
     running = serving()
+    assert running.server.RequestHandlerClass.timeout == callback_server.READ_SECONDS
     monkeypatch.setattr(running.server.RequestHandlerClass, "timeout", 0.1)
     assert told(running.client(said)) == 0
     assert running.thread.is_alive()
@@ -297,11 +299,12 @@ def test_a_client_that_drips_is_cut_off(serving, monkeypatch):
     assert 0.3 <= time.monotonic() - began < 10
 
 
-def test_a_client_that_never_closes_is_not_waited_for(serving, monkeypatch):
+def test_a_client_that_never_closes_is_not_waited_for(serving, monkeypatch, capfd):
     monkeypatch.setattr(callback_server, "DRAIN_SECONDS", 0.1)
     running = serving()
     assert running.get(ELSEWHERE) == 404
     wait_for(lambda: not running.server.connections)
+    assert "timed out" not in capfd.readouterr().err
 
 
 def test_a_stranger_that_resets_its_connection_changes_nothing(serving, capfd):
@@ -394,14 +397,16 @@ def descriptors():
         os.close(descriptor)
 
 
-def test_without_descriptors_the_oldest_client_makes_room(serving, descriptors):
+def test_without_descriptors_the_oldest_client_makes_room(serving, descriptors, monkeypatch):
     running = serving()
-    oldest = running.client(b"GET")
-    newest = running.client(ELSEWHERE)
-    assert told(newest) == 404, "both are accepted by now"
+    monkeypatch.setattr(running.server.RequestHandlerClass, "timeout", 60)
+    oldest, newest = running.client(b"GET"), running.client(b"GET")
+    wait_for(lambda: len(running.server.connections) == 2)
     descriptors(more=1)
     assert running.get(ELSEWHERE) == 404
     assert told(oldest) == 0
+    newest.sendall(b" / HTTP/1.0\r\n\r\n")
+    assert told(newest) == 404
 
 
 def test_without_descriptors_and_clients_the_browser_is_served_as_soon_as_there_are_any(serving, descriptors):

@@ -27,7 +27,7 @@ PARTS = 4
 IMPORTS_TAKEN = 100  # one in so many
 KILL = "signal=SIGKILL"
 # How many of them there are differs between runs.
-UNSTEADY = ("futex", "mmap", "munmap", "mremap", "brk", "madvise", "epoll_wait")
+UNSTEADY = ("futex", "mmap", "munmap", "mremap", "brk", "madvise", "pselect6")
 IMPORTING = (
     "newfstatat", "read", "lseek", "openat", "close", "ioctl", "getdents64", "mmap", "munmap", "mremap", "mprotect", "brk",
 )  # fmt: skip
@@ -62,7 +62,7 @@ def window(calls):
 def waiting(calls):
     """Given the Calls of the main thread, return those from the start of the worker until it puts down the head of the
     answer itself."""
-    start = next(index for index, call in enumerate(calls) if call.name.startswith("clone"))
+    start = max(index for index, call in enumerate(calls) if call.name.startswith("clone"))  # the first: a connection's
     end = next(i for i, call in enumerate(calls) if i > start and call.name == "pwrite64" and call.what == JOURNAL_FILE)
     return calls[start:end]
 
