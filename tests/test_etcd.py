@@ -68,7 +68,7 @@ def test_a_member_that_drips_holds_nobody_up(dripping, start):
 
 def test_a_watch_that_drips_has_an_end(dripping):
     with pytest.raises(Unreachable):
-        dripping(ENDLESS_LINE).changes(b"/p/", 3, 0.2)
+        dripping(ENDLESS_LINE).changes(b"/p/", 3, 1)
 
 
 def test_where_a_member_breaks_off_the_next_one_is_asked_and_from_then_on_first():
