@@ -427,7 +427,7 @@ def test_a_file_in_the_state_directory_is_refused_before_anything_is_spent(opera
     for command in (["refresh"], ["show", "--refresh"], ["exec", "true"], ["--account", "alice", "refresh"]):
         said = operator.run(*command, expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stderr
         assert "HHTOKEN_PUBLISH" in said and "hhtoken: hint: " in said
-    said = operator.run("refresh", "--all", expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stdout
+    said = operator.run("refresh", "--all", expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stderr
     assert "HHTOKEN_PUBLISH" in said
     assert operator.token_file.read_bytes() == before and refreshes(sandbox) == 0
 
