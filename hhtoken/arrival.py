@@ -134,7 +134,7 @@ class Arrival:
             return False
 
     def _is_new(self, error):
-        """Tell whether this has not been told yet, and remember it: before its state is known, anybody may have come."""
+        """Tell whether this has not been told yet, and remember it: before the state is known, it may be anybody."""
         is_new = error.message not in self._told and len(self._told) < MOST_TOLD
         if is_new:
             self._told.add(error.message)

@@ -2,7 +2,7 @@
 
 from hhtoken.living_token import access_token
 
-__all__ = ("HeadHunterAuth", "access_token")
+__all__ = ("HeadHunterAuth", "access_token")  # noqa: F822 (the first is imported only when it is used)
 
 
 def __getattr__(name):

@@ -125,7 +125,7 @@ class Settings:
         return self._env_file_path
 
     def env_file_to_write(self):
-        """Return the path of the env file that is in use, or where there is none of the operator's own, of a new one."""
+        """Return the path of the env file in use, or where the operator has none, of a new one."""
         return self._env_file_path if self._env_file or os.geteuid() == 0 else OWN_ENV_FILE
 
     def of_refresh_in_environment_alone(self):

@@ -183,8 +183,7 @@ def renewing(folder):
         print(f"| {name} | {median(runs, 'wall'):.1f} | {median(runs, 'cpu'):.1f} | {peaks[name]} |")
     print(
         f"\nA due refresh takes {ratio(due, imported):.2f} × the import of `requests`; the answer of the sandbox and "
-        f"the connection to it are {provider:.1f} ms of that; the rest is ours, with the `fsync`s that make the new pair "
-        "safe."
+        f"the connection to it are {provider:.1f} ms of that; the rest is ours, with its `fsync`s."
     )
 
 

@@ -424,7 +424,7 @@ def make_api():
 
 @pytest.fixture
 def stale(make_api, lonely, tmp_path):
-    """A session whose first token is refused, and whose second, a moment later, is taken; and the API that it is for."""
+    """A session whose first token is refused and whose second, a moment later, is taken; and the API it is for."""
     published = tmp_path / "access_token"
     published.write_text("ACCESS\n")
     api = make_api()

@@ -1,4 +1,4 @@
-"""``hhtoken serve-callback``: one browser comes back, strangers change nothing; nothing is sent before the state fits."""
+"""``hhtoken serve-callback``: one browser comes back, strangers change nothing, the state comes first."""
 
 import errno
 import json

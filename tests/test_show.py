@@ -131,8 +131,8 @@ def test_a_predecessors_file_counts_from_its_modification_time(lonely):
 
 
 def test_readers_never_see_a_torn_file(operator, sandbox):
-    """A writer replaces the file as fast as it can; readers that look all the time until they have seen twenty pairs see
-    the old one or the new one, never a mix."""
+    """A writer replaces the file as fast as it can. Readers, until they have seen twenty pairs, see the old one or the
+    new one, never a mix."""
     from hhtoken import tokens
     from hhtoken.token_store import open_store
 
@@ -258,7 +258,7 @@ def test_the_plain_forms_take_the_short_way_in(words):
 
 
 def test_a_token_that_lives_is_shown_although_a_lock_keeps_an_old_journal_from_being_settled(lonely, tmp_path):
-    """What is due is renewed first; nothing is due. Where the token does not live, or there is none, the lock counts."""
+    """Nothing is due here. Where the token has expired, or there is none, the lock counts."""
     states = {"living": 1000, "expired": -5, "none": None}
     locks, runs = [], {}
     for name, left in states.items():

@@ -72,7 +72,7 @@ def _inherited_environment():
 
 
 def _become(words, environment, umask):
-    """Put the command in the place of this process: exit code, signals and terminal are then its own. Raise CannotRun."""
+    """Put the command in place of this process: exit code, signals and terminal are then its own. Raise CannotRun."""
     signals.give_back()
     os.umask(umask)
     try:

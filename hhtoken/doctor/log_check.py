@@ -24,8 +24,7 @@ def look():
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=ANSWER_SECONDS,
             env={**os.environ, "LC_ALL": "C"},
         )

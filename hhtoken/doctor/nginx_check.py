@@ -67,7 +67,7 @@ def judge(seen, listener):
 
 
 def _tolerated(finding):
-    """A request came through all the same: nginx takes its first site where no name fits. The next site may change it."""
+    """A request came through: nginx takes its first site where no name fits. The next site may change that."""
     return findings.note(ABOUT, finding.says, finding.command, finding.advice)
 
 

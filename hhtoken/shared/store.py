@@ -151,7 +151,7 @@ class SharedStore(TokenStore):
             self._vault.put_verdict(contents, outcome.as_dict())
 
     def settle(self):
-        """Remove the journals, but for a pair that etcd has not got yet: what is unsettled is looked at every minute."""
+        """Remove the journals, except of a pair that etcd does not have: each minute looks at what is unsettled."""
         if not self._has_to_be_handed_on():
             super().settle()
 
@@ -185,7 +185,7 @@ class SharedStore(TokenStore):
     # -- what stands in etcd, and what stands here --
 
     def _reconcile(self, contents, replacing=None):
-        """Bring this host's copy and etcd's in step, whichever is newer. Raise ConfigError where that cannot be told."""
+        """Bring this host's copy and etcd's in step, whichever is newer; raise ConfigError where nothing tells."""
         local = self._local_pair()
         relation = self._relation(local, contents)
         if relation == reconciliation.TAKE_OVER:
@@ -370,7 +370,7 @@ def _busy(contents, pair, now):
 
 
 def _is_marked_as(local, remote):
-    """Tell whether this host's copy says of itself what etcd's does: by another mark the next pair would seem foreign."""
+    """Tell whether this host's copy has the mark of etcd's: with another one the next pair would seem foreign."""
     mine, theirs = mark_of(local), mark_of(remote)
     if mine is None or theirs is None:
         return mine is theirs

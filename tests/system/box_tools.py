@@ -66,8 +66,7 @@ def run(*command, stdin=b"", timeout=120):
     done = subprocess.run(
         [os.environ["BOX"], "run", *command],
         input=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=timeout,
     )
     return Result(done)

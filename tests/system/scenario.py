@@ -750,7 +750,7 @@ def part_stop_and_kill():
         before, count = stored()["access_token"], refreshes()
         lever("fault?name=slow")
         start("hh-token-refresh.service", "--no-block")
-        until(lambda: refreshes() > count, 60)
+        until(lambda count=count: refreshes() > count, 60)
         begun = time.monotonic()
         run("systemctl", *how, "hh-token-refresh.service", timeout=60)
         at_rest("hh-token-refresh.service")
