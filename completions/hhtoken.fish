@@ -99,7 +99,7 @@ complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l account -x -d 'which ac
 complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l force -d 'ask even before expiry, or during a pause'
-complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l dry-run -d 'only look; exit code 0 if there is something to do, now or within --wait SECONDS, else 75'
+complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l is-due -d 'say nothing; exit with 0 if a refresh is due, now or within --wait SECONDS, else with 75'
 complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l wait -x -d 'wait up to so long for a pair that is about to fall due; for timers'
 complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l all -d 'the pairs of all accounts, a line for each'
 complete -c hhtoken -n '_shtab_hhtoken_using refresh' -l jobs -x -d 'with --all: so many at once; default 8'

@@ -230,7 +230,7 @@ def test_an_account_in_the_environment_does_not_narrow_all(operator, three):
 
 @pytest.mark.parametrize(
     "words",
-    ["refresh --all --account alice", "refresh --all --wait 5", "refresh --all --dry-run",
+    ["refresh --all --account alice", "refresh --all --wait 5", "refresh --all --is-due",
      "refresh --jobs 2", "refresh --all --jobs 65",
      "refresh --all --jobs -1", "refresh --all --jobs x", "status --all --account alice"],
 )  # fmt: skip

@@ -255,7 +255,7 @@ def test_a_time_that_systemd_does_not_know_is_none(shown):
 @pytest.mark.parametrize(
     "line, expected",
     [
-        ("* * * * * hh-token hhtoken refresh --dry-run --wait 63 && hh-token-refresh.sh", True),
+        ("* * * * * hh-token hhtoken refresh --is-due --wait 63 && hh-token-refresh.sh", True),
         ("*/5 * * * * /usr/local/bin/hhtoken --state-dir /x refresh", True),
         ("0 * * * * hhtoken show --refresh --field access_token", True),
         ("  # * * * * * hhtoken refresh", False),

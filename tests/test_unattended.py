@@ -56,14 +56,14 @@ def test_wait_asks_again_after_a_not_yet(operator, sandbox, expired):
     assert refreshes(sandbox) == 2 and operator.token_file.read_bytes() != expired
 
 
-# -- refresh --dry-run, which the minutely look is --
+# -- refresh --is-due, which the minutely look is --
 
 
 def looked(operator, *words, **environment):
     """Return the exit code of the minutely look, which says nothing and changes nothing."""
     before = [(path, path.stat().st_mtime_ns) for path in sorted(operator.state.rglob("*"))]
     done = subprocess.run(
-        [*PROGRAM, "refresh", "--dry-run", *words],
+        [*PROGRAM, "refresh", "--is-due", *words],
         env={**operator.environment, **environment},
         capture_output=True,
         text=True,

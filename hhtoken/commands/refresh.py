@@ -13,10 +13,10 @@ NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
 
 
 # In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
-FORMS = ("--force", "--dry-run")
+FORMS = ("--force", "--is-due")
 PLAIN = {
     "--force": False,
-    "--dry-run": False,
+    "--is-due": False,
     "--wait": 0,
     "--all": False,
     "--jobs": 0,
@@ -33,9 +33,9 @@ def add_arguments(parser):
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--force", action="store_true", help=_("ask even before expiry, or during a pause"))
     form.add_argument(
-        "--dry-run",
+        "--is-due",
         action="store_true",
-        help=_("only look; exit code 0 if there is something to do, now or within --wait SECONDS, else 75"),
+        help=_("say nothing; exit with 0 if a refresh is due, now or within --wait SECONDS, else with 75"),
     )
     parser.add_argument(
         "--wait",
@@ -58,7 +58,7 @@ def run(arguments):
     settings = config.load(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
-    if arguments.dry_run:
+    if arguments.is_due:
         return errors.OK if _is_work_ahead(settings, time.time() + arguments.wait) else errors.TEMPFAIL
     try:
         store = open_store(settings.state_directory(), published=settings.published_file())
@@ -84,9 +84,9 @@ def _renew_all(settings, arguments):
     if arguments.wait:
         hint = N_("let hh-token-due@NAME.timer look after each account")
         raise errors.UsageError(N_("--all goes with no --wait"), hint)
-    if arguments.dry_run:
+    if arguments.is_due:
         hint = N_("'hhtoken status --all --json' tells of each account when it is due")
-        raise errors.UsageError(N_("--all goes with no --dry-run"), hint)
+        raise errors.UsageError(N_("--all goes with no --is-due"), hint)
     reporting.speak_for(None)
     return all_accounts.refresh(settings, arguments.force, arguments.jobs)
 

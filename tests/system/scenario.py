@@ -648,7 +648,7 @@ HHTOKEN_STATE_DIR={CRON}
 HHTOKEN_PUBLISH={PUBLISHED}.cron
 HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token
 HH_TOKEN_WAIT=65
-* * * * * hh-token hhtoken refresh --dry-run --wait 63 && hh-token-refresh.sh
+* * * * * hh-token hhtoken refresh --is-due --wait 63 && hh-token-refresh.sh
 """,
     )
 
@@ -823,7 +823,7 @@ def part_failure_hook():
     equal("... and keeps the unit failed", unit_property("hh-token-refresh.service", "Result"), "exit-code")
     equal(
         "... and is nothing to do for the minutely look",
-        sh("runuser -u hh-token -- env HHTOKEN_STATE_DIR=/var/lib/hh-token hhtoken refresh --dry-run --wait 63").code,
+        sh("runuser -u hh-token -- env HHTOKEN_STATE_DIR=/var/lib/hh-token hhtoken refresh --is-due --wait 63").code,
         75,
     )
 
