@@ -3,6 +3,7 @@
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
+printf '%s localhost\n' 127.0.0.1 ::1 >/etc/hosts # as Debian's installer does
 printf '%s;\n' 'APT::Get::Assume-Yes "true"' 'APT::Install-Recommends "false"' >/etc/apt/apt.conf.d/99unattended
 apt-get update -qq
 sed -n 's/^sudo apt install/apt-get install -qq/p' /srv/commands >/srv/as_root
