@@ -108,8 +108,15 @@ install uninstall:
 
 # Nothing from the system but the interpreter, unless REQUESTS=debian; every version is in tests/constraints.txt.
 INSTALL = $(IN_VENV) -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
-# As a plain path: the finder that setuptools else puts there doubles the start of each of some thousand programs.
+# As a plain path: the finder that setuptools else puts there doubles the start of each of some thousand programs. Made
+# ASCII afterwards, since Python does not start in a locale that cannot read it.
 EDITABLE := --config-settings editable_mode=compat --editable
+define ASCII_PATH
+import pathlib, sysconfig
+for file in pathlib.Path(sysconfig.get_path("purelib")).glob("__editable__*.pth"):
+    file.write_text(f"import sys; sys.path.append({ascii(str(pathlib.Path().resolve()))})\n")
+endef
+export ASCII_PATH
 OF_REQUESTS := requests|urllib3|certifi|idna|charset-normalizer
 
 $(VENV)/constraints.txt: tests/constraints.txt
@@ -120,11 +127,13 @@ $(VENV)/constraints.txt: tests/constraints.txt
 $(VENV)/test-ready: $(VENV)/constraints.txt setup.cfg
 	$(INSTALL) setuptools
 	$(INSTALL) --no-build-isolation $(EDITABLE) '.[test]'
+	@$(IN_VENV) -c "$$ASCII_PATH"
 	@touch $@
 
 # Each with an extra of its own, so that `make test` fetches no more than it uses.
 $(VENV)/coverage-ready $(VENV)/faults-ready $(VENV)/lint-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
 	$(INSTALL) --no-build-isolation $(EDITABLE) '.[$*]'
+	@$(IN_VENV) -c "$$ASCII_PATH"
 	@touch $@
 
 catalog: $(VENV)/test-ready
