@@ -211,7 +211,7 @@ def status_prometheus(settings):
 
 def _reports(settings, listed):
     """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
-    from hhtoken import stores, token_status
+    from hhtoken import token_status
 
     for name in listed:
         path = accounts.directory_of(settings.main_directory(), name)
@@ -220,4 +220,4 @@ def _reports(settings, listed):
                 report = token_status.look(store, time.time())
         except errors.Error as error:
             report = token_status.of_error(error, None, time.time())
-        yield name, stores.in_view_of_hosts(report, settings, path), path
+        yield name, token_status.in_view_of_hosts(report, settings, path), path

@@ -2,7 +2,9 @@
 
 from argparse import ArgumentTypeError
 
+from hhtoken import arguments as argument_types
 from hhtoken.language import _, said
+from hhtoken.listening import DEFAULT_LISTEN
 from hhtoken.wording import N_
 
 LONGEST_SECONDS = 10 * 365 * 24 * 3600
@@ -42,3 +44,48 @@ def one_of(*choices):
         return value
 
     return choice
+
+
+def add_authorization_options(parser):
+    """Add the options of the authorize page to an ArgumentParser."""
+    parser.add_argument("--force-login", action="store_true", help=_("show the login form even when logged in"))
+    parser.add_argument("--skip-choose-account", action="store_true", help=_("skip the choice between accounts"))
+    parser.add_argument(
+        "--role",
+        type=argument_types.one_of("applicant", "employer"),
+        metavar="applicant|employer",
+        help=_("which kind of account to log in with"),
+    )
+
+
+def authorization_options(arguments):
+    """Given the parsed options, return them as parameters of the authorize page, e.g. ``("force_login", "true")``."""
+    chosen = []
+    if arguments.force_login:
+        chosen.append(("force_login", "true"))
+    if arguments.skip_choose_account:
+        chosen.append(("skip_choose_account", "true"))
+    if arguments.role:
+        chosen.append(("role", arguments.role))
+    return chosen
+
+
+DEFAULT_TIMEOUT_SECONDS = 600
+
+
+def add_listener_options(parser):
+    """Add ``--listen`` and ``--timeout`` to an ArgumentParser."""
+    parser.add_argument(
+        "--listen",
+        metavar=_("HOST:PORT"),
+        help=_("where to listen; default {default}, or what a redirect URI on this machine says").format(
+            default=DEFAULT_LISTEN
+        ),
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar=_("SECONDS"),
+        type=argument_types.positive_seconds,
+        default=DEFAULT_TIMEOUT_SECONDS,
+        help=_("how long to wait; default {default}").format(default=DEFAULT_TIMEOUT_SECONDS),
+    )

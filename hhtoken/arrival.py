@@ -24,7 +24,7 @@ ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an addres
 
 
 class Reply(NamedTuple):
-    """``page``: a name of callback_page. ``is_final``: the listener has done its work."""
+    """``page``: a name of pages. ``is_final``: the listener has done its work."""
 
     page: str
     is_final: bool = False

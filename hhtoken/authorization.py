@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import hmac
 from urllib.parse import parse_qsl, urlencode
 
 from hhtoken import errors
@@ -97,8 +96,3 @@ def denial(error):
 def is_printable(value):
     """Tell whether a text is one or more of RFC 6749's VSCHAR, as codes, states and errors are."""
     return bool(value) and all(" " <= character <= "~" for character in value)
-
-
-def same_state(one, other):
-    """Compare two states in constant time."""
-    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

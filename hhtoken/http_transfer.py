@@ -19,7 +19,9 @@ from hhtoken.wording import N_
 
 CONNECT_SECONDS = 10  # for each address of the host
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
-LAST_LOOK_SECONDS = 10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of grants
+LAST_LOOK_SECONDS = (
+    10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of renewal/exchange
+)
 LONGEST_HEADER_CHARACTERS = 200
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 FORM_TYPE = "application/x-www-form-urlencoded"

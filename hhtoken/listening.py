@@ -6,32 +6,11 @@ import socket
 from urllib.parse import urlsplit
 
 from hhtoken import addresses, durations, errors, reporting
-from hhtoken import arguments as argument_types
-from hhtoken.language import _
 from hhtoken.wording import N_
 
 DEFAULT_LISTEN = "127.0.0.1:8000"
-DEFAULT_TIMEOUT_SECONDS = 600
 BACKLOG = 128  # of connections that nobody has accepted yet
 FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
-
-
-def add_arguments(parser):
-    """Add ``--listen`` and ``--timeout`` to an ArgumentParser."""
-    parser.add_argument(
-        "--listen",
-        metavar=_("HOST:PORT"),
-        help=_("where to listen; default {default}, or what a redirect URI on this machine says").format(
-            default=DEFAULT_LISTEN
-        ),
-    )
-    parser.add_argument(
-        "--timeout",
-        metavar=_("SECONDS"),
-        type=argument_types.positive_seconds,
-        default=DEFAULT_TIMEOUT_SECONDS,
-        help=_("how long to wait; default {default}").format(default=DEFAULT_TIMEOUT_SECONDS),
-    )
 
 
 def open_listener(chosen, redirect_uri):

@@ -5,7 +5,7 @@ The question "temporary, or a matter for a human?" is decided here and in ``prov
 
 from hhtoken import durations, errors, provider_errors, record, refresh_policy
 from hhtoken.answer import http_date, object_in, wait_seconds
-from hhtoken.record import Record
+from hhtoken.record import Record, is_the_providers_word
 from hhtoken.wording import N_, joined
 
 OUTCOME_OF = {
@@ -34,7 +34,7 @@ def standing(pair, last, now, force=False):
     if decision.kind == refresh_policy.DUE:
         return None
     if decision.kind == refresh_policy.NOT_DUE:
-        return Record(outcome=record.NOT_DUE, message=N_("nothing is due"), not_before=decision.until)
+        return record.not_due(decision.until)
     if decision.kind == refresh_policy.IMPOSSIBLE:
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
@@ -117,7 +117,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
             outcome.hint = provider_errors.HINT_AUTHORIZE
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None
-    if not _is_the_providers_word(outcome):
+    if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
     outcome.request_id = provider_errors.printable(answer.request_id, secrets)
     outcome.message += _quoted(outcome.request_id)
@@ -127,19 +127,6 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
         if pair:
             outcome.lives_until = outcome.not_before if left is None else int(now) + left
     return outcome
-
-
-def may_have_spent(outcome):
-    """Given the Record of a refresh, tell whether the request that it is of may have spent the refresh token, whatever
-    an earlier one did: not where that did not leave, and not by a refusal that leaves the token alive."""
-    if outcome.outcome == record.TRY_LATER and outcome.http_status is None:  # as of ``not_sent``
-        return False
-    return outcome.dead or not _is_the_providers_word(outcome)
-
-
-def _is_the_providers_word(outcome):
-    """Whatever stands in front of the provider can answer in place of an answer that got lost behind it."""
-    return bool(outcome.error) and outcome.http_status < 500
 
 
 def _is_good(answer):

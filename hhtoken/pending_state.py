@@ -1,10 +1,11 @@
 """The authorizations that a browser was sent out with and has not come back from: state, verifier, redirect URI."""
 
+import hmac
 import json
 import os
 import time
 
-from hhtoken import authorization, errors
+from hhtoken import errors
 from hhtoken.wording import N_, escaped
 
 NAME = "pending.json"
@@ -37,7 +38,7 @@ class PendingAuthorizations:
         """Return the living entry (a dict) with this state, compared in constant time, or None."""
         found = None
         for entry in self._living():
-            if authorization.same_state(entry["state"], state):
+            if same_state(entry["state"], state):
                 found = entry
         return found
 
@@ -70,3 +71,8 @@ class PendingAuthorizations:
 
     def _write(self, entries):
         self._directory.replace(NAME, (json.dumps({"authorizations": entries}, indent=2) + "\n").encode())
+
+
+def same_state(one, other):
+    """Compare two states in constant time."""
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

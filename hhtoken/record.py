@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import errors, wording
+from hhtoken import errors, record, wording
 
 # What a refresh, or an authorization, came to.
 RENEWED = "renewed"
@@ -122,3 +122,21 @@ def _fits(name, value):
     if type(value) is not type(default) or isinstance(value, bool):
         return type(value) is type(default)
     return (-LATEST_SECONDS if name == "provider_ahead" else 0) <= value < LATEST_SECONDS
+
+
+def may_have_spent(outcome):
+    """Given the Record of a refresh, tell whether the request that it is of may have spent the refresh token, whatever
+    an earlier one did: not where that did not leave, and not by a refusal that leaves the token alive."""
+    if outcome.outcome == record.TRY_LATER and outcome.http_status is None:  # as of ``not_sent``
+        return False
+    return outcome.dead or not is_the_providers_word(outcome)
+
+
+def is_the_providers_word(outcome):
+    """Whatever stands in front of the provider can answer in place of an answer that got lost behind it."""
+    return bool(outcome.error) and outcome.http_status < 500
+
+
+def not_due(until):
+    """Given Unix seconds, return the Record that says that nothing is due until then."""
+    return Record(outcome=NOT_DUE, message=wording.N_("nothing is due"), not_before=until)

@@ -2,7 +2,7 @@
 
 from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested
-from hhtoken.token_store import open_store, shared_elsewhere
+from hhtoken.token_store import open_store
 from hhtoken.wording import N_
 
 SHARED_SETTING = "HHTOKEN_STORE"
@@ -27,34 +27,6 @@ def check(settings):
 
         shared_settings.check(settings)
     return address
-
-
-def in_view_of(report, settings):
-    """Given the Report of a state directory, and the Settings, return the Report that knows of accounts and of other
-    hosts, too. Nothing is sent. Raise ConfigError."""
-    from hhtoken import token_status
-
-    if report.state == token_status.NO_PAIR:
-        report.next_step = where_else(settings) or report.next_step
-    return in_view_of_hosts(report, settings, settings.state_directory())
-
-
-def in_view_of_hosts(report, settings, directory):
-    """Given the Report of any state directory, its path, and the Settings, return the Report that knows of other hosts.
-    Raise ConfigError."""
-    from hhtoken import token_status
-
-    pair = report.pair
-    if pair and pair.is_shared and not is_shared(settings) and report.exit_code != errors.NOPERM:
-        return token_status.misconfigured(report, shared_elsewhere(directory))
-    if pair and pair.is_shared and report.state == token_status.IN_FLIGHT:
-        from hhtoken.shared.reconciliation import mark_of
-
-        mark = mark_of(pair)
-        if mark and not mark.is_in_etcd:
-            report.reason = N_("the new pair is safe here, and goes to etcd once that takes it")
-            report.next_step = N_("once etcd answers, type 'hhtoken sync --once'")
-    return report
 
 
 def where_else(settings, is_from_etcd=False):

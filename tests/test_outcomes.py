@@ -180,7 +180,7 @@ def test_the_token_is_not_spent_where_the_provider_itself_says_no(answer):
 @pytest.mark.parametrize("earlier", [0, NOW - 500])
 def test_whether_a_request_may_have_spent_the_token_does_not_hang_on_an_earlier_one(outcome, may_have_spent, earlier):
     outcome.perhaps_spent_at = earlier
-    assert outcomes.may_have_spent(outcome) == may_have_spent
+    assert record.may_have_spent(outcome) == may_have_spent
 
 
 def test_the_first_lost_answer_is_the_one_that_counts():

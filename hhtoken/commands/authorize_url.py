@@ -1,6 +1,7 @@
 """``hhtoken authorize-url``: remember a fresh state and verifier, print the address to open."""
 
 from hhtoken import config, invitation, reporting
+from hhtoken.arguments import add_authorization_options, authorization_options
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.wording import N_
 
@@ -8,11 +9,11 @@ SUMMARY = N_("print the address to open in a browser, to authorize")
 
 
 def add_arguments(parser):
-    invitation.add_arguments(parser)
+    add_authorization_options(parser)
 
 
 def run(arguments):
-    reporting.result(invitation.invite(config.load(arguments), invitation.options(arguments)))
+    reporting.result(invitation.invite(config.load(arguments), authorization_options(arguments)))
     reporting.message(
         N_(
             "open this address in a browser within {minutes} minutes, while 'hhtoken serve-callback', or "

@@ -27,6 +27,7 @@ from hhtoken import (
     terminal,
     token_endpoint,
 )
+from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
 from hhtoken.arrival import Arrival, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.language import _
@@ -40,8 +41,8 @@ HINT_PASTE = N_("paste the whole address that the browser ended up on")
 
 
 def add_arguments(parser):
-    invitation.add_arguments(parser)
-    listening.add_arguments(parser)
+    add_authorization_options(parser)
+    add_listener_options(parser)
     parser.add_argument("--qr", action="store_true", help=_("also draw the address as a QR code, for a phone"))
     parser.add_argument("--no-browser", action="store_true", help=_("do not open a browser, even on a desktop"))
 
@@ -56,7 +57,7 @@ def run(arguments):
     with _listener(arguments.listen, redirect_uri, settings.main_directory()) as listener:
         endpoint.prepare()
         version = store.record_version()
-        address = invitation.invite(settings, invitation.options(arguments))
+        address = invitation.invite(settings, authorization_options(arguments))
         reporting.result(address)
         reporting.event("an authorization was started")
         if arguments.qr:

@@ -5,7 +5,7 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, invitation, notices, ready_commands, reporting, stores, token_status
+from hhtoken import config, errors, invitation, notices, ready_commands, reporting, token_status
 from hhtoken.language import _
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
@@ -56,7 +56,7 @@ def _look(settings, path):
     except errors.Error as error:
         report = token_status.of_error(error, None, time.time())
     try:
-        return stores.in_view_of(report, settings)
+        return token_status.in_view_of(report, settings)
     except errors.ConfigError as error:
         return token_status.misconfigured(report, error)
     except errors.StorageError:  # of the accounts, which are not what this is about

@@ -1,6 +1,7 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
 from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, stores, token_endpoint
+from hhtoken.arguments import add_listener_options
 from hhtoken.arrival import Arrival, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.wording import N_, counted
@@ -11,7 +12,7 @@ STRAY_VISIT_SECONDS = 5  # started by systemd for a visitor while no authorizati
 
 
 def add_arguments(parser):
-    listening.add_arguments(parser)
+    add_listener_options(parser)
 
 
 def run(arguments):

@@ -30,7 +30,7 @@ def run(arguments):
     report, shared = _look(directory), None
     try:
         shared = stores.check(settings)
-        report = stores.in_view_of(report, settings)
+        report = token_status.in_view_of(report, settings)
     except errors.ConfigError as error:  # no renewal gets past it
         report = token_status.misconfigured(report, error)
     if arguments.json:

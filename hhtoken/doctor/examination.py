@@ -5,7 +5,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, errors, http_transfer, stores, systemd_units
+from hhtoken import account_names, errors, http_transfer, systemd_units, token_status
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -40,7 +40,7 @@ def examine(settings, broken=None):
     pair = pair_check.look(directory)
     if not isinstance(pair, errors.Error):
         with contextlib.suppress(errors.Error):  # of which another finding tells
-            pair = stores.in_view_of(pair, settings)
+            pair = token_status.in_view_of(pair, settings)
     is_usable = not isinstance(pair, errors.Error) and pair.exit_code == errors.OK
     found = [findings.of_error(settings_check.ABOUT, broken)] if broken else settings_check.judge(known, is_usable)
     found += store_check.judge(store)

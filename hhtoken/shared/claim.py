@@ -3,7 +3,7 @@
 import os
 import time
 
-from hhtoken import outcomes
+from hhtoken import record
 
 SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
 
@@ -43,7 +43,7 @@ class Claim:
 
     def conclude(self, outcome):
         """Take note of what came of that (a Record)."""
-        self._may_have_spent = outcomes.may_have_spent(outcome)
+        self._may_have_spent = record.may_have_spent(outcome)
         if not outcome.perhaps_spent_at:  # so that an earlier request has not spent it either
             self._goes_on, self.in_place_of = False, None
 

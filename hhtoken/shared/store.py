@@ -6,7 +6,7 @@ import math
 import os
 import time
 
-from hhtoken import errors, outcomes, record, reporting, signals, tokens
+from hhtoken import errors, record, reporting, signals, tokens
 from hhtoken.record import Record
 from hhtoken.shared import reconciliation
 from hhtoken.shared.claim import Claim
@@ -91,7 +91,7 @@ class SharedStore(TokenStore):
         pair = self.load().pair
         left = None if force else self._seconds_left(pair, clock())
         if left is not None and left > DATE_SECONDS:  # this host's clock has been set since
-            return outcomes.standing(self._save_here(pair), None, clock())
+            return record.not_due(self._save_here(pair).expires_at)
         time.sleep(max(0, left or 0))
         self._claimed = Claim(self._vault, host_identity(self.directory))
         deadline = time.monotonic() + CLAIM_WAIT_SECONDS
