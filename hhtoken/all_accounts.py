@@ -66,7 +66,7 @@ def refresh(settings, force, jobs):
 
 def _with_step(name, sentence, step):
     line = N_("{sentence}; to do: {step}", sentence=sentence, step=step) if step else sentence
-    return printable(ready_commands.said(line, accounts.named(name)))
+    return printable(ready_commands.translated(line, accounts.named(name)))
 
 
 def _open(name, settings):
@@ -92,9 +92,10 @@ def _renewed(names, settings, force, jobs):
     those that an ending signal kept from being begun. A caller that stops waits for what is in flight, too."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hhtoken import signals, token_endpoint
+    from hhtoken import signals
+    from hhtoken.token_endpoint import token_endpoint_of
 
-    endpoint = token_endpoint.from_settings(settings)
+    endpoint = token_endpoint_of(settings)
     endpoint.prepare()  # once, before threads would import it at the same time
     signals.end_on_signals()
     while names:
@@ -157,7 +158,7 @@ def status(settings):
     from hhtoken import status_screen
 
     listed = accounts.listed(settings.main_directory())
-    states = {state: language.said(word) for state, word in status_screen.WORDS.items()}
+    states = {state: language.translated(word) for state, word in status_screen.WORDS.items()}
     widths, codes = (max(map(len, listed)), max(map(len, states.values()))), []
     for name, report, _path in _reports(settings, listed):
         when = _with_step(name, _how_long(report), report.next_step)
@@ -186,7 +187,7 @@ def status_json(settings):
     codes = []
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
     for name, report, path in _reports(settings, listed):
-        ready = partial(ready_commands.addressed, account=accounts.named(name))
+        ready = partial(ready_commands.with_flags, account=accounts.named(name))
         fields = {"account": name, "status": token_status.to_fields(report, path, ready)}
         reporting.result(("," if codes else "") + dumps(fields))
         codes.append(report.exit_code)

@@ -73,7 +73,7 @@ def pair_in(answer, received_at, kept_refresh_token=None):
     if not holds_pair(answer.body) and not 200 <= answer.status < 300:
         return None
     try:
-        return tokens.from_answer(fields, received_at, kept_refresh_token)
+        return tokens.pair_from_answer(fields, received_at, kept_refresh_token)
     except ValueError:
         return None
 

@@ -31,7 +31,7 @@ class ApiEndpoint:
         return Transfer(method, self._base + path, headers).run(self._deadline_seconds)
 
 
-def from_settings(settings):
+def api_endpoint_of(settings):
     """Given the Settings, return the ApiEndpoint that they name; raise ConfigError."""
     seconds = min(settings.deadline_seconds(), LONGEST_SECONDS)
     return ApiEndpoint(settings.api_url(), settings.user_agent(), seconds)

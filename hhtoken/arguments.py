@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 
 from hhtoken import arguments as argument_types
-from hhtoken.language import _, said
+from hhtoken.language import _, translated
 from hhtoken.listening import DEFAULT_LISTEN
 from hhtoken.wording import N_
 
@@ -14,7 +14,7 @@ def seconds(value, least=0):
     """Given the text of an argument, return whole seconds from ``least`` up; raise ArgumentTypeError."""
     if not (value.isascii() and value.isdigit() and len(value) <= 12 and least <= int(value) <= LONGEST_SECONDS):
         takes = N_("takes a whole number of seconds from {least} to {most}", least=least, most=LONGEST_SECONDS)
-        raise ArgumentTypeError(said(takes))
+        raise ArgumentTypeError(translated(takes))
     return int(value)
 
 
@@ -40,7 +40,7 @@ def one_of(*choices):
 
     def choice(value):
         if value not in choices:
-            raise ArgumentTypeError(said(N_("takes one of: {choices}", choices=", ".join(choices))))
+            raise ArgumentTypeError(translated(N_("takes one of: {choices}", choices=", ".join(choices))))
         return value
 
     return choice

@@ -30,7 +30,7 @@ class Reply(NamedTuple):
     is_final: bool = False
 
 
-class Arrival:
+class ReturnHandler:
     """``store``: a TokenStore. ``application``: (client id, client secret). ``endpoint``: a TokenEndpoint.
     ``settings``: the Settings, where what arrives may belong to any account; None: only to that of the store.
 
@@ -157,7 +157,8 @@ def is_address(pasted):
 
 
 def conclude(arrival):
-    """Given an Arrival that is over, say until when the new access token lives; raise the Error that it ended with."""
+    """Given a ReturnHandler that is over, say until when the new access token lives; raise the Error that it ended
+    with."""
     if arrival.failure:
         raise arrival.failure
     reporting.message(

@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         if callback_page.PAGES[name][0] // 100 == 4:
             self.server.refusals.append(name)
         tongue = callback_page.language(self.headers.get("Accept-Language"))
-        self._send(callback_page.response(name, tongue, language.said_in))
+        self._send(callback_page.response(name, tongue, language.translated_into))
 
     def _send(self, response):
         until = time.monotonic() + DRAIN_SECONDS

@@ -39,7 +39,7 @@ try it out:   hhtoken sandbox           a local HeadHunter with short-lived toke
 )
 
 
-def parse(argv):
+def parse_command_line(argv):
     """Given a command line without the program's name, return the command's module and its arguments.
 
     Raise UsageError."""
@@ -65,7 +65,7 @@ def build_parser(names=tuple(COMMANDS)):
     parser = _Parser(
         prog=reporting.NAME,
         description=_("Keeps a HeadHunter (hh.ru) OAuth 2.0 token alive."),
-        epilog=language.said(EPILOG),
+        epilog=language.translated(EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -79,7 +79,7 @@ def build_parser(names=tuple(COMMANDS)):
     subparsers = parser.add_subparsers(dest="command", metavar=_("COMMAND"), title=_("commands"))
     for name in names:
         command = _module(name)
-        summary = language.said(command.SUMMARY)
+        summary = language.translated(command.SUMMARY)
         subparser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         _add_common_arguments(subparser)
         command.add_arguments(subparser)

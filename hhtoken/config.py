@@ -315,7 +315,7 @@ class Settings:
         return N_("put it into {path} as a line NAME=VALUE, or into the environment", path=path)
 
 
-def load(arguments, environment=None):
+def load_settings(arguments, environment=None):
     """Given the parsed arguments of a command, return the Settings; all that is reported from now on is about their
     account."""
     env_file, state_directory = getattr(arguments, "env_file", None), getattr(arguments, "state_dir", None)

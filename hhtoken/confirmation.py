@@ -9,7 +9,7 @@ YES = ("y", "yes", "д", "да")
 LONGEST_ANSWER_BYTES = 1024
 
 
-def require(consequence):
+def require_confirmation(consequence):
     """Say what is about to happen, a Text, and return if the answer is yes; else, and without a terminal, raise
     UsageError."""
     if not (os.isatty(0) and os.isatty(2)):

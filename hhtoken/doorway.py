@@ -54,7 +54,7 @@ def _run(argv, umask):
         from hhtoken import cli, signals
 
         signals.end_on_signals()
-        command, arguments = cli.parse(argv)
+        command, arguments = cli.parse_command_line(argv)
         arguments.umask = umask  # the caller's, for `exec` to hand on
     try:
         return command.run(arguments)

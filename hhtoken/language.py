@@ -22,14 +22,14 @@ def _(message):
     return message if tongue == ENGLISH else _catalog(tongue).gettext(message)
 
 
-def said(sentence):
+def translated(sentence):
     """Given a Text, or a str, which has no translation, return it in the language of the reader."""
-    return said_in(sentence, reader())
+    return translated_into(sentence, reader())
 
 
-def said_in(sentence, tongue):
+def translated_into(sentence, tongue):
     """Given a Text and one of ``TONGUES``, return it in that, as a plain str."""
-    return str(sentence) if tongue == ENGLISH else wording.said(sentence, _catalog(tongue))
+    return str(sentence) if tongue == ENGLISH else wording.translated_by(sentence, _catalog(tongue))
 
 
 def reader():
@@ -51,7 +51,7 @@ def reader():
 def table(rows):
     """Given rows of a name and a value (Texts or strs), return them as aligned lines in the language of the
     environment."""
-    rows = [(f"{said(name)}:", wording.printable(said(value))) for name, value in rows]
+    rows = [(f"{translated(name)}:", wording.printable(translated(value))) for name, value in rows]
     width = max(len(name) for name, _value in rows) + 2
     return "\n".join(f"{name:{width}}{value}" for name, value in rows)
 

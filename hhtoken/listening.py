@@ -16,7 +16,7 @@ FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 def open_listener(chosen, redirect_uri):
     """Given the value of ``--listen``, or None, return a listening socket, with a warning where the browser comes to
     another port; raise UsageError or ConfigError."""
-    host, port = addresses.parse_listen(chosen or default(redirect_uri))
+    host, port = addresses.parse_listen(chosen or default_address(redirect_uri))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     parts = urlsplit(redirect_uri)
     try:
@@ -83,7 +83,7 @@ def address_of(listener):
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def default(redirect_uri):
+def default_address(redirect_uri):
     """Given the redirect URI, return the ``HOST:PORT`` to listen on where none was chosen."""
     parts = urlsplit(redirect_uri)
     if parts.scheme == "http" and parts.port:  # a loopback host, or the settings would have refused it

@@ -120,7 +120,7 @@ def _hints_made_ready(account, flags):
         yield
     except (_Later, errors.Error) as raised:
         error = raised.error if isinstance(raised, _Later) else raised
-        error.hint = ready_commands.addressed(error.hint, account, flags)
+        error.hint = ready_commands.with_flags(error.hint, account, flags)
         raise
 
 

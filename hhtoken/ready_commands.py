@@ -23,7 +23,7 @@ def repeat(flags):
     _flags.update((flag, value) for flag, value in flags.items() if value)
 
 
-def addressed(sentence, account, flags=None):
+def with_flags(sentence, account, flags=None):
     """Given a sentence (or None) and the name of the account that it is about (or None), return it with its commands
     ready to be typed. ``flags``: those to repeat, where they are not this command line's."""
     if not sentence:
@@ -46,9 +46,9 @@ def _enclosed(sentence):
     return re.sub(QUOTED, lambda found: f"({found[1]})" if "\\" in found[1] else found[0], sentence)
 
 
-def said(sentence, account):
+def translated(sentence, account):
     """The same for a Text (or a str), in the language of the reader."""
-    return addressed(language.said(sentence), account)
+    return with_flags(language.translated(sentence), account)
 
 
 def called(command):

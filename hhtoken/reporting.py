@@ -69,7 +69,7 @@ def _addressed(sentence, is_named=True):
     from hhtoken import ready_commands
 
     account = ready_commands.ACCOUNT.get()
-    ready = ready_commands.addressed(sentence, account)
+    ready = ready_commands.with_flags(sentence, account)
     return N_("account {name}: {sentence}", name=account, sentence=ready) if account and is_named else ready
 
 
@@ -116,7 +116,7 @@ def _line(sentence, kind=""):
 def _said(sentence, is_hint):
     from hhtoken import language
 
-    return language.said(_addressed(language.said(sentence), is_named=not is_hint))
+    return language.translated(_addressed(language.translated(sentence), is_named=not is_hint))
 
 
 def _write(characters):

@@ -40,6 +40,6 @@ class TokenEndpoint:
         return answer
 
 
-def from_settings(settings):
+def token_endpoint_of(settings):
     """Given the Settings, return the TokenEndpoint that they name; raise ConfigError."""
     return TokenEndpoint(settings.token_urls(), settings.user_agent(), settings.deadline_seconds())

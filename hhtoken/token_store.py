@@ -70,7 +70,7 @@ class TokenStore:
             raise no_pair(self.directory.path)
         data, modified_ns = stored
         try:
-            pair = tokens.from_stored(tokens.parse_stored(data), modified_ns // 10**9)
+            pair = tokens.pair_from_stored(tokens.parse_stored(data), modified_ns // 10**9)
         except ValueError as error:
             raise self._damaged(error.args[0]) from None
         return StoredPair(pair, data, modified_ns)
@@ -219,7 +219,7 @@ class TokenStore:
                 self._keep_previous(stored)
             if replaces and fingerprint(stored.pair.refresh_token) == replaces:
                 tokens.hand_on_mark(stored.pair, pair)
-        self.directory.replace(TOKEN_FILE, tokens.to_text(pair))
+        self.directory.replace(TOKEN_FILE, tokens.pair_to_text(pair))
         self.publish(is_new=True)
         return pair
 
@@ -323,7 +323,7 @@ class TokenStore:
     def keep_pair(self, pair):
         """Keep a pair that has no claim to the place of the stored one; returns its path. Raise StorageError."""
         name = self._unclaimed_name()
-        self.directory.replace(name, tokens.to_text(pair))
+        self.directory.replace(name, tokens.pair_to_text(pair))
         return self.directory.path_of(name)
 
     def _unclaimed_name(self):

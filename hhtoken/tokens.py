@@ -122,7 +122,7 @@ def parse_stored(data):
     return value if end == len(text) and isinstance(value, dict) else parse_object(data)
 
 
-def from_answer(fields, received_at, kept_refresh_token=None):
+def pair_from_answer(fields, received_at, kept_refresh_token=None):
     """Given the fields of a provider's answer and the Unix time of its arrival, return the Pair.
 
     ``kept_refresh_token`` stands in where the answer has none (RFC 6749 section 6: the old one then stays valid).
@@ -138,7 +138,7 @@ def from_answer(fields, received_at, kept_refresh_token=None):
     return Pair(fields, int(received_at), int(received_at) + (life or ASSUMED_LIFE_SECONDS), life is None)
 
 
-def from_stored(fields, modified_at):
+def pair_from_stored(fields, modified_at):
     """Given the fields of a ``token.json`` and its modification time, return the Pair; raise ValueError as above.
 
     A file of the predecessor has no ``obtained_at``: its modification time stands in.
@@ -160,7 +160,7 @@ def from_stored(fields, modified_at):
     return Pair(kept, obtained_at, expires_at, assumed)
 
 
-def to_text(pair):
+def pair_to_text(pair):
     """Given a Pair, return the bytes of its ``token.json``: at most 64 KiB, whatever the provider sent beside it."""
     for names in (pair.fields, ESSENTIAL_FIELDS):
         try:

@@ -44,7 +44,7 @@ def joined(separator, sentences):
     return whole or ""
 
 
-def said(sentence, catalog):
+def translated_by(sentence, catalog):
     """Given a Text, or any other value, which has no translation, and a catalog of ``gettext``, return it in the
     catalog's language."""
     if not isinstance(sentence, Text) or not sentence:  # gettext("") is the catalog's header
@@ -55,7 +55,7 @@ def said(sentence, catalog):
         template = catalog.ngettext(sentence.singular, sentence.template, sentence.count)
     if not sentence.values:
         return template
-    return template.format(**{name: said(value, catalog) for name, value in sentence.values.items()})
+    return template.format(**{name: translated_by(value, catalog) for name, value in sentence.values.items()})
 
 
 def printable(line):

@@ -16,7 +16,7 @@ from argparse_manpage.manpage import Manpage
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from hhtoken import cli, language, manual, tokens  # noqa: E402
-from hhtoken.language import said  # noqa: E402
+from hhtoken.language import translated  # noqa: E402
 from hhtoken.sandbox.weather import FAULTS  # noqa: E402
 
 PAGES = {"man/hhtoken.1": "C", "man/ru/hhtoken.1": "ru_RU.UTF-8"}
@@ -91,19 +91,19 @@ def page():
     parser = cli.build_parser()
     parser.formatter_class = Unwrapped
     parser.description = parser.epilog = None
-    parser.usage = f"%(prog)s {said(manual.USAGE)}"
+    parser.usage = f"%(prog)s {translated(manual.USAGE)}"
     for command in commands_of(parser).values():
         command.formatter_class = Unwrapped
         command.description = None
         without_common_options(command, parser)
         for group in command._action_groups:
             group.title = None
-    made = Manpage(parser, {"description": said(manual.NAME)}, format="single-commands-section")
+    made = Manpage(parser, {"description": translated(manual.NAME)}, format="single-commands-section")
     made.date = ""
-    made.manual = said(manual.TITLE)
+    made.manual = translated(manual.TITLE)
     made.add_section("DESCRIPTION", "=", rendered(manual.DESCRIPTION))
     for heading, items in manual.SECTIONS:
-        made.add_section(said(heading), "=", rendered(items))
+        made.add_section(translated(heading), "=", rendered(items))
     return with_translated_headings(str(made))
 
 
@@ -124,7 +124,9 @@ def without_common_options(command, parser):
 def with_translated_headings(made):
     """argparse-manpage has these in English only."""
     for heading in manual.GIVEN_HEADINGS:
-        made = re.sub(rf"^\.SH {heading}$", lambda _match, heading=heading: f".SH {said(heading)}", made, flags=re.M)
+        made = re.sub(
+            rf"^\.SH {heading}$", lambda _match, heading=heading: f".SH {translated(heading)}", made, flags=re.M
+        )
     return made
 
 
@@ -135,12 +137,12 @@ def rendered(items):
 
 def rendered_item(item):
     if isinstance(item, str):
-        return f".PP\n{roff(said(item))}"
+        return f".PP\n{roff(translated(item))}"
     first, second = item
     if isinstance(second, str):
-        return f".TP\n.B {roff(str(first))}\n{roff(said(second))}"
+        return f".TP\n.B {roff(str(first))}\n{roff(translated(second))}"
     lines = "\n".join(map(roff, second))
-    return f".PP\n{roff(said(first))}\n.PP\n.in +4n\n.EX\n{lines}\n.EE\n.in"
+    return f".PP\n{roff(translated(first))}\n.PP\n.in +4n\n.EX\n{lines}\n.EE\n.in"
 
 
 def roff(words):

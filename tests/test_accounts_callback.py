@@ -13,7 +13,7 @@ from test_serve_callback import authorize, token_requests
 from test_unattended import activate
 
 from hhtoken import account_names, accounts, callback_page
-from hhtoken.arrival import Arrival
+from hhtoken.arrival import ReturnHandler
 from hhtoken.config import Settings
 from hhtoken.token_store import open_store
 
@@ -128,7 +128,7 @@ def test_strangers_who_run_into_damage_are_told_of_once_each(operator, capfd):
         (home / "pending.json").chmod(0o600)
     operator.state.chmod(0o700)
     main = str(operator.state)
-    arrival = Arrival(open_store(main), ("id", "secret"), None, Settings({"HHTOKEN_STATE_DIR": main}))
+    arrival = ReturnHandler(open_store(main), ("id", "secret"), None, Settings({"HHTOKEN_STATE_DIR": main}))
     for _ in range(3):
         assert arrival.by_browser("code=a&state=a7.x").page is callback_page.TRY_LATER
     said = capfd.readouterr().err.splitlines()
@@ -144,7 +144,7 @@ def test_ten_thousand_strangers_at_a_thousand_accounts_cost_little(operator):
         (operator.state / "accounts" / f"a{number}").mkdir(mode=0o700, parents=True)
         (operator.state / "accounts" / f"a{number}" / "pending.json").write_text('{"authorizations": []}')
     operator.state.chmod(0o700)
-    arrival = Arrival(open_store(main), ("id", "secret"), None, Settings({"HHTOKEN_STATE_DIR": main}))
+    arrival = ReturnHandler(open_store(main), ("id", "secret"), None, Settings({"HHTOKEN_STATE_DIR": main}))
     descriptors = open_descriptors()
     began = time.process_time()
     for number in range(10_000):

@@ -16,7 +16,7 @@ from hhtoken import callback_page, callback_server, listening
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.callback_server import CallbackServer
 from hhtoken.errors import ConfigError
-from hhtoken.language import said_in
+from hhtoken.language import translated_into
 
 RETURN = b"GET /callback?code=C HTTP/1.0\r\n\r\n"
 ELSEWHERE = b"GET /favicon.ico HTTP/1.0\r\n\r\n"
@@ -128,7 +128,7 @@ def request(line="GET /callback?code=C HTTP/1.1", *headers, host="Host: 127.0.0.
 def check_refused(running, data, status):
     """It is answered with our page, the same whatever came, and nobody dealt with it."""
     running.queries.clear()
-    assert running.whole_answer(data) == callback_page.response(status, "en", said_in)
+    assert running.whole_answer(data) == callback_page.response(status, "en", translated_into)
     assert running.queries == []
 
 
@@ -251,7 +251,7 @@ def test_what_is_too_large_is_refused_before_its_end(strict, data, status):
 )
 def test_a_return_comes_through_and_is_answered_once(strict, data):
     strict.queries.clear()
-    assert strict.whole_answer(data) == callback_page.response(callback_page.TRY_LATER, "en", said_in)
+    assert strict.whole_answer(data) == callback_page.response(callback_page.TRY_LATER, "en", translated_into)
     assert strict.queries == ["code=C"]
 
 
@@ -266,7 +266,7 @@ def test_a_return_may_come_byte_by_byte(strict):
 def test_the_page_is_in_the_browsers_language(strict):
     for line, page in (("GET /callback HTTP/1.1", callback_page.TRY_LATER), ("GET / HTTP/1.1", 404)):
         asked = request(line, "Accept-Language: ru,en;q=0.5")
-        assert strict.whole_answer(asked) == callback_page.response(page, "ru", said_in)
+        assert strict.whole_answer(asked) == callback_page.response(page, "ru", translated_into)
 
 
 def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(serving):

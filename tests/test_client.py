@@ -49,7 +49,7 @@ def bot(surroundings, operator, sandbox):
 def save(operator, token):
     """Store a pair as a peer does, whole."""
     fields = {**PAIR, "access_token": token, "expires_in": 1000}
-    open_store(str(operator.state)).save(tokens.from_answer(fields, time.time()))
+    open_store(str(operator.state)).save(tokens.pair_from_answer(fields, time.time()))
 
 
 # -- access_token --

@@ -37,7 +37,7 @@ LOCAL_URI = "http://127.0.0.1:8000/callback"
 
 def page(name, tongue="en"):
     """A page of the listener's: its status and its HTML."""
-    whole = callback_page.response(name, tongue, language.said_in).decode()
+    whole = callback_page.response(name, tongue, language.translated_into).decode()
     return int(whole.split()[1]), whole.partition("\r\n\r\n")[2]
 
 

@@ -381,7 +381,7 @@ def test_the_stored_file_is_taken_as_it_is_once_a_refresh_in_flight_is_over(lone
         running = lonely.start("import", lonely.token_file)
         wait_for(lambda: has_open(running.pid, lonely.state / ".lock"))
         newer = {**fields, "refresh_token": "NEWER", "expires_in": 1000}
-        open_store(str(lonely.state)).save(tokens.from_answer(newer, time.time()), replaces=fingerprint("REFRESH"))
+        open_store(str(lonely.state)).save(tokens.pair_from_answer(newer, time.time()), replaces=fingerprint("REFRESH"))
     running.communicate(timeout=30)
     assert running.returncode == 0 and lonely.stored()["refresh_token"] == "NEWER"
 

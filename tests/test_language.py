@@ -220,17 +220,19 @@ def test_the_language_is_the_one_that_gettext_would_choose(monkeypatch, environm
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (language.said(N_("nothing is due")) == "обновление не требуется") is is_russian
+    assert (language.translated(N_("nothing is due")) == "обновление не требуется") is is_russian
     assert (language._("NAME") == "ИМЯ") is is_russian
 
 
 def test_a_sentence_in_a_sentence_and_a_number_are_said_in_the_language(monkeypatch):
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
     sentence = N_("{mend}; then {authorize}", mend=N_("use --state-dir"), authorize="X") + "; Y"
-    assert language.said(sentence) == "укажите --state-dir; затем X; Y"
-    said = [language.said(counted("{count} time in a row", "{count} times in a row", n)) for n in (1, 2, 5, 11, 21)]
+    assert language.translated(sentence) == "укажите --state-dir; затем X; Y"
+    said = [
+        language.translated(counted("{count} time in a row", "{count} times in a row", n)) for n in (1, 2, 5, 11, 21)
+    ]
     assert said == ["1 раз подряд", "2 раза подряд", "5 раз подряд", "11 раз подряд", "21 раз подряд"]
-    assert language.said("as it is") == "as it is" and language.said(N_("")) == ""
+    assert language.translated("as it is") == "as it is" and language.translated(N_("")) == ""
 
 
 @pytest.mark.parametrize("damage", [b"", b"no catalog", b"\xde\x12\x04\x95" + b"\xff" * 40])
@@ -239,7 +241,7 @@ def test_a_damaged_catalog_costs_the_translation_only(monkeypatch, tmp_path, dam
     (tmp_path / "ru" / "LC_MESSAGES" / "hhtoken.mo").write_bytes(damage)
     monkeypatch.setattr(language, "CATALOGS", str(tmp_path))
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
-    assert language.said(N_("nothing is due")) == "nothing is due"
+    assert language.translated(N_("nothing is due")) == "nothing is due"
 
 
 def test_a_record_keeps_the_english_sentence_and_says_it_in_russian_later(monkeypatch):
@@ -248,7 +250,7 @@ def test_a_record_keeps_the_english_sentence_and_says_it_in_russian_later(monkey
     stored = record.to_text(one)
     assert json.loads(stored)["message"] == "HeadHunter answered 503, to h"
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
-    assert language.said(record.from_text(stored).message) == "HeadHunter ответил 503, на h"
+    assert language.translated(record.from_text(stored).message) == "HeadHunter ответил 503, на h"
 
 
 # -- the program as people run it --

@@ -141,7 +141,7 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from hhtoken import config, doorway\n"
         "def broken(arguments): raise KeyError('CANARY')\n"
-        "config.load = broken\n"
+        "config.load_settings = broken\n"
         "sys.exit(doorway.main())\n"
     )
     finished = subprocess.run(
@@ -155,7 +155,7 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
 def test_records_do_not_show_their_secrets_when_printed():
     from hhtoken.answer import Answer
     from hhtoken.authorization import BrowserReturn
-    from hhtoken.tokens import from_answer
+    from hhtoken.tokens import pair_from_answer
 
-    shown = repr([from_answer(PAIR, 0), Answer(200, b"CANARY", True), BrowserReturn("CANARY", "CANARY", None)])
+    shown = repr([pair_from_answer(PAIR, 0), Answer(200, b"CANARY", True), BrowserReturn("CANARY", "CANARY", None)])
     assert "CANARY" not in shown

@@ -99,7 +99,7 @@ def test_the_examples_are_what_the_parser_takes():
     typed = [words for line in commands for words in re.findall(r"hhtoken ([^)&\n]+)", line) if "systemctl" not in line]
     assert len(typed) >= 8
     for words in typed:
-        cli.parse(words.split())
+        cli.parse_command_line(words.split())
 
 
 def test_the_documents_have_every_command_flag_and_exit_code():

@@ -126,7 +126,7 @@ def test_each_command_line_is_what_the_parser_takes(name):
     lines = [words for words in lines if not words[-1].startswith("--help")]
     assert len(lines) >= 15
     for words in lines:
-        cli.parse(words)
+        cli.parse_command_line(words)
 
 
 @pytest.mark.parametrize("name", LANGUAGES)

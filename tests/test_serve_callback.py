@@ -13,10 +13,11 @@ import requests
 from conftest import AGENT, Operator, Reader, free_port, has_open, obtain_pair, program_with, wait_for
 from rough_provider import answering
 
-from hhtoken import config, signals, token_endpoint
-from hhtoken.arrival import Arrival
+from hhtoken import config, signals
+from hhtoken.arrival import ReturnHandler
 from hhtoken.errors import StorageError
 from hhtoken.sandbox.server import start
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.token_store import open_store
 
 HTTPS = {"X-Forwarded-Proto": "https"}
@@ -383,7 +384,7 @@ def arrival(operator, sandbox):
     fields = authorize(operator)
     settings = config.Settings(operator.environment)
     application = settings.client_id(), settings.client_secret()
-    made = Arrival(open_store(str(operator.state)), application, token_endpoint.from_settings(settings))
+    made = ReturnHandler(open_store(str(operator.state)), application, token_endpoint_of(settings))
     return made, f"code={fields['code']}&state={fields['state']}"
 
 

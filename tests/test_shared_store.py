@@ -39,7 +39,7 @@ PLACE = b"/prefix/-/pair"
 
 def pair(name, generation=None, store="store"):
     fields = {"access_token": f"ACCESS-{name}", "refresh_token": f"REFRESH-{name}", "expires_in": 60}
-    made = tokens.from_answer(fields, 1000)
+    made = tokens.pair_from_answer(fields, 1000)
     return marked(made, Mark(store, generation, 2000)) if generation else made
 
 
@@ -93,7 +93,7 @@ def test_a_mark_that_makes_no_sense_is_none(mark):
 
 
 def test_a_mark_outlives_the_file():
-    stored = tokens.from_stored(json.loads(tokens.to_text(pair("a", 7))), 0)
+    stored = tokens.pair_from_stored(json.loads(tokens.pair_to_text(pair("a", 7))), 0)
     told = {"store": "store", "generation": 7, "provider_expires_at": 2000, "is_in_etcd": True}
     assert mark_of(stored).as_dict() == told
 
@@ -103,14 +103,14 @@ def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
     for odd in ("x" * 70_000, json.loads("[" * 900 + "]" * 900)):
         made = pair("a", 7)
         made.fields["odd"] = odd
-        data = tokens.to_text(made)
+        data = tokens.pair_to_text(made)
         assert len(data) <= tokens.LARGEST_FILE_BYTES
-        assert mark_of(tokens.from_stored(json.loads(data), 0)).generation == 7
+        assert mark_of(tokens.pair_from_stored(json.loads(data), 0)).generation == 7
 
 
 def test_the_provider_cannot_set_a_mark():
     fields = {"access_token": "A", "refresh_token": "R", tokens.MARK_FIELD: Mark("forged", 99).as_dict()}
-    assert mark_of(tokens.from_answer(fields, 0)) is None
+    assert mark_of(tokens.pair_from_answer(fields, 0)) is None
 
 
 def test_what_is_sealed_opens_again_and_shows_nothing():
@@ -298,7 +298,7 @@ def test_what_an_interrupted_refresh_received_stays_shared(operator, sandbox):
     journal.finish(Answer(status=200, body=issued.content, complete=True, received_at=int(time.time())))
     journal.close()
     operator.run("refresh", expect=(0, 78))
-    mark = mark_of(tokens.from_stored(operator.stored(), 0))
+    mark = mark_of(tokens.pair_from_stored(operator.stored(), 0))
     assert operator.stored()["access_token"] == issued.json()["access_token"]
     assert (mark.store, mark.generation, mark.is_in_etcd) == ("store", 5, False)
     operator.run("refresh", "--force", expect=78)
@@ -949,7 +949,9 @@ def clocks(tmp_path, etcd, monkeypatch):
     made = Clocks(tmp_path, etcd, monkeypatch)
     store = made.host("one", 0)
     with store.lock():
-        store.save(tokens.from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, made.now - 60))
+        store.save(
+            tokens.pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, made.now - 60)
+        )
     return made
 
 

@@ -148,14 +148,14 @@ def test_readers_never_see_a_torn_file(operator, sandbox):
         "    assert fields['access_token'][1:] == fields['refresh_token'][1:], 'torn'\n"
     )
     now = int(time.time())
-    number, pair = 0, tokens.from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
+    number, pair = 0, tokens.pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
     store.save(pair)
     root = str(Path(__file__).parent.parent)
     readers = [subprocess.Popen([sys.executable, "-c", program, str(operator.state), root]) for _ in range(2)]
     while any(reader.poll() is None for reader in readers):
         number += 1
         fields = {"access_token": f"A{number}", "refresh_token": f"R{number}", "expires_in": 60, "pad": "x" * 5000}
-        store.save(tokens.from_answer(fields, now))
+        store.save(tokens.pair_from_answer(fields, now))
     assert [reader.returncode for reader in readers] == [0, 0]
 
 

@@ -9,8 +9,9 @@ import time
 import pytest
 from conftest import obtain_pair, refreshes
 
-from hhtoken import config, grants, record, token_endpoint
+from hhtoken import config, grants, record
 from hhtoken.errors import AuthorizationNeededError, StorageError
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.token_store import open_store
 
 
@@ -18,7 +19,7 @@ from hhtoken.token_store import open_store
 def keeper(operator, sandbox, expired):
     """The store and the endpoint of an expired pair, for a refresh inside this process."""
     store = open_store(str(operator.state))
-    return store, token_endpoint.from_settings(config.Settings(operator.environment))
+    return store, token_endpoint_of(config.Settings(operator.environment))
 
 
 def name_of(descriptor):
@@ -272,7 +273,7 @@ def test_a_code_that_a_peer_has_used_meanwhile_is_not_sent_again(operator, sandb
     address = come_back(operator)
     store = open_store(str(operator.state))
     settings = config.Settings(operator.environment)
-    endpoint = token_endpoint.from_settings(settings)
+    endpoint = token_endpoint_of(settings)
     pending = PendingAuthorizations(store.directory)
     entry = pending.newest()
     both = [store, pending, entry, code_of(address), (settings.client_id(), settings.client_secret()), endpoint]

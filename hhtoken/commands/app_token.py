@@ -1,7 +1,8 @@
 """``hhtoken app-token``: print the token of the application itself, asking for one where there is none."""
 
-from hhtoken import application_token, config, reporting, token_endpoint
+from hhtoken import application_token, config, reporting
 from hhtoken.language import _
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.token_store import open_store
 from hhtoken.wording import N_
 
@@ -13,9 +14,9 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     client_id = settings.client_id()
-    endpoint = token_endpoint.from_settings(settings)
+    endpoint = token_endpoint_of(settings)
     # All accounts share it: one of their own would revoke that of the others.
     store = open_store(settings.main_directory(), create=True)
     kept = None if arguments.renew else application_token.usable(store.directory, client_id)

@@ -13,7 +13,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    reporting.result(invitation.invite(config.load(arguments), authorization_options(arguments)))
+    reporting.result(invitation.invite(config.load_settings(arguments), authorization_options(arguments)))
     reporting.message(
         N_(
             "open this address in a browser within {minutes} minutes, while 'hhtoken serve-callback', or "

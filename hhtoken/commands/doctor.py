@@ -20,17 +20,17 @@ def add_arguments(parser):
 def run(arguments):
     broken = None
     try:
-        settings = config.load(arguments)
+        settings = config.load_settings(arguments)
     except errors.ConfigError as error:  # the file that was named cannot be read: go on without it
         settings, broken = _without_env_file(arguments), error
     found = examination.examine(settings, broken)
     for finding in found:
         finding.command = ready_commands.called(finding.command)
     if arguments.json:
-        ready = partial(ready_commands.addressed, account=settings.account())
+        ready = partial(ready_commands.with_flags, account=settings.account())
         reporting.result(findings.to_json(found, ready))
     else:
-        say = partial(ready_commands.said, account=settings.account())
+        say = partial(ready_commands.translated, account=settings.account())
         reporting.result(findings.to_lines(found, say, terminal.has_colour()))
     return findings.exit_code(found)
 

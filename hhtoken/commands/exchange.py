@@ -1,7 +1,8 @@
 """``hhtoken exchange``: the same as serve-callback, for a code or an address pasted on standard input."""
 
-from hhtoken import config, pasting, stores, token_endpoint
-from hhtoken.arrival import Arrival, conclude
+from hhtoken import config, pasting, stores
+from hhtoken.arrival import ReturnHandler, conclude
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.wording import N_
 
 SUMMARY = N_("store the pair for a code, or a whole redirect address, read from standard input")
@@ -12,12 +13,12 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     application = settings.client_id(), settings.client_secret()
-    endpoint = token_endpoint.from_settings(settings)
+    endpoint = token_endpoint_of(settings)
     pasted = pasting.read()
     store = stores.of_settings(settings, create=True)
-    arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
+    arrival = ReturnHandler(store, application, endpoint, None if settings.account() else settings)
     arrival.by_paste(pasted)
     conclude(arrival)
     return 0

@@ -6,7 +6,8 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, signals, stores, token_endpoint, token_status
+from hhtoken import config, errors, grants, signals, stores, token_status
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.wording import N_
 
 SUMMARY = N_("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
@@ -49,9 +50,9 @@ def run(arguments):
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words or not words[0]:
         raise errors.UsageError(N_("no command to run"), N_("for example: hhtoken exec -- python3 bot.py"))
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     store = stores.of_settings(settings)
-    grants.renew_for("exec", store, token_endpoint.from_settings(settings))
+    grants.renew_for("exec", store, token_endpoint_of(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()
     now = time.time()

@@ -20,7 +20,7 @@ def run(arguments):
         raise errors.UsageError(
             N_("the pair does not go to standard output"), N_("name a new file; one called '-' is './-'")
         )
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     if settings.is_own_file(arguments.file):
         raise errors.UsageError(
             N_("{path} is among hhtoken's own files, which go with the pair", path=arguments.file),
@@ -32,7 +32,7 @@ def run(arguments):
         pair = store.load().pair
         if pair.is_shared and not stores.is_shared(settings):
             reporting.warning(N_("HHTOKEN_STORE is not set: etcd and the other hosts still hold this pair"))
-        _write(arguments.file, tokens.to_text(pair))
+        _write(arguments.file, tokens.pair_to_text(pair))
         _forget(store, arguments.file)
     reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
     path, typed = arguments.file, escaped(arguments.file)

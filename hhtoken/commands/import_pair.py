@@ -24,7 +24,7 @@ def run(arguments):
             N_("the pair does not come from standard input"),  # a file's time may be all that tells its age
             N_("name a file; one called '-' is './-'"),
         )
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     pair, has_expiry = _read(arguments.file)
     if not stores.is_shared(settings):
         pair.fields.pop(tokens.MARK_FIELD, None)  # from here on it is this host's alone
@@ -136,7 +136,7 @@ def _read(path):
         if len(data) > tokens.LARGEST_FILE_BYTES:
             raise ValueError(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024))
         fields = tokens.parse_object(data)
-        pair = tokens.from_stored(fields, status.st_mtime)
+        pair = tokens.pair_from_stored(fields, status.st_mtime)
         if not pair.refresh_token:
             raise ValueError(N_("no refresh_token in it"))
     except ValueError as error:

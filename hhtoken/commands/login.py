@@ -7,7 +7,6 @@ from hhtoken import (
     account_names,
     addresses,
     api_answers,
-    api_endpoint,
     authorization,
     callback_server,
     config,
@@ -25,12 +24,13 @@ from hhtoken import (
     status_screen,
     stores,
     terminal,
-    token_endpoint,
 )
+from hhtoken.api_endpoint import api_endpoint_of
 from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
-from hhtoken.arrival import Arrival, conclude, is_address
+from hhtoken.arrival import ReturnHandler, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.language import _
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.wording import N_, counted, joined
 
 SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
@@ -48,12 +48,12 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
-    endpoint, api = token_endpoint.from_settings(settings), api_endpoint.from_settings(settings)
+    endpoint, api = token_endpoint_of(settings), api_endpoint_of(settings)
     store = stores.of_settings(settings, create=True)
-    arrival = Arrival(store, application, endpoint)
+    arrival = ReturnHandler(store, application, endpoint)
     with _listener(arguments.listen, redirect_uri, settings.main_directory()) as listener:
         endpoint.prepare()
         version = store.record_version()
@@ -186,7 +186,7 @@ def _introduce(pair, api):
     except errors.Error as error:
         verdict, person = api_answers.unreachable(error), None
     if person:
-        reporting.result(language.said(N_("authorized by {who}", who=person.introduction())))
+        reporting.result(language.translated(N_("authorized by {who}", who=person.introduction())))
     else:
         reporting.warning(N_("who authorized is not known: {reason}", reason=verdict.meaning))
 

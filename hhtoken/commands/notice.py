@@ -29,7 +29,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     path = settings.state_directory()
     trouble = notices.trouble_in(_look(settings, path), arguments.failed_with)
     memory = _open_memory(path)
@@ -44,7 +44,7 @@ def run(arguments):
     address = _invite(settings, trouble) if trouble.needs_authorization else None
     account = settings.account()
     sentences = notices.sentences(trouble, os.uname().nodename, account, address, LIFE_SECONDS // 60)
-    lines = (printable(ready_commands.said(sentence, account)) for sentence in sentences)
+    lines = (printable(ready_commands.translated(sentence, account)) for sentence in sentences)
     reporting.result("\n".join(lines))
     _write(memory, {"key": trouble.key, "at": int(now)})
     return 0

@@ -55,7 +55,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
     if arguments.is_due:
@@ -126,10 +126,11 @@ def _is_at_rest(store, patience):
 
 
 def _renew(store, settings, arguments):
-    from hhtoken import outcomes, record, signals, token_endpoint
+    from hhtoken import outcomes, record, signals
+    from hhtoken.token_endpoint import token_endpoint_of
 
     signals.end_on_signals()
-    endpoint = token_endpoint.from_settings(settings)
+    endpoint = token_endpoint_of(settings)
     outcome = _renew_in_time(store, endpoint, arguments.force, arguments.wait)
     failure = outcomes.error_of(outcome)
     if failure:

@@ -3,17 +3,9 @@
 import contextlib
 import time
 
-from hhtoken import (
-    api_answers,
-    api_endpoint,
-    config,
-    confirmation,
-    errors,
-    renewers,
-    reporting,
-    revocation,
-    stores,
-)
+from hhtoken import api_answers, config, errors, renewers, reporting, revocation, stores
+from hhtoken.api_endpoint import api_endpoint_of
+from hhtoken.confirmation import require_confirmation
 from hhtoken.language import _
 from hhtoken.token_store import open_store
 from hhtoken.wording import N_
@@ -29,7 +21,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     if arguments.local_only:
         store = open_store(settings.state_directory(), published=settings.published_file())
         comes_back = stores.is_shared(settings) and _is_in_etcd(store)
@@ -38,7 +30,7 @@ def run(arguments):
             hint = N_("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
             reporting.message(hint, "hint: ")
     else:
-        _revoke(stores.of_settings(settings), api_endpoint.from_settings(settings), arguments.yes)
+        _revoke(stores.of_settings(settings), api_endpoint_of(settings), arguments.yes)
     _say_what_goes_on(settings)
     return 0
 
@@ -64,7 +56,7 @@ def _remove_here(store, is_confirmed):
     with contextlib.suppress(errors.DataError):  # a damaged pair can go, too
         store.load()
     if not is_confirmed:
-        confirmation.require(
+        require_confirmation(
             N_("the pair in {path} is removed, but lives on at HeadHunter for whoever has a copy", path=path)
         )
     revocation.remove(store)
@@ -75,7 +67,7 @@ def _revoke(store, endpoint, is_confirmed):
     path = store.directory.path
     pair = store.load().pair
     if not is_confirmed:
-        confirmation.require(
+        require_confirmation(
             N_("the pair in {path} ends at HeadHunter for good; after that, a human must authorize anew", path=path)
         )
     verdict = revocation.revoke(store, endpoint)
@@ -118,7 +110,7 @@ def _give_up_expired(store, pair, verdict, is_confirmed):
         raise errors.UnavailableError(reason, hint)
     reporting.warning(reason)
     reporting.message(N_("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
-    confirmation.require(N_("remove the pair from {path} all the same?", path=store.directory.path))
+    require_confirmation(N_("remove the pair from {path} all the same?", path=store.directory.path))
     revocation.remove(store, pair)
 
 

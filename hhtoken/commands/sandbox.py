@@ -4,7 +4,7 @@ import argparse
 import re
 
 from hhtoken import addresses, errors, reporting
-from hhtoken.language import _, said
+from hhtoken.language import _, translated
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
 from hhtoken.wording import N_
 
@@ -158,7 +158,7 @@ def _listen(value):
 def _seconds(value):
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > LONGEST_LIFE_SECONDS:
         problem = N_("takes a whole number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
-        raise argparse.ArgumentTypeError(said(problem))
+        raise argparse.ArgumentTypeError(translated(problem))
     return int(value)
 
 
@@ -173,7 +173,7 @@ def _redirect_uri(value):
 
     problem = problem_with(value)
     if problem:
-        raise argparse.ArgumentTypeError(said(problem))
+        raise argparse.ArgumentTypeError(translated(problem))
     return value
 
 
@@ -184,4 +184,4 @@ def _fault(value):
     try:
         return control.read_fault(name, times or "1")
     except control.BadControl as error:
-        raise argparse.ArgumentTypeError(said(error.args[0])) from None
+        raise argparse.ArgumentTypeError(translated(error.args[0])) from None

@@ -1,9 +1,10 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, stores, token_endpoint
+from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, stores
 from hhtoken.arguments import add_listener_options
-from hhtoken.arrival import Arrival, conclude
+from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.callback_rules import CallbackRules
+from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.wording import N_, counted
 
 SUMMARY = N_("wait for the browser to come back, then store the pair")
@@ -16,12 +17,12 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
-    endpoint = token_endpoint.from_settings(settings)
+    endpoint = token_endpoint_of(settings)
     store = stores.of_settings(settings, create=True)
-    arrival = Arrival(store, application, endpoint, None if settings.account() else settings)
+    arrival = ReturnHandler(store, application, endpoint, None if settings.account() else settings)
     is_expected = (
         bool(arrival.pending.newest())
         or not settings.account()

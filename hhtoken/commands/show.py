@@ -47,7 +47,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     published = settings.published_file() if arguments.refresh else None
     store = open_store(settings.state_directory(), published=published)
     if arguments.refresh:
@@ -83,11 +83,12 @@ def _report(store, pair, now):
 
 
 def _renew(store, settings):
-    from hhtoken import grants, signals, stores, token_endpoint
+    from hhtoken import grants, signals, stores
+    from hhtoken.token_endpoint import token_endpoint_of
 
     signals.end_on_signals()
     shared = stores.shared(store, settings, settings.account())
-    grants.renew_for("show --refresh", shared, token_endpoint.from_settings(settings))
+    grants.renew_for("show --refresh", shared, token_endpoint_of(settings))
 
 
 def _field(store, pair, name, now):

@@ -23,7 +23,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     if arguments.all:
         return _run_for_all(settings, arguments)
     directory, account = settings.state_directory(), settings.account()
@@ -34,7 +34,7 @@ def run(arguments):
     except errors.ConfigError as error:  # no renewal gets past it
         report = token_status.misconfigured(report, error)
     if arguments.json:
-        reporting.result(token_status.to_json(report, directory, partial(ready_commands.addressed, account=account)))
+        reporting.result(token_status.to_json(report, directory, partial(ready_commands.with_flags, account=account)))
     elif arguments.prometheus:
         reporting.result(token_status.to_prometheus([(account, report)]))
     else:
@@ -83,7 +83,7 @@ def _screen(report, settings, shared):
     )
     return status_screen.laid_out(
         table,
-        partial(ready_commands.said, account=account),
+        partial(ready_commands.translated, account=account),
         terminal.columns(),
         terminal.has_colour(),
     )

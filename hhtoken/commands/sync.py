@@ -24,7 +24,7 @@ def run(arguments):
     from hhtoken.shared import following
     from hhtoken.shared.settings import open_etcd
 
-    settings = config.load(arguments)
+    settings = config.load_settings(arguments)
     if not stores.is_shared(settings):
         raise errors.ConfigError(
             N_("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),

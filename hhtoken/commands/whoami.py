@@ -4,7 +4,8 @@ heard is remembered for ``status``."""
 import json
 import time
 
-from hhtoken import api_answers, api_endpoint, bookkeeping, config, errors, language, reporting, token_status
+from hhtoken import api_answers, bookkeeping, config, errors, language, reporting, token_status
+from hhtoken.api_endpoint import api_endpoint_of
 from hhtoken.http_transfer import NotSent
 from hhtoken.language import _
 from hhtoken.token_store import open_store
@@ -21,8 +22,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load(arguments)
-    endpoint = api_endpoint.from_settings(settings)
+    settings = config.load_settings(arguments)
+    endpoint = api_endpoint_of(settings)
     store = open_store(settings.state_directory())
     pair = store.load().pair
     # Asked even where the access token has expired by our clock, since that may be wrong.
@@ -41,7 +42,7 @@ def run(arguments):
     if arguments.json:
         reporting.result(_as_json(pair, verdict, person, arguments.email))
     elif person:
-        reporting.result(language.said(N_("accepted: {who}", who=person.introduction(arguments.email))))
+        reporting.result(language.translated(N_("accepted: {who}", who=person.introduction(arguments.email))))
     if person and not left:
         reporting.warning(N_("by the clock of this machine the access token has expired; see 'date'"))
     if verdict.kind == api_answers.EXPIRED and left:

@@ -19,7 +19,7 @@ def place(redirect_uri, units):
     shown = re.search(r"(\S+:\d+) \(Stream\)", units.get(SOCKET, {}).get("Listen", ""))
     if shown and units[SOCKET].get("LoadState") == "loaded":
         return addresses.parse_listen(shown[1])
-    return addresses.parse_listen(listening.default(redirect_uri))
+    return addresses.parse_listen(listening.default_address(redirect_uri))
 
 
 def is_local(redirect_uri):

@@ -106,7 +106,7 @@ class Vault:
 
 def _pair(fields):
     try:
-        return tokens.from_stored(fields, 0)
+        return tokens.pair_from_stored(fields, 0)
     except ValueError as error:
         what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
         raise errors.DataError(what, HINT_DAMAGED) from None

@@ -57,7 +57,7 @@ class World:
         monkeypatch.setattr(time, "sleep", lambda _seconds: None)
         for name in ("fsync", "fdatasync"):
             monkeypatch.setattr(os, name, lambda _descriptor: None)
-        issued = tokens.from_answer(pair, NOW + (issued_off or 0))
+        issued = tokens.pair_from_answer(pair, NOW + (issued_off or 0))
         self.store.save(issued)
         if issued_off is not None:
             date = formatdate(NOW, usegmt=True) if has_date else None
