@@ -2,6 +2,6 @@
 
 import sys
 
-from hhtoken.doorway import main
+from hhtoken.main import main
 
 sys.exit(main())

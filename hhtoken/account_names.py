@@ -1,6 +1,6 @@
 """The names of accounts. Each account has a state directory of its own inside the main one. Pure."""
 
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 DIRECTORY = "accounts"  # in the main state directory; in it, one directory for each name
 MAIN = "-"  # where accounts are listed: the pair of the main directory, which has no name

@@ -4,6 +4,7 @@ import os
 
 from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested, open_directory, storage_error
+from hhtoken.text import N_
 from hhtoken.token_store import (
     JOURNAL_FILE,
     KEPT_ANSWER_FILE,
@@ -13,7 +14,6 @@ from hhtoken.token_store import (
     no_pair,
     open_store,
 )
-from hhtoken.wording import N_
 
 WHAT_COUNTS = (TOKEN_FILE, JOURNAL_FILE, KEPT_ANSWER_FILE, RECORD_FILE)  # and what begins like these
 MOST_NAMED = 5  # in a sentence

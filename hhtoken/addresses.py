@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from hhtoken import errors
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 
 def problem(address):

@@ -6,8 +6,8 @@ Each minute most accounts, or all, are at rest, so what a renewal needs is impor
 import time
 
 from hhtoken import accounts, durations, errors, language, ready_commands, refresh_policy, reporting
+from hhtoken.text import N_, printable
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_, printable
 
 DEFAULT_JOBS = 8  # at once: few enough not to be a crowd at HeadHunter's door, enough to wait for answers side by side
 MOST_JOBS = 64

@@ -2,7 +2,7 @@
 
 import zlib
 
-from hhtoken import tokens
+from hhtoken.pair import is_token, pair_from_answer, parse_first_object, parse_object
 
 LARGEST_BODY_BYTES = 64 * 1024
 RETRY_AFTER_LEAST_SECONDS, RETRY_AFTER_MOST_SECONDS = 1, 3600
@@ -48,9 +48,9 @@ def object_in(body):
         except zlib.error:
             return None
     try:
-        return tokens.parse_object(body.lstrip())
+        return parse_object(body.lstrip())
     except ValueError:
-        return tokens.parse_first_object(body)
+        return parse_first_object(body)
 
 
 def holds_pair(body):
@@ -58,7 +58,7 @@ def holds_pair(body):
     if b"}" not in body and body[:2] != b"\x1f\x8b":
         return False
     fields = object_in(body)
-    return bool(fields) and tokens.is_token(fields.get("access_token")) and tokens.is_token(fields.get("refresh_token"))
+    return bool(fields) and is_token(fields.get("access_token")) and is_token(fields.get("refresh_token"))
 
 
 def pair_in(answer, received_at, kept_refresh_token=None):
@@ -73,7 +73,7 @@ def pair_in(answer, received_at, kept_refresh_token=None):
     if not holds_pair(answer.body) and not 200 <= answer.status < 300:
         return None
     try:
-        return tokens.pair_from_answer(fields, received_at, kept_refresh_token)
+        return pair_from_answer(fields, received_at, kept_refresh_token)
     except ValueError:
         return None
 

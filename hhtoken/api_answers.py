@@ -6,7 +6,7 @@ told, and what to do about it is the operator's.
 
 from hhtoken import errors, provider_errors
 from hhtoken.answer import object_in, wait_seconds
-from hhtoken.wording import N_, counted, joined, printable
+from hhtoken.text import N_, counted, joined, printable
 
 # Kinds of verdict.
 ACCEPTED = "accepted"

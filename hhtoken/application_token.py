@@ -6,11 +6,12 @@ import contextlib
 import json
 import time
 
-from hhtoken import errors, provider_errors, reporting, signals, tokens
+from hhtoken import errors, provider_errors, reporting, signals
 from hhtoken.answer import object_in
 from hhtoken.http_transfer import NotSent
 from hhtoken.journal import NoJournal
-from hhtoken.wording import N_, counted
+from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object
+from hhtoken.text import N_, counted
 
 FILE = "app-token.json"
 DOUBT = "perhaps_revoked_at"  # Unix seconds of the request for another one whose answer has not come
@@ -49,9 +50,9 @@ def obtain(store, application, endpoint, is_renewal, clock=time.time):
 def _stored(directory, client_id):
     """Return the fields of the stored token of this application, or None; damage counts as none, with a warning."""
     try:
-        found = directory.read(FILE, tokens.LARGEST_FILE_BYTES)
-        fields = tokens.parse_object(found[0]) if found else None
-        if found and not (tokens.is_token(fields.get("access_token")) and type(fields.get("obtained_at")) is int):
+        found = directory.read(FILE, LARGEST_FILE_BYTES)
+        fields = parse_object(found[0]) if found else None
+        if found and not (is_token(fields.get("access_token")) and type(fields.get("obtained_at")) is int):
             raise ValueError
         if found and type(fields.get(DOUBT, 0)) is not int:
             raise ValueError
@@ -123,7 +124,7 @@ def _to_text(fields):
 
 def _fields_in(answer):
     fields = object_in(answer.body) or {}
-    if 200 <= answer.status < 300 and tokens.is_token(fields.get("access_token")):
+    if 200 <= answer.status < 300 and is_token(fields.get("access_token")):
         return {name: value for name, value in fields.items() if name not in OUR_FIELDS}
     return None
 

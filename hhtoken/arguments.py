@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 from hhtoken import arguments as argument_types
 from hhtoken.language import _, translated
 from hhtoken.listening import DEFAULT_LISTEN
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 LONGEST_SECONDS = 10 * 365 * 24 * 3600
 

@@ -16,7 +16,7 @@ from hhtoken import (
     stores,
 )
 from hhtoken.pending_state import PendingAuthorizations
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 MOST_TOLD = 5  # of what strangers run into, each once: they must not fill the log
 

@@ -5,7 +5,7 @@ import hashlib
 from urllib.parse import parse_qsl, urlencode
 
 from hhtoken import errors
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 LONGEST_QUERY_CHARACTERS = 8192
 MOST_QUERY_FIELDS = 20

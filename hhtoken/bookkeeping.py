@@ -4,8 +4,8 @@ import time
 
 from hhtoken import errors, outcomes, reporting
 from hhtoken.record import NOT_DUE, Record
+from hhtoken.text import N_
 from hhtoken.token_store import fingerprint
-from hhtoken.wording import N_
 
 
 def report_saved(store, pair, answer, outcome, message, spent_sha256=None):

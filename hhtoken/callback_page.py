@@ -7,7 +7,7 @@ import base64
 import functools
 import hashlib
 
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 AUTHORIZED = "authorized"
 DENIED = "denied"

@@ -15,7 +15,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from hhtoken import callback_page, callback_rules, language, reporting
-from hhtoken.wording import counted
+from hhtoken.text import counted
 
 MOST_CONNECTIONS = 400  # beyond it the oldest make room
 STACK_BYTES = 256 * 1024  # of the thread of a connection

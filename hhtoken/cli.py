@@ -5,7 +5,7 @@ from importlib import import_module
 
 from hhtoken import __version__, errors, language, reporting
 from hhtoken.language import _
-from hhtoken.wording import N_, counted
+from hhtoken.text import N_, counted
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {

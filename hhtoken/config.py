@@ -4,7 +4,7 @@ import errno
 import os
 
 from hhtoken import __version__, errors, private_directory, reporting
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
 OWN_ENV_FILE = "~/.config/hh-token.env"  # as the README proposes

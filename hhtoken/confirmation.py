@@ -3,7 +3,7 @@
 import os
 
 from hhtoken import errors, reporting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 YES = ("y", "yes", "д", "да")
 LONGEST_ANSWER_BYTES = 1024

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from hhtoken import errors
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 OPENER = "xdg-open"
 OURS = ("HH_", "HHTOKEN_", "CREDENTIALS_DIRECTORY")  # of the environment, which no browser needs

@@ -2,7 +2,7 @@
 
 import time
 
-from hhtoken.wording import counted, joined
+from hhtoken.text import counted, joined
 
 
 def span(seconds):

@@ -1,11 +1,11 @@
 """Exit codes, and the exceptions that carry them.
 
 Every foreseen failure is an ``Error`` with a message (what happened) and a hint (what to type next): lower case,
-no full stop, no secret, each a ``wording.Text``, so that it can be said in the reader's language. ``doorway`` prints
+no full stop, no secret, each a ``text.Text``, so that it can be said in the reader's language. ``main`` prints
 both and exits with the code; nothing else turns an error into an exit.
 """
 
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 HINT_AUTHORIZE = N_("type 'hhtoken login', and open the address that it prints")
 

@@ -8,7 +8,7 @@ import time
 
 from hhtoken import errors, progress
 from hhtoken.private_directory import storage_error
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 LOCK_WAIT_SECONDS = 10
 POLL_SECONDS = 0.02

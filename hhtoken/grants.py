@@ -13,8 +13,8 @@ from hhtoken.bookkeeping import keep_evidence, received_at, remember, report_sav
 from hhtoken.http_transfer import NotSent
 from hhtoken.record import CODE, REFRESH
 from hhtoken.recovery import recover
+from hhtoken.text import N_
 from hhtoken.token_store import NEW_GRANT, fingerprint
-from hhtoken.wording import N_
 
 SEND_TRIES, SEND_PAUSE_SECONDS = 3, 2  # for a code that certainly did not leave: it lives for minutes only
 RESCUE_SECONDS = 90  # with the deadline of an answer below the unit's TimeoutStopSec=

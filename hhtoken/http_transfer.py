@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from hhtoken import errors, progress
 from hhtoken.answer import LARGEST_BODY_BYTES, Answer
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 CONNECT_SECONDS = 10  # for each address of the host
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time

@@ -14,7 +14,7 @@ import os
 
 from hhtoken.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.private_directory import storage_error, write_all
-from hhtoken.wording import N_, from_data, to_data
+from hhtoken.text import N_, from_data, to_data
 
 HEAD_AT, BODY_AT = 2048, 4096
 SIZE = BODY_AT + LARGEST_BODY_BYTES

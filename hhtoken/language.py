@@ -7,7 +7,7 @@ a message, by which scripts tell them apart.
 import os
 import sys
 
-from hhtoken import wording
+from hhtoken.text import printable, translated_by
 
 DOMAIN = "hhtoken"
 CATALOGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locale")
@@ -29,7 +29,7 @@ def translated(sentence):
 
 def translated_into(sentence, tongue):
     """Given a Text and one of ``TONGUES``, return it in that, as a plain str."""
-    return str(sentence) if tongue == ENGLISH else wording.translated_by(sentence, _catalog(tongue))
+    return str(sentence) if tongue == ENGLISH else translated_by(sentence, _catalog(tongue))
 
 
 def reader():
@@ -51,7 +51,7 @@ def reader():
 def table(rows):
     """Given rows of a name and a value (Texts or strs), return them as aligned lines in the language of the
     environment."""
-    rows = [(f"{translated(name)}:", wording.printable(translated(value))) for name, value in rows]
+    rows = [(f"{translated(name)}:", printable(translated(value))) for name, value in rows]
     width = max(len(name) for name, _value in rows) + 2
     return "\n".join(f"{name:{width}}{value}" for name, value in rows)
 

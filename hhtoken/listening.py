@@ -6,7 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 from hhtoken import addresses, durations, errors, reporting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 DEFAULT_LISTEN = "127.0.0.1:8000"
 BACKLOG = 128  # of connections that nobody has accepted yet

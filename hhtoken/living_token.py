@@ -8,8 +8,8 @@ import threading
 import time
 
 from hhtoken import config, errors, published_file, ready_commands
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 WAIT_SECONDS = 10  # a renewal at expiry takes one or two, and HeadHunter is slow at times
 POLL_SECONDS = 0.05
@@ -19,7 +19,7 @@ HINT_PUBLISHED = N_("leave that out, or read the state directory")
 # A process of its own, since a bot's may be killed, or interrupted in any thread, with the only copy of a new pair.
 REFRESH = (
     "import sys; root = sys.argv.pop(1); sys.path[:] = [root, *filter(None, sys.path)]\n"
-    "from hhtoken.doorway import main; sys.exit(main())\n"
+    "from hhtoken.main import main; sys.exit(main())\n"
 )
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -4,7 +4,7 @@ A section holds paragraphs (a Text), terms with their meanings (a pair), and exa
 """
 
 from hhtoken import errors
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 NAME = N_("keeps a HeadHunter (hh.ru) OAuth 2.0 token alive")
 TITLE = N_("User Commands")

@@ -1,7 +1,7 @@
 """What an operator who is not looking must be told, and when. Pure."""
 
 from hhtoken import errors
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 REPEAT_SECONDS = 24 * 3600
 PATIENCE_SECONDS = 3600  # temporary trouble is not worth a message before

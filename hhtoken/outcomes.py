@@ -6,7 +6,7 @@ The question "temporary, or a matter for a human?" is decided here and in ``prov
 from hhtoken import durations, errors, provider_errors, record, refresh_policy
 from hhtoken.answer import http_date, object_in, wait_seconds
 from hhtoken.record import Record, is_the_providers_word
-from hhtoken.wording import N_, joined
+from hhtoken.text import N_, joined
 
 OUTCOME_OF = {
     provider_errors.NOT_YET: record.NOT_YET,

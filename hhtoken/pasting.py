@@ -4,7 +4,7 @@ import os
 import sys
 
 from hhtoken import authorization, errors, reporting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 LONGEST_INPUT_BYTES = 16 * 1024
 HINT_PASTE = N_("type 'hhtoken exchange', then paste the address")

@@ -6,7 +6,7 @@ import os
 import time
 
 from hhtoken import errors
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 NAME = "pending.json"
 LIFE_SECONDS = 3600

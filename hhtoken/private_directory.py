@@ -9,7 +9,7 @@ import os
 import stat
 
 from hhtoken import errors
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 LARGEST_FILE_BYTES = 256 * 1024
 TEMPORARY_SUFFIX = ".tmp"

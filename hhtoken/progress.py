@@ -6,7 +6,7 @@ import time
 from math import ceil
 
 from hhtoken import durations, reporting, signals
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 UNTOLD_SECONDS = 1  # what is over sooner is not worth a line
 LOOK_SECONDS = 1.0  # a signal that is only noted has to be answered while its sender still watches

@@ -5,7 +5,7 @@ error answer ever costs the pair; the question is only whether to try again late
 """
 
 from hhtoken import errors
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 # Kinds of verdict.
 NOT_YET = "not_yet"  # the access token still lives; a quiet "later"

@@ -10,9 +10,10 @@ import os
 import stat
 import time
 
-from hhtoken import errors, tokens
+from hhtoken import errors
+from hhtoken.pair import LONGEST_TOKEN_CHARACTERS, is_token
 from hhtoken.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 MODE = 0o640
 LEFTOVER_SECONDS = 60  # so old is no file that is being written at this moment
@@ -66,7 +67,7 @@ def read(path):
     """Return the published access token; raise UnavailableError where there is none, StorageError where it is not for
     this process, DataError where it makes no sense."""
     try:
-        data, _status = read_regular(path, tokens.LONGEST_TOKEN_CHARACTERS + 2)
+        data, _status = read_regular(path, LONGEST_TOKEN_CHARACTERS + 2)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise errors.UnavailableError(
@@ -81,7 +82,7 @@ def read(path):
             ),
         ) from None
     token = (data or b"").decode("ascii", "replace").rstrip("\n")
-    if not tokens.is_token(token):
+    if not is_token(token):
         raise errors.DataError(N_("{path} holds no access token", path=path), N_("type 'hhtoken refresh'"))
     return token
 

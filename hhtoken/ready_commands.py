@@ -6,7 +6,7 @@ import sys
 from contextvars import ContextVar
 
 from hhtoken import language
-from hhtoken.wording import escaped
+from hhtoken.text import escaped
 
 NAME = "hhtoken"
 COMMAND = f"'{NAME} "  # as it stands in sentences

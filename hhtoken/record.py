@@ -2,7 +2,8 @@
 
 import json
 
-from hhtoken import errors, record, wording
+from hhtoken import errors, record
+from hhtoken.text import N_, Text, from_data, to_data
 
 # What a refresh, or an authorization, came to.
 RENEWED = "renewed"
@@ -34,7 +35,7 @@ LATEST_SECONDS = 2**40  # far beyond any clock; what is later comes from damage
 DEFAULTS = {
     "outcome": None,  # one of the above
     "at": 0,  # Unix seconds
-    "message": wording.N_("no details were kept"),
+    "message": N_("no details were kept"),
     "hint": None,
     "exit_code": 0,
     "error": None,  # the provider's own words, made printable
@@ -88,7 +89,7 @@ SENTENCES = ("message", "hint")
 
 def to_text(record):
     """Given a Record, return the bytes of its file: the fields, and what the sentences in them were made of."""
-    made_of = {name: wording.to_data(getattr(record, name)) for name in SENTENCES}
+    made_of = {name: to_data(getattr(record, name)) for name in SENTENCES}
     return (json.dumps({**record.as_dict(), "made_of": made_of}, indent=2) + "\n").encode()
 
 
@@ -103,8 +104,8 @@ def from_text(data):
     values = {name: value for name, value in stored.items() if name in DEFAULTS and _fits(name, value)}
     made_of = stored.get("made_of")
     for name in SENTENCES:
-        sentence = wording.from_data(made_of.get(name)) if isinstance(made_of, dict) else None
-        if isinstance(sentence, wording.Text) and sentence == values.get(name):
+        sentence = from_data(made_of.get(name)) if isinstance(made_of, dict) else None
+        if isinstance(sentence, Text) and sentence == values.get(name):
             values[name] = sentence
     return Record(**values)
 
@@ -139,4 +140,4 @@ def is_the_providers_word(outcome):
 
 def not_due(until):
     """Given Unix seconds, return the Record that says that nothing is due until then."""
-    return Record(outcome=NOT_DUE, message=wording.N_("nothing is due"), not_before=until)
+    return Record(outcome=NOT_DUE, message=N_("nothing is due"), not_before=until)

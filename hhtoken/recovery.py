@@ -6,8 +6,8 @@ from hhtoken import errors, outcomes, record, reporting
 from hhtoken.answer import Answer, pair_in
 from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
 from hhtoken.record import CODE, REFRESH, REVOKE
+from hhtoken.text import N_
 from hhtoken.token_store import fingerprint
-from hhtoken.wording import N_
 
 
 def recover(store, clock=time.time):

@@ -8,7 +8,7 @@ import os
 import sys
 
 from hhtoken import errors
-from hhtoken.wording import N_, printable
+from hhtoken.text import N_, printable
 
 NAME = "hhtoken"
 SYSLOG_SOCKET = "/dev/log"  # where logger(1) writes

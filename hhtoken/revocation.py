@@ -7,8 +7,8 @@ from hhtoken.bookkeeping import settle_quietly
 from hhtoken.http_transfer import NotSent
 from hhtoken.record import REVOKE
 from hhtoken.recovery import recover
+from hhtoken.text import N_
 from hhtoken.token_store import fingerprint
-from hhtoken.wording import N_
 
 # What HeadHunter says of a pair that cannot be used any more, by anybody.
 ENDED = (api_answers.ACCEPTED, api_answers.REVOKED, api_answers.UNKNOWN_TOKEN, api_answers.APPLICATION_GONE)

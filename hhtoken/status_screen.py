@@ -4,7 +4,7 @@ import shlex
 import textwrap
 
 from hhtoken import durations, errors, token_status
-from hhtoken.wording import N_, counted, joined, printable
+from hhtoken.text import N_, counted, joined, printable
 
 BAR_CELLS = 16
 FULL_CELLS = {True: "█░", False: "#-"}  # by whether the reader's terminal shows more than ASCII

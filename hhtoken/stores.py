@@ -2,8 +2,8 @@
 
 from hhtoken import account_names, errors
 from hhtoken.private_directory import Nested
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 SHARED_SETTING = "HHTOKEN_STORE"
 HINT_ELSEWHERE = N_(

@@ -4,8 +4,8 @@ import json
 
 from hhtoken import __version__, api_answers, errors, outcomes, provider_errors, record, refresh_policy
 from hhtoken.stores import is_shared, where_else
+from hhtoken.text import N_
 from hhtoken.token_store import shared_elsewhere
-from hhtoken.wording import N_
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
 

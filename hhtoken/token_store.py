@@ -3,9 +3,10 @@
 import os
 import time
 
-from hhtoken import errors, tokens
+from hhtoken import errors
+from hhtoken.pair import LARGEST_FILE_BYTES, hand_on_mark, pair_from_stored, pair_to_text, parse_stored
 from hhtoken.private_directory import open_directory, storage_error
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 TOKEN_FILE = "token.json"
 PREVIOUS_FILE = "token.json.prev"
@@ -70,7 +71,7 @@ class TokenStore:
             raise no_pair(self.directory.path)
         data, modified_ns = stored
         try:
-            pair = tokens.pair_from_stored(tokens.parse_stored(data), modified_ns // 10**9)
+            pair = pair_from_stored(parse_stored(data), modified_ns // 10**9)
         except ValueError as error:
             raise self._damaged(error.args[0]) from None
         return StoredPair(pair, data, modified_ns)
@@ -218,8 +219,8 @@ class TokenStore:
             if stored.pair.refresh_token != pair.refresh_token and fingerprint(stored.pair.refresh_token) != replaces:
                 self._keep_previous(stored)
             if replaces and fingerprint(stored.pair.refresh_token) == replaces:
-                tokens.hand_on_mark(stored.pair, pair)
-        self.directory.replace(TOKEN_FILE, tokens.pair_to_text(pair))
+                hand_on_mark(stored.pair, pair)
+        self.directory.replace(TOKEN_FILE, pair_to_text(pair))
         self.publish(is_new=True)
         return pair
 
@@ -323,7 +324,7 @@ class TokenStore:
     def keep_pair(self, pair):
         """Keep a pair that has no claim to the place of the stored one; returns its path. Raise StorageError."""
         name = self._unclaimed_name()
-        self.directory.replace(name, tokens.pair_to_text(pair))
+        self.directory.replace(name, pair_to_text(pair))
         return self.directory.path_of(name)
 
     def _unclaimed_name(self):
@@ -353,9 +354,9 @@ class TokenStore:
 
     def _read_token_file(self):
         try:
-            return self.directory.read(TOKEN_FILE, tokens.LARGEST_FILE_BYTES)
+            return self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
         except errors.DataError:
-            raise self._damaged(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024)) from None
+            raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024)) from None
 
     def _damaged(self, why):
         path = self.directory.path_of(TOKEN_FILE)

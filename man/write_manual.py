@@ -15,14 +15,15 @@ from argparse_manpage.manpage import Manpage
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hhtoken import cli, language, manual, tokens  # noqa: E402
+from hhtoken import cli, language, manual  # noqa: E402
 from hhtoken.language import translated  # noqa: E402
+from hhtoken.pair import ESSENTIAL_FIELDS, OUR_FIELDS  # noqa: E402
 from hhtoken.sandbox.weather import FAULTS  # noqa: E402
 
 PAGES = {"man/hhtoken.1": "C", "man/ru/hhtoken.1": "ru_RU.UTF-8"}
 COMPLETIONS = {"completions/hhtoken": "bash", "completions/_hhtoken": "zsh", "completions/hhtoken.fish": "fish"}
 
-FIELDS = (*tokens.ESSENTIAL_FIELDS, *tokens.OUR_FIELDS, "seconds_left")
+FIELDS = (*ESSENTIAL_FIELDS, *OUR_FIELDS, "seconds_left")
 COMMAND = {
     "bash": "_hhtoken_files_and_commands",
     "zsh": "_hhtoken_command",

@@ -210,7 +210,7 @@ def growth(folder):
 
 
 def crowd(folder, environment):
-    from hhtoken import tokens
+    from hhtoken.pair import pair_from_answer, pair_to_text
 
     store = open_store(str(folder / "crowd"), create=True)
     now = time.time()
@@ -221,7 +221,7 @@ def crowd(folder, environment):
         nonlocal written
         while not ended.is_set():
             fields = {"access_token": f"A{written}", "refresh_token": f"R{written}", "expires_in": 60}
-            store.directory.replace("token.json", tokens.pair_to_text(tokens.pair_from_answer(fields, now)))
+            store.directory.replace("token.json", pair_to_text(pair_from_answer(fields, now)))
             written += 1
             time.sleep(0.001)
 

@@ -110,7 +110,7 @@ def marked(file, keywords, comment_tags, options):
 def extracted():
     """Return the Catalog of all that hhtoken can say to a person."""
     catalog = new_catalog(None)
-    found = extract_from_dir(str(PACKAGE), [("wording.py", "ignore"), ("**.py", marked)], keywords=KEYWORDS)
+    found = extract_from_dir(str(PACKAGE), [("text.py", "ignore"), ("**.py", marked)], keywords=KEYWORDS)
     for name, _line, message, _comments, _context in sorted(found, key=lambda one: one[0]):
         catalog.add(message, locations=[(f"hhtoken/{name}", None)])
     for where, phrases in (("argparse", ARGPARSE), ("strerror", SYSTEM)):

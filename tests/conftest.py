@@ -96,7 +96,7 @@ def program_with(*changes):
     for change in changes:
         name = change.partition(" = ")[0]
         lines += [f"import {name.rpartition('.')[0]}", name, change]  # the name alone: fails where there is no such one
-    lines += ["from hhtoken.doorway import main", "sys.exit(main())"]
+    lines += ["from hhtoken.main import main", "sys.exit(main())"]
     return [sys.executable, "-I", "-c", "\n".join(lines)]
 
 

@@ -16,8 +16,9 @@ import requests
 from conftest import AGENT, Reader, obtain_pair, refreshes, wait_for
 from rough_provider import HeldUp, answering, http
 
-from hhtoken import errors, living_token, published_file, tokens
+from hhtoken import errors, living_token, published_file
 from hhtoken.client import HeadHunterAuth, access_token
+from hhtoken.pair import Pair, pair_from_answer
 from hhtoken.token_store import fingerprint, open_store
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -49,7 +50,7 @@ def bot(surroundings, operator, sandbox):
 def save(operator, token):
     """Store a pair as a peer does, whole."""
     fields = {**PAIR, "access_token": token, "expires_in": 1000}
-    open_store(str(operator.state)).save(tokens.pair_from_answer(fields, time.time()))
+    open_store(str(operator.state)).save(pair_from_answer(fields, time.time()))
 
 
 # -- access_token --
@@ -629,7 +630,7 @@ def expire(operator, sandbox):
     store = open_store(str(operator.state))
     with store.lock():
         pair = store.load().pair
-        store.save(tokens.Pair(pair.fields, pair.obtained_at, int(time.time()) - 2), fingerprint(pair.refresh_token))
+        store.save(Pair(pair.fields, pair.obtained_at, int(time.time()) - 2), fingerprint(pair.refresh_token))
     sandbox.provider.expire()
 
 
@@ -639,4 +640,4 @@ def test_the_example_is_short():
 
 
 def test_the_module_that_renews_knows_its_own_place():
-    assert (Path(living_token.ROOT) / "hhtoken" / "doorway.py").exists()
+    assert (Path(living_token.ROOT) / "hhtoken" / "main.py").exists()

@@ -369,7 +369,7 @@ def test_without_requests_doctor_still_runs_and_names_the_package(operator, sand
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     program = (
         f"import sys; sys.path.insert(0, {root!r}); sys.modules['requests'] = None\n"
-        "from hhtoken.doorway import main\nsys.exit(main())\n"
+        "from hhtoken.main import main\nsys.exit(main())\n"
     )
     done = operator.run("doctor", program=[sys.executable, "-c", program], expect=78)
     assert "apt install python3-requests" in done.stdout and "ok       provider" in done.stdout

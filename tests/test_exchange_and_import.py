@@ -15,9 +15,10 @@ import pytest
 import requests
 from conftest import AGENT, PROGRAM, obtain_pair, program_with, refreshes, wait_for
 
-from hhtoken import errors, journal, tokens
+from hhtoken import errors, journal
 from hhtoken.answer import Answer
 from hhtoken.commands import import_pair
+from hhtoken.pair import pair_from_answer
 from hhtoken.token_store import fingerprint, open_store
 
 
@@ -381,7 +382,7 @@ def test_the_stored_file_is_taken_as_it_is_once_a_refresh_in_flight_is_over(lone
         running = lonely.start("import", lonely.token_file)
         wait_for(lambda: has_open(running.pid, lonely.state / ".lock"))
         newer = {**fields, "refresh_token": "NEWER", "expires_in": 1000}
-        open_store(str(lonely.state)).save(tokens.pair_from_answer(newer, time.time()), replaces=fingerprint("REFRESH"))
+        open_store(str(lonely.state)).save(pair_from_answer(newer, time.time()), replaces=fingerprint("REFRESH"))
     running.communicate(timeout=30)
     assert running.returncode == 0 and lonely.stored()["refresh_token"] == "NEWER"
 

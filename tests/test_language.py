@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from conftest import PROGRAM
 
 from hhtoken import cli, language, record
-from hhtoken.wording import N_, counted
+from hhtoken.text import N_, counted
 
 ROOT = Path(__file__).parent.parent
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
@@ -158,7 +158,7 @@ def unmarked(source):
 
 def modules():
     ours = {path for path in catalog.PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(ROOT).parts}
-    return sorted(ours - {catalog.PACKAGE / "wording.py"})
+    return sorted(ours - {catalog.PACKAGE / "text.py"})
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(catalog.PACKAGE)))

@@ -90,7 +90,8 @@ API_ANSWERS = {
 
 @pytest.mark.parametrize("name", API_ANSWERS)
 def test_what_the_api_answers_betrays_nothing(tmp_path, name, monkeypatch):
-    from hhtoken import doorway, reporting
+    from hhtoken import reporting
+    from hhtoken.main import main
 
     logged = []
     monkeypatch.setattr(reporting, "event", lambda line, _priority=0: logged.append(str(line)))
@@ -104,8 +105,8 @@ def test_what_the_api_answers_betrays_nothing(tmp_path, name, monkeypatch):
         operator.store({"access_token": ACCESS, "refresh_token": REFRESH}, left=60)
         for key, value in operator.environment.items():
             monkeypatch.setenv(key, value)
-        doorway.main(["whoami"])
-        doorway.main(["revoke", "--yes"])
+        main(["whoami"])
+        main(["revoke", "--yes"])
     for secret in (ACCESS, REFRESH, "CANARY-SECRET"):
         assert secret not in "".join(run.stdout + run.stderr for run in said) + "".join(logged), secret
     assert "CANARY-NAME" not in "".join(run.stderr for run in said) + "".join(logged)
@@ -139,7 +140,7 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from hhtoken import config, doorway\n"
+        "from hhtoken import config, main as doorway\n"
         "def broken(arguments): raise KeyError('CANARY')\n"
         "config.load_settings = broken\n"
         "sys.exit(doorway.main())\n"
@@ -155,7 +156,7 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
 def test_records_do_not_show_their_secrets_when_printed():
     from hhtoken.answer import Answer
     from hhtoken.authorization import BrowserReturn
-    from hhtoken.tokens import pair_from_answer
+    from hhtoken.pair import pair_from_answer
 
     shown = repr([pair_from_answer(PAIR, 0), Answer(200, b"CANARY", True), BrowserReturn("CANARY", "CANARY", None)])
     assert "CANARY" not in shown

@@ -380,7 +380,7 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path):
 
 def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
     (tmp_path / "segno.py").write_text("raise ImportError\n")
-    code = "import sys; from hhtoken.doorway import main; sys.exit(main())"
+    code = "import sys; from hhtoken.main import main; sys.exit(main())"
     root = Path(__file__).parent.parent
     done = subprocess.run(
         [PROGRAM[0], "-c", code, "login", "--qr", "--timeout", "1"],

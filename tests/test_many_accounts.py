@@ -89,9 +89,7 @@ def test_what_befalls_one_account_stops_no_other(operator, sandbox, three, jobs)
 
 def started(*arguments, operator, patch):
     """Start hhtoken with a patch, in Python, that a test needs to make it fail as a machine could."""
-    program = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{patch}\nfrom hhtoken.doorway import main\nsys.exit(main())"
-    )
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{patch}\nfrom hhtoken.main import main\nsys.exit(main())"
     command = [sys.executable, "-IS", "-c", program, *arguments]
     return subprocess.run(command, env=operator.environment, capture_output=True, text=True, timeout=60)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hhtoken import errors, outcomes, record
 from hhtoken.answer import Answer
+from hhtoken.pair import Pair
 from hhtoken.record import Record
-from hhtoken.tokens import Pair
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)

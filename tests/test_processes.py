@@ -66,7 +66,7 @@ def test_a_missing_requests_is_said_before_the_listener_waits(operator, sandbox,
     root = os.path.dirname(os.path.dirname(PROGRAM[-1]))
     program = (
         f"import sys; sys.path.insert(0, {root!r}); sys.modules['requests'] = None\n"
-        "from hhtoken.doorway import main; sys.exit(main())"
+        "from hhtoken.main import main; sys.exit(main())"
     )
     for command in ("serve-callback", "refresh"):
         run = operator.run(command, expect=78, program=[sys.executable, "-I", "-c", program])

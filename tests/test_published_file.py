@@ -12,7 +12,8 @@ import pytest
 from conftest import obtain_pair, refreshes, wait_for
 from test_exchange_and_import import come_back
 
-from hhtoken import errors, published_file, tokens
+from hhtoken import errors, published_file
+from hhtoken.pair import pair_from_answer
 from hhtoken.private_directory import open_directory
 from hhtoken.token_store import open_store
 
@@ -328,7 +329,7 @@ def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, publishe
     """The look without the lock may read, then be overtaken by a peer that stores and publishes."""
     lonely.store(PAIR, left=1000, life=1000)
     store = open_store(str(lonely.state), published=str(published))
-    publish, newer = published_file.publish, tokens.pair_from_answer({**PAIR, "access_token": "NEWER"}, 1)
+    publish, newer = published_file.publish, pair_from_answer({**PAIR, "access_token": "NEWER"}, 1)
     overtaken = []
 
     def slow_publish(path, token, modified_ns):

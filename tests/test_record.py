@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, outcomes, record, status_screen, token_status, tokens
+from hhtoken import errors, outcomes, record, status_screen, token_status
 from hhtoken.answer import Answer
+from hhtoken.pair import Pair
 from hhtoken.record import Record
 from hhtoken.renewers import Renewers
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -193,7 +194,7 @@ def test_arbitrary_bytes_give_a_record_or_none(data):
 def use(last):
     """Do with a stored Record all that the next runs would do."""
     now = 1_700_000_000
-    expired = tokens.Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, now - 200, now - 100)
+    expired = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, now - 200, now - 100)
     standing = outcomes.standing(expired, last, now)
     if standing:
         outcomes.error_of(standing)

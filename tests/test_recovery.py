@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from hhtoken import journal, record, tokens
+from hhtoken import journal, record
 from hhtoken.answer import Answer
 from hhtoken.errors import StorageError
+from hhtoken.pair import Pair
 from hhtoken.recovery import recover
 from hhtoken.token_store import fingerprint, open_store
 
@@ -18,7 +19,7 @@ EXCHANGE = {"kind": "code", "started_at": NOW - 50}
 
 def pair_of(name, obtained_at=NOW - 1000, **more):
     fields = {"access_token": f"{name}-A", "refresh_token": f"{name}-R", **more}
-    return tokens.Pair({name: value for name, value in fields.items() if value}, obtained_at, obtained_at + 60)
+    return Pair({name: value for name, value in fields.items() if value}, obtained_at, obtained_at + 60)
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_only_a_series_of_the_same_refresh_token_is_continued(store, token, fail
 
 @pytest.mark.parametrize("token", ["OLD-ACCESS", "OLD-REFRESH"])
 def test_a_refusal_that_echoes_a_token_is_remembered_without_it(store, state, token):
-    store.save(tokens.Pair({"access_token": "OLD-ACCESS", "refresh_token": "OLD-REFRESH"}, NOW - 1000, NOW - 940))
+    store.save(Pair({"access_token": "OLD-ACCESS", "refresh_token": "OLD-REFRESH"}, NOW - 1000, NOW - 940))
     echo = {"error": "weird", "error_description": f"what is {token}?"}
     leave(store, {**REFRESH_OF_OLD, "refresh_token_sha256": fingerprint("OLD-REFRESH")}, answer_with(echo, status=400))
     assert recovered(store) is None

@@ -17,11 +17,12 @@ import pytest
 import requests
 from conftest import AGENT, obtain_pair, refreshes
 
-from hhtoken import errors, grants, record, socket_unit, tokens
+from hhtoken import errors, grants, record, socket_unit
 from hhtoken.answer import Answer
 from hhtoken.commands.refresh import _renew_in_time
 from hhtoken.config import Settings
 from hhtoken.http_transfer import NotSent
+from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.private_directory import open_directory
 from hhtoken.shared import reconciliation, sealing
@@ -39,7 +40,7 @@ PLACE = b"/prefix/-/pair"
 
 def pair(name, generation=None, store="store"):
     fields = {"access_token": f"ACCESS-{name}", "refresh_token": f"REFRESH-{name}", "expires_in": 60}
-    made = tokens.pair_from_answer(fields, 1000)
+    made = pair_from_answer(fields, 1000)
     return marked(made, Mark(store, generation, 2000)) if generation else made
 
 
@@ -88,12 +89,12 @@ def test_of_two_hosts_that_differ_never_both_are_the_newer_one():
                                   {"store": "s", "generation": "1", "provider_expires_at": 1}])  # fmt: skip
 def test_a_mark_that_makes_no_sense_is_none(mark):
     made = pair("a")
-    made.fields[tokens.MARK_FIELD] = mark
+    made.fields[MARK_FIELD] = mark
     assert mark_of(made) is None
 
 
 def test_a_mark_outlives_the_file():
-    stored = tokens.pair_from_stored(json.loads(tokens.pair_to_text(pair("a", 7))), 0)
+    stored = pair_from_stored(json.loads(pair_to_text(pair("a", 7))), 0)
     told = {"store": "store", "generation": 7, "provider_expires_at": 2000, "is_in_etcd": True}
     assert mark_of(stored).as_dict() == told
 
@@ -103,14 +104,14 @@ def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
     for odd in ("x" * 70_000, json.loads("[" * 900 + "]" * 900)):
         made = pair("a", 7)
         made.fields["odd"] = odd
-        data = tokens.pair_to_text(made)
-        assert len(data) <= tokens.LARGEST_FILE_BYTES
-        assert mark_of(tokens.pair_from_stored(json.loads(data), 0)).generation == 7
+        data = pair_to_text(made)
+        assert len(data) <= LARGEST_FILE_BYTES
+        assert mark_of(pair_from_stored(json.loads(data), 0)).generation == 7
 
 
 def test_the_provider_cannot_set_a_mark():
-    fields = {"access_token": "A", "refresh_token": "R", tokens.MARK_FIELD: Mark("forged", 99).as_dict()}
-    assert mark_of(tokens.pair_from_answer(fields, 0)) is None
+    fields = {"access_token": "A", "refresh_token": "R", MARK_FIELD: Mark("forged", 99).as_dict()}
+    assert mark_of(pair_from_answer(fields, 0)) is None
 
 
 def test_what_is_sealed_opens_again_and_shows_nothing():
@@ -248,11 +249,11 @@ def test_a_key_that_only_the_units_have_is_not_missed_by_status(lonely):
 
 
 SHARED = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t"}
-COPY = {"access_token": "ACCESS", "refresh_token": "REFRESH", tokens.MARK_FIELD: Mark("store", 2).as_dict()}
+COPY = {"access_token": "ACCESS", "refresh_token": "REFRESH", MARK_FIELD: Mark("store", 2).as_dict()}
 
 
 def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operator, sandbox):
-    before = operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 2).as_dict()})
+    before = operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 2).as_dict()})
     for command in ("refresh", "refresh --force", "show --refresh", "exec true", "refresh --all"):
         run = operator.run(*command.split(), expect=78)
         assert "is shared with other hosts, but HHTOKEN_STORE is not set" in run.stderr + run.stdout
@@ -268,13 +269,13 @@ def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operat
 
 
 def test_a_pair_that_is_imported_without_the_store_is_this_hosts_alone(operator, sandbox, tmp_path):
-    operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 2).as_dict()})
+    operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 2).as_dict()})
     assert "HHTOKEN_STORE is not set" in operator.run("import", operator.token_file, expect=78).stderr
-    assert tokens.MARK_FIELD in operator.stored()
+    assert MARK_FIELD in operator.stored()
     assert "the other hosts still hold this pair" in operator.run("export", tmp_path / "pair.json").stderr
     operator.run("import", tmp_path / "pair.json")
     operator.run("refresh")
-    assert tokens.MARK_FIELD not in operator.stored() and refreshes(sandbox) == 1
+    assert MARK_FIELD not in operator.stored() and refreshes(sandbox) == 1
 
 
 @pytest.mark.parametrize("command", ["status", "show", "notice", "doctor"])
@@ -284,7 +285,7 @@ def test_where_another_host_may_have_the_pair_it_is_to_be_brought_here(lonely, c
 
 
 def test_what_an_interrupted_refresh_received_stays_shared(operator, sandbox):
-    operator.store({**obtain_pair(sandbox), tokens.MARK_FIELD: Mark("store", 4).as_dict()})
+    operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 4).as_dict()})
     before = operator.stored()
     sandbox.provider.advance(3601)
     issued = requests.post(
@@ -298,7 +299,7 @@ def test_what_an_interrupted_refresh_received_stays_shared(operator, sandbox):
     journal.finish(Answer(status=200, body=issued.content, complete=True, received_at=int(time.time())))
     journal.close()
     operator.run("refresh", expect=(0, 78))
-    mark = mark_of(tokens.pair_from_stored(operator.stored(), 0))
+    mark = mark_of(pair_from_stored(operator.stored(), 0))
     assert operator.stored()["access_token"] == issued.json()["access_token"]
     assert (mark.store, mark.generation, mark.is_in_etcd) == ("store", 5, False)
     operator.run("refresh", "--force", expect=78)
@@ -316,7 +317,7 @@ def test_who_has_looked_into_etcd_is_not_sent_there_again(hosts, etcd):
 
 def waiting_for_etcd(operator):
     """A new pair that is stored here, and not yet in etcd."""
-    fields = {**COPY, tokens.MARK_FIELD: Mark("store", 2, is_in_etcd=False).as_dict()}
+    fields = {**COPY, MARK_FIELD: Mark("store", 2, is_in_etcd=False).as_dict()}
     operator.store(fields, left=1000, life=1000)
     open_store(str(operator.state)).begin({"kind": "refresh"}).close()
 
@@ -338,9 +339,7 @@ def test_the_only_copy_of_a_new_pair_is_not_removed(lonely):
     assert lonely.token_file.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "content, comes_back", [(COPY, True), ({**COPY, tokens.MARK_FIELD: None}, False), (None, True)]
-)
+@pytest.mark.parametrize("content, comes_back", [(COPY, True), ({**COPY, MARK_FIELD: None}, False), (None, True)])
 def test_what_is_removed_here_comes_back_where_etcd_has_it(lonely, content, comes_back):
     lonely.store(content or {})
     said = lonely.run("revoke", "--local-only", "--yes", **SHARED).stderr
@@ -389,7 +388,7 @@ def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
     root = Path(__file__).parent.parent
     program = (
         f"import sys; sys.path.insert(0, {str(root)!r})\n"
-        "from hhtoken.doorway import main\n"
+        "from hhtoken.main import main\n"
         "code = main()\n"
         "found = [name for name in sys.modules if name.startswith(('hhtoken.shared', 'cryptography'))]\n"
         "print(code, *found, file=sys.stderr)\n"
@@ -949,9 +948,7 @@ def clocks(tmp_path, etcd, monkeypatch):
     made = Clocks(tmp_path, etcd, monkeypatch)
     store = made.host("one", 0)
     with store.lock():
-        store.save(
-            tokens.pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, made.now - 60)
-        )
+        store.save(pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, made.now - 60))
     return made
 
 

@@ -133,7 +133,7 @@ def test_a_predecessors_file_counts_from_its_modification_time(lonely):
 def test_readers_never_see_a_torn_file(operator, sandbox):
     """A writer replaces the file as fast as it can. Readers, until they have seen twenty pairs, see the old one or the
     new one, never a mix."""
-    from hhtoken import tokens
+    from hhtoken.pair import pair_from_answer
     from hhtoken.token_store import open_store
 
     operator.store(PAIR, left=1000, life=1000)
@@ -148,14 +148,14 @@ def test_readers_never_see_a_torn_file(operator, sandbox):
         "    assert fields['access_token'][1:] == fields['refresh_token'][1:], 'torn'\n"
     )
     now = int(time.time())
-    number, pair = 0, tokens.pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
+    number, pair = 0, pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
     store.save(pair)
     root = str(Path(__file__).parent.parent)
     readers = [subprocess.Popen([sys.executable, "-c", program, str(operator.state), root]) for _ in range(2)]
     while any(reader.poll() is None for reader in readers):
         number += 1
         fields = {"access_token": f"A{number}", "refresh_token": f"R{number}", "expires_in": 60, "pad": "x" * 5000}
-        store.save(tokens.pair_from_answer(fields, now))
+        store.save(pair_from_answer(fields, now))
     assert [reader.returncode for reader in readers] == [0, 0]
 
 
@@ -164,7 +164,7 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     lonely.store(PAIR, left=1000, life=1000)
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from hhtoken.doorway import main\n"
+        "from hhtoken.main import main\n"
         "code = main()\n"
         "print(code, *sorted(sys.modules), file=sys.stderr)\n"
     )
@@ -184,7 +184,7 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
         for name in (
-            "commands commands.show config doorway errors private_directory reporting token_store tokens wording"
+            "commands commands.show config errors main pair private_directory reporting text token_store"
         ).split()
     } | ({"hhtoken.env_file"} & loaded)
 
@@ -203,7 +203,7 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); seen = []\n"
         "sys.addaudithook(lambda event, values: seen.append((event, str(values[0]) if values else '')))\n"
-        "from hhtoken.doorway import main\n"
+        "from hhtoken.main import main\n"
         "code = main()\n"
         "quiet = ('import', 'marshal', 'compile', 'exec', 'object.', 'code.', 'sys.', 'builtins.')\n"
         "told = [f'{event} {what}' for event, what in seen if not event.startswith(quiet)\n"
@@ -234,10 +234,11 @@ WORDS = ["show", "--field", "access_token", "--field=expires_in", "--header", "-
 
 @given(st.lists(st.sampled_from(WORDS[1:]), max_size=5))
 def test_the_short_way_in_reads_a_command_line_as_argparse_does(words):
-    from hhtoken import cli, doorway, errors
+    from hhtoken import cli, errors
     from hhtoken.commands import show
+    from hhtoken.main import plain_arguments
 
-    plain = doorway.plain_arguments(words, show.PLAIN, show.FORMS)
+    plain = plain_arguments(words, show.PLAIN, show.FORMS)
     if plain is None:
         return  # argparse has the word
     try:
@@ -251,10 +252,10 @@ def test_the_short_way_in_reads_a_command_line_as_argparse_does(words):
 
 @pytest.mark.parametrize("words", [["--field", "access_token"], ["--header"], ["--json"], ["--min-seconds", "60"], []])
 def test_the_plain_forms_take_the_short_way_in(words):
-    from hhtoken import doorway
     from hhtoken.commands import show
+    from hhtoken.main import plain_arguments
 
-    assert doorway.plain_arguments(words, show.PLAIN, show.FORMS)
+    assert plain_arguments(words, show.PLAIN, show.FORMS)
 
 
 def test_a_token_that_lives_is_shown_although_a_lock_keeps_an_old_journal_from_being_settled(lonely, tmp_path):

@@ -342,7 +342,7 @@ def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
     lonely.store(FRESH, left=1000, life=1000)
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from hhtoken.doorway import main\n"
+        "from hhtoken.main import main\n"
         "main()\n"
         "print(*sorted(sys.modules), file=sys.stderr)\n"
     )

@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hhtoken import __version__, errors, outcomes, provider_errors, record, token_status
 from hhtoken.answer import Answer
+from hhtoken.pair import Pair
 from hhtoken.record import Record
 from hhtoken.token_store import fingerprint, open_store
-from hhtoken.tokens import Pair
 
 NOW = 1_700_000_000
 DAY = 24 * 3600

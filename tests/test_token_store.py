@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from hhtoken import journal, record, token_store, tokens
+from hhtoken import journal, record, token_store
 from hhtoken.answer import Answer
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
+from hhtoken.pair import Pair
 from hhtoken.token_store import fingerprint, open_store
 
 NOW = 1700000000
@@ -19,7 +20,7 @@ BODY = b'{"access_token": "NEW-A", "refresh_token": "NEW-R"}'
 
 
 def pair_of(name, **more):
-    return tokens.Pair({"access_token": f"{name}-A", "refresh_token": f"{name}-R", **more}, NOW, NOW + 60)
+    return Pair({"access_token": f"{name}-A", "refresh_token": f"{name}-R", **more}, NOW, NOW + 60)
 
 
 OLD, NEW = pair_of("OLD"), pair_of("NEW")
@@ -500,7 +501,7 @@ def test_an_expired_access_token_lives_as_long_as_headhunter_has_said_that_it_do
 
 def test_an_expired_pair_that_cannot_be_renewed_asks_for_a_human(store):
     store.remember(record.Record(outcome=record.UNCLEAR, refresh_token_sha256=fingerprint("NEW-R"), dead=True))
-    for pair in (NEW, tokens.Pair({"access_token": "A"}, NOW, NOW + 60)):
+    for pair in (NEW, Pair({"access_token": "A"}, NOW, NOW + 60)):
         assert isinstance(store.why_unusable(pair, NOW + 60), AuthorizationNeededError)
         assert store.why_unusable(pair, NOW + 59) is None
     assert isinstance(store.why_unusable(OLD, NOW + 60), UnavailableError)

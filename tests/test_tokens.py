@@ -7,7 +7,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import tokens
+from hhtoken.pair import (
+    Pair,
+    is_token,
+    pair_from_answer,
+    pair_from_stored,
+    pair_to_text,
+    parse_first_object,
+    parse_object,
+    parse_stored,
+    sane_life,
+)
 
 NOW = 1_700_000_000
 DAY = 24 * 3600
@@ -61,7 +71,7 @@ def nest(depth):
     ],
 )
 def test_a_sane_life_is_believed(literal, life):
-    pair = tokens.pair_from_answer(tokens.parse_object(body(literal)), NOW)
+    pair = pair_from_answer(parse_object(body(literal)), NOW)
     assert (pair.obtained_at, pair.expires_at, pair.life_is_assumed) == (NOW, NOW + life, False)
 
 
@@ -96,22 +106,22 @@ ODD_LIVES = [
 
 @pytest.mark.parametrize("literal", ODD_LIVES, ids=lambda literal: literal[:12])
 def test_an_odd_life_costs_nothing_but_itself(literal):
-    pair = tokens.pair_from_answer(tokens.parse_object(body(literal)), NOW)
+    pair = pair_from_answer(parse_object(body(literal)), NOW)
     assert (pair.access_token, pair.refresh_token) == ("ACCESS", "REFRESH")
     assert (pair.expires_at, pair.life_is_assumed) == (NOW + FOURTEEN_DAYS, True)
-    stored = strictly(tokens.pair_to_text(pair))
+    stored = strictly(pair_to_text(pair))
     assert (stored["obtained_at"], stored["expires_at"]) == (NOW, NOW + FOURTEEN_DAYS)
 
 
 def test_a_missing_life_is_assumed_to_be_fourteen_days():
-    pair = tokens.pair_from_answer({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW)
+    pair = pair_from_answer({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW)
     assert (pair.expires_at, pair.life_is_assumed) == (NOW + FOURTEEN_DAYS, True)
 
 
 @QUICK
 @given(JSON_VALUES)
 def test_a_sane_life_is_none_or_between_a_second_and_a_year(value):
-    life = tokens.sane_life(value)
+    life = sane_life(value)
     assert life is None or (type(life) is int and 1 <= life <= 366 * DAY)
 
 
@@ -120,7 +130,7 @@ def test_a_sane_life_is_none_or_between_a_second_and_a_year(value):
 
 @pytest.mark.parametrize("value", ["a", "!~", "a.b-c_d/e+f=", "x" * 8192])
 def test_visible_ascii_is_a_token(value):
-    assert tokens.is_token(value)
+    assert is_token(value)
 
 
 NO_TOKENS = [
@@ -148,11 +158,11 @@ NO_TOKENS = [
 
 @pytest.mark.parametrize("value", NO_TOKENS, ids=lambda value: ascii(value)[:16])
 def test_what_cannot_stand_in_a_header_is_no_token(value):
-    assert not tokens.is_token(value)
+    assert not is_token(value)
 
 
 @pytest.mark.parametrize("value", NO_TOKENS, ids=lambda value: ascii(value)[:16])
-@pytest.mark.parametrize("read", [tokens.pair_from_answer, tokens.pair_from_stored])
+@pytest.mark.parametrize("read", [pair_from_answer, pair_from_stored])
 def test_no_pair_is_made_of_an_unusable_access_token(read, value):
     with pytest.raises(ValueError, match="^no usable access_token in it$"):
         read({**FULL, "access_token": value}, NOW)
@@ -161,7 +171,7 @@ def test_no_pair_is_made_of_an_unusable_access_token(read, value):
 @pytest.mark.parametrize(
     "value", [one for one in NO_TOKENS if one not in (None, "")], ids=lambda value: ascii(value)[:16]
 )
-@pytest.mark.parametrize("read", [tokens.pair_from_answer, tokens.pair_from_stored])
+@pytest.mark.parametrize("read", [pair_from_answer, pair_from_stored])
 def test_no_pair_is_made_of_an_unusable_refresh_token(read, value):
     with pytest.raises(ValueError, match="^no usable refresh_token in it$"):
         read({**FULL, "refresh_token": value}, NOW)
@@ -169,10 +179,10 @@ def test_no_pair_is_made_of_an_unusable_refresh_token(read, value):
 
 @pytest.mark.parametrize("absent", [None, ""])
 def test_a_file_may_say_in_each_way_that_there_is_no_refresh_token(absent):
-    assert tokens.pair_from_stored({**FULL, "refresh_token": absent}, NOW).refresh_token is None
+    assert pair_from_stored({**FULL, "refresh_token": absent}, NOW).refresh_token is None
 
 
-@pytest.mark.parametrize("read", [tokens.pair_from_answer, tokens.pair_from_stored])
+@pytest.mark.parametrize("read", [pair_from_answer, pair_from_stored])
 def test_no_pair_is_made_without_an_access_token(read):
     with pytest.raises(ValueError, match="^no usable access_token in it$"):
         read({"refresh_token": "REFRESH"}, NOW)
@@ -185,40 +195,40 @@ def test_no_pair_is_made_without_an_access_token(read):
     "absent", [{}, {"refresh_token": None}, {"refresh_token": ""}], ids=["missing", "null", "empty"]
 )
 def test_the_old_refresh_token_stays_where_the_answer_has_none(absent):
-    pair = tokens.pair_from_answer({"access_token": "NEW", **absent}, NOW, kept_refresh_token="OLD")
+    pair = pair_from_answer({"access_token": "NEW", **absent}, NOW, kept_refresh_token="OLD")
     assert (pair.access_token, pair.refresh_token) == ("NEW", "OLD")
-    assert strictly(tokens.pair_to_text(pair))["refresh_token"] == "OLD"
+    assert strictly(pair_to_text(pair))["refresh_token"] == "OLD"
 
 
 @pytest.mark.parametrize(
     "absent", [{}, {"refresh_token": None}, {"refresh_token": ""}], ids=["missing", "null", "empty"]
 )
 def test_a_pair_without_any_refresh_token_has_none(absent):
-    pair = tokens.pair_from_answer({"access_token": "NEW", **absent}, NOW)
+    pair = pair_from_answer({"access_token": "NEW", **absent}, NOW)
     assert pair.refresh_token is None
-    assert "refresh_token" not in strictly(tokens.pair_to_text(pair))
+    assert "refresh_token" not in strictly(pair_to_text(pair))
 
 
 def test_a_new_refresh_token_beats_the_old_one():
-    assert tokens.pair_from_answer(FULL, NOW, kept_refresh_token="OLD").refresh_token == "REFRESH"
+    assert pair_from_answer(FULL, NOW, kept_refresh_token="OLD").refresh_token == "REFRESH"
 
 
 def test_the_times_are_ours_whatever_the_answer_claims():
-    pair = tokens.pair_from_answer({**FULL, "obtained_at": 1, "expires_at": 2}, NOW + 0.9)
+    pair = pair_from_answer({**FULL, "obtained_at": 1, "expires_at": 2}, NOW + 0.9)
     assert (pair.obtained_at, pair.expires_at) == (NOW, NOW + 1209600)
-    stored = strictly(tokens.pair_to_text(pair))
+    stored = strictly(pair_to_text(pair))
     assert (stored["obtained_at"], stored["expires_at"]) == (NOW, NOW + 1209600)
 
 
 def test_the_answer_that_was_passed_in_is_left_alone():
     fields = {**FULL, "refresh_token": None, "expires_at": 2}
-    tokens.pair_from_answer(fields, NOW, kept_refresh_token="OLD")
+    pair_from_answer(fields, NOW, kept_refresh_token="OLD")
     assert fields == {**FULL, "refresh_token": None, "expires_at": 2}
 
 
 def test_every_field_of_the_answer_is_kept_in_its_order():
     fields = {"x": [1, {"y": None}], **FULL, "имя": "Вася", "null": None, "flag": True, "n": 1.5}
-    stored = strictly(tokens.pair_to_text(tokens.pair_from_answer(fields, NOW)))
+    stored = strictly(pair_to_text(pair_from_answer(fields, NOW)))
     assert stored == {**fields, "obtained_at": NOW, "expires_at": NOW + 1209600}
     assert list(stored) == [*fields, "obtained_at", "expires_at"]
 
@@ -251,25 +261,25 @@ def test_every_field_of_the_answer_is_kept_in_its_order():
     ],
 )
 def test_a_stored_file_says_its_times_or_its_age_does(more, obtained_at, expires_at, assumed):
-    pair = tokens.pair_from_stored({**FULL, **more}, modified_at=500.9)
+    pair = pair_from_stored({**FULL, **more}, modified_at=500.9)
     assert (pair.obtained_at, pair.expires_at, pair.life_is_assumed) == (obtained_at, expires_at, assumed)
 
 
 @pytest.mark.parametrize("literal", ODD_LIVES, ids=lambda literal: literal[:12])
 def test_an_odd_life_in_a_predecessors_file_is_assumed_too(literal):
-    pair = tokens.pair_from_stored(tokens.parse_object(body(literal)), 500)
+    pair = pair_from_stored(parse_object(body(literal)), 500)
     assert (pair.expires_at, pair.life_is_assumed) == (500 + FOURTEEN_DAYS, True)
 
 
 def test_a_stored_pair_may_lack_a_refresh_token():
-    assert tokens.pair_from_stored({"access_token": "ACCESS"}, 500).refresh_token is None
+    assert pair_from_stored({"access_token": "ACCESS"}, 500).refresh_token is None
 
 
 # -- to token.json --
 
 
 def test_a_reader_that_knows_only_the_oauth_fields_keeps_working():
-    data = tokens.pair_to_text(tokens.pair_from_answer(FULL, NOW))
+    data = pair_to_text(pair_from_answer(FULL, NOW))
     assert {name: strictly(data)[name] for name in FULL} == FULL
     assert data.endswith(b"}\n") and data.startswith(b"{\n")
 
@@ -277,40 +287,36 @@ def test_a_reader_that_knows_only_the_oauth_fields_keeps_working():
 @QUICK
 @given(st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.integers(0, 2**40), st.integers(0, 2**40))
 def test_what_is_written_reads_back_the_same(others, received_at, modified_at):
-    fields = tokens.parse_object(json.dumps({**others, **FULL}).encode())
-    written = tokens.pair_from_answer(fields, received_at)
-    read = tokens.pair_from_stored(tokens.parse_object(tokens.pair_to_text(written)), modified_at)
+    fields = parse_object(json.dumps({**others, **FULL}).encode())
+    written = pair_from_answer(fields, received_at)
+    read = pair_from_stored(parse_object(pair_to_text(written)), modified_at)
     assert read.fields == {name: value for name, value in fields.items() if name not in ("obtained_at", "expires_at")}
     assert (read.obtained_at, read.expires_at) == (received_at, received_at + 1209600)
-    assert tokens.pair_to_text(read) == tokens.pair_to_text(written)
+    assert pair_to_text(read) == pair_to_text(written)
 
 
 def test_text_is_written_readable_for_people():
-    assert "Вася" in tokens.pair_to_text(tokens.pair_from_answer({**FULL, "name": "Вася"}, NOW)).decode()
+    assert "Вася" in pair_to_text(pair_from_answer({**FULL, "name": "Вася"}, NOW)).decode()
 
 
 def test_a_lone_surrogate_in_some_field_is_written_all_the_same():
-    data = tokens.pair_to_text(
-        tokens.pair_from_answer(tokens.parse_object(b'{"access_token": "A", "x": "\\ud800"}'), NOW)
-    )
+    data = pair_to_text(pair_from_answer(parse_object(b'{"access_token": "A", "x": "\\ud800"}'), NOW))
     assert strictly(data)["x"] == "\ud800"
 
 
 def test_a_file_of_up_to_64_kib_keeps_every_field():
-    empty = len(tokens.pair_to_text(tokens.pair_from_answer({**FULL, "x": ""}, NOW)))
-    data = tokens.pair_to_text(tokens.pair_from_answer({**FULL, "x": "y" * (MOST_BYTES - empty)}, NOW))
+    empty = len(pair_to_text(pair_from_answer({**FULL, "x": ""}, NOW)))
+    data = pair_to_text(pair_from_answer({**FULL, "x": "y" * (MOST_BYTES - empty)}, NOW))
     assert len(data) == MOST_BYTES
     assert "x" in strictly(data)
-    assert "x" not in strictly(
-        tokens.pair_to_text(tokens.pair_from_answer({**FULL, "x": "y" * (MOST_BYTES - empty + 1)}, NOW))
-    )
+    assert "x" not in strictly(pair_to_text(pair_from_answer({**FULL, "x": "y" * (MOST_BYTES - empty + 1)}, NOW)))
 
 
 @pytest.mark.parametrize(
     "bulk", ["x" * MOST_BYTES, "я" * 33000, [0] * 20000, {str(n): n for n in range(9000)}, ["\ud800", "я" * 20000]]
 )
 def test_a_file_that_grew_too_large_keeps_what_is_essential(bulk):
-    data = tokens.pair_to_text(tokens.pair_from_answer({"bulk": bulk, **FULL, "scope": "all"}, NOW))
+    data = pair_to_text(pair_from_answer({"bulk": bulk, **FULL, "scope": "all"}, NOW))
     assert strictly(data) == {**FULL, "scope": "all", "obtained_at": NOW, "expires_at": NOW + 1209600}
 
 
@@ -320,7 +326,7 @@ def test_a_file_that_grew_too_large_keeps_what_is_essential(bulk):
     ids=["scope", "expires_in", "text"],
 )
 def test_not_even_a_huge_essential_field_makes_a_file_that_is_refused_when_read(name, bulk):
-    data = tokens.pair_to_text(tokens.pair_from_answer({**FULL, name: bulk}, NOW))
+    data = pair_to_text(pair_from_answer({**FULL, name: bulk}, NOW))
     assert len(data) <= MOST_BYTES
     stored = strictly(data)
     assert (stored["access_token"], stored["refresh_token"]) == ("ACCESS", "REFRESH")
@@ -328,7 +334,7 @@ def test_not_even_a_huge_essential_field_makes_a_file_that_is_refused_when_read(
 
 @pytest.mark.parametrize("name, kept", [("x", tuple(FULL)), ("scope", ("access_token", "refresh_token"))])
 def test_a_nest_too_deep_to_write_costs_only_itself(name, kept):
-    stored = strictly(tokens.pair_to_text(tokens.pair_from_answer({**FULL, name: nest(5000)}, NOW)))
+    stored = strictly(pair_to_text(pair_from_answer({**FULL, name: nest(5000)}, NOW)))
     assert [stored.get(one) for one in kept] == [FULL[one] for one in kept]
 
 
@@ -359,14 +365,14 @@ def test_a_nest_too_deep_to_write_costs_only_itself(name, kept):
 )
 def test_anything_but_a_json_object_is_a_value_error(data):
     with pytest.raises(ValueError, match="^not (JSON|a JSON object)$"):
-        tokens.parse_object(data)
+        parse_object(data)
 
 
 @QUICK
 @given(st.binary(max_size=64) | st.text(max_size=64).map(lambda text: text.encode("utf-16")))
 def test_arbitrary_bytes_give_a_dict_or_a_value_error(data):
     try:
-        assert isinstance(tokens.parse_object(data), dict)
+        assert isinstance(parse_object(data), dict)
     except ValueError:
         pass
 
@@ -394,7 +400,7 @@ def read_by(parse, data):
     | st.binary(max_size=20)
 )
 def test_the_fast_parser_reads_as_the_real_one_does(data):
-    assert read_by(tokens.parse_stored, data) == read_by(tokens.parse_object, data)
+    assert read_by(parse_stored, data) == read_by(parse_object, data)
 
 
 @pytest.mark.parametrize(
@@ -427,31 +433,31 @@ def test_the_fast_parser_reads_as_the_real_one_does(data):
     ids=lambda data: ascii(data[-24:]),
 )
 def test_the_fast_parser_agrees_about_every_oddity(data):
-    assert read_by(tokens.parse_stored, data) == read_by(tokens.parse_object, data)
+    assert read_by(parse_stored, data) == read_by(parse_object, data)
 
 
 @QUICK
 @given(JSON_VALUES)
 def test_whatever_is_read_can_be_written_as_strict_json(value):
-    strictly(json.dumps(tokens.parse_object(json.dumps({"x": value}).encode())))
+    strictly(json.dumps(parse_object(json.dumps({"x": value}).encode())))
 
 
 @QUICK
 @given(st.dictionaries(st.sampled_from([*FULL, "obtained_at", "expires_at", "x"]), JSON_VALUES, max_size=7))
 def test_arbitrary_fields_give_a_pair_or_a_value_error(fields):
-    for read in (tokens.pair_from_answer, tokens.pair_from_stored):
+    for read in (pair_from_answer, pair_from_stored):
         try:
             pair = read(fields, NOW)
         except ValueError:
             continue
-        assert tokens.is_token(pair.access_token)
-        assert pair.refresh_token is None or tokens.is_token(pair.refresh_token)
+        assert is_token(pair.access_token)
+        assert pair.refresh_token is None or is_token(pair.refresh_token)
         assert type(pair.obtained_at) is int and type(pair.expires_at) is int
 
 
 def test_the_error_about_a_broken_text_does_not_repeat_it():
     with pytest.raises(ValueError) as caught:
-        tokens.parse_object(bytes.fromhex("7b22") + b"can" + b"ary")
+        parse_object(bytes.fromhex("7b22") + b"can" + b"ary")
     assert "canary" not in "".join(traceback.format_exception(None, caught.value, caught.tb))
 
 
@@ -469,11 +475,11 @@ def test_the_error_about_a_broken_text_does_not_repeat_it():
     ids=lambda value: str(value)[:12],
 )
 def test_a_number_that_cannot_be_written_back_becomes_null(literal, value):
-    assert tokens.parse_object(f'{{"n": {literal}}}'.encode()) == {"n": value}
+    assert parse_object(f'{{"n": {literal}}}'.encode()) == {"n": value}
 
 
 def test_of_a_repeated_key_the_last_one_counts():
-    assert tokens.parse_object(b'{"a": 1, "a": 2}') == {"a": 2}
+    assert parse_object(b'{"a": 1, "a": 2}') == {"a": 2}
 
 
 # -- the record --
@@ -483,12 +489,12 @@ def test_of_a_repeated_key_the_last_one_counts():
     "now, left", [(1000, 100), (1000.9, 99), (1099, 1), (1099.1, 0), (1100, 0), (1101, 0), (10**12, 0), (900, 200)]
 )
 def test_seconds_left_are_whole_and_never_below_zero(now, left):
-    assert tokens.Pair({"access_token": "A"}, 1000, 1100).seconds_left(now) == left
+    assert Pair({"access_token": "A"}, 1000, 1100).seconds_left(now) == left
 
 
 def test_the_repr_of_a_pair_hides_its_tokens():
-    pair = tokens.pair_from_answer({**FULL, "other": "canary"}, NOW)
-    assert "ACCESS" in tokens.pair_to_text(pair).decode()
+    pair = pair_from_answer({**FULL, "other": "canary"}, NOW)
+    assert "ACCESS" in pair_to_text(pair).decode()
     assert not any(word in repr(pair) + str(pair) + f"{pair}" for word in ("ACCESS", "REFRESH", "canary"))
 
 
@@ -498,23 +504,23 @@ FIRST = b'{"access_token": "A", "refresh_token": "R"}'
 @pytest.mark.parametrize("behind", [b"", b"<!-- proxy -->", b"{", b"\xff"])
 @pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b" \t\r\n"])
 def test_a_pair_with_rubbish_behind_it_is_found(before, behind):
-    assert tokens.parse_first_object(before + FIRST + behind) == {"access_token": "A", "refresh_token": "R"}
+    assert parse_first_object(before + FIRST + behind) == {"access_token": "A", "refresh_token": "R"}
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[1] x", b"null x", b'{"access_token": "A"} x', b'{"refresh_token": "R"} x', b"x" + FIRST]
 )
 def test_rubbish_without_a_whole_pair_in_front_is_none(data):
-    assert tokens.parse_first_object(data) is None
+    assert parse_first_object(data) is None
 
 
 def test_a_pair_is_of_assumed_life_only_where_that_is_said():
-    assert not tokens.Pair(FULL, 1, 2).life_is_assumed
-    assert tokens.Pair(FULL, 1, 2, life_is_assumed=True).life_is_assumed
+    assert not Pair(FULL, 1, 2).life_is_assumed
+    assert Pair(FULL, 1, 2, life_is_assumed=True).life_is_assumed
 
 
 @pytest.mark.parametrize("other", ["é", "\udcff"])
 def test_each_field_stands_on_a_line_of_its_own_indented_by_two(other):
-    lines = tokens.pair_to_text(tokens.Pair({**FULL, "x": other}, 1, 2)).splitlines()
+    lines = pair_to_text(Pair({**FULL, "x": other}, 1, 2)).splitlines()
     assert lines[0] == b"{" and lines[-1] == b"}"
     assert all(line.startswith(b'  "') for line in lines[1:-1])

@@ -13,7 +13,7 @@ from conftest import Operator
 from test_stored_files import copy_for_all
 
 from hhtoken import ready_commands
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ODD = "it's a place"

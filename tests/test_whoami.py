@@ -8,7 +8,8 @@ import pytest
 from conftest import obtain_pair, refreshes
 from rough_provider import answering, http
 
-from hhtoken import api_answers, bookkeeping, tokens
+from hhtoken import api_answers, bookkeeping
+from hhtoken.pair import Pair
 from hhtoken.token_store import open_store
 
 NAME = "Песочница"
@@ -194,7 +195,7 @@ def test_a_pair_that_was_renewed_meanwhile_is_asked_about_again(operator):
 def test_a_refusal_that_comes_after_the_renewal_is_not_held_against_the_new_pair(operator):
     old = {"access_token": "OLD-TOKEN", "refresh_token": "R"}
     operator.store({"access_token": "NEW-TOKEN", "refresh_token": "S"}, left=60)
-    asked_about = tokens.Pair(old, int(time.time()), int(time.time()) + 60)
+    asked_about = Pair(old, int(time.time()), int(time.time()) + 60)
     with contextlib.closing(open_store(str(operator.state))) as store:
         bookkeeping.remember_refusal(store, asked_about, api_answers.REVOKED, time.time())
         assert store.record_of(store.load().pair) is None

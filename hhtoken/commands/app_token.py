@@ -2,9 +2,9 @@
 
 from hhtoken import application_token, config, reporting
 from hhtoken.language import _
+from hhtoken.text import N_
 from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 SUMMARY = N_("print the application's own token, which does not expire; ask for one where there is none")
 

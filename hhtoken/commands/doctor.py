@@ -6,7 +6,7 @@ from functools import partial
 from hhtoken import config, errors, ready_commands, reporting, terminal
 from hhtoken.doctor import examination, findings
 from hhtoken.language import _
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 SUMMARY = N_("check the whole chain, from the settings to the public address, and say what to type")
 

@@ -7,8 +7,8 @@ import time
 
 from hhtoken import arguments as argument_types
 from hhtoken import config, errors, grants, signals, stores, token_status
+from hhtoken.text import N_
 from hhtoken.token_endpoint import token_endpoint_of
-from hhtoken.wording import N_
 
 SUMMARY = N_("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
 

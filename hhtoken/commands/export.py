@@ -2,9 +2,10 @@
 
 import os
 
-from hhtoken import config, errors, recovery, reporting, stores, tokens
+from hhtoken import config, errors, recovery, reporting, stores
+from hhtoken.pair import pair_to_text
 from hhtoken.private_directory import write_all
-from hhtoken.wording import N_, escaped
+from hhtoken.text import N_, escaped
 
 SUMMARY = N_("move the pair into a file, for another machine or another store; it is not kept here")
 
@@ -32,7 +33,7 @@ def run(arguments):
         pair = store.load().pair
         if pair.is_shared and not stores.is_shared(settings):
             reporting.warning(N_("HHTOKEN_STORE is not set: etcd and the other hosts still hold this pair"))
-        _write(arguments.file, tokens.pair_to_text(pair))
+        _write(arguments.file, pair_to_text(pair))
         _forget(store, arguments.file)
     reporting.event("exported the pair; it is not kept here", reporting.NOTICE)
     path, typed = arguments.file, escaped(arguments.file)

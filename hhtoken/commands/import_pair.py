@@ -3,11 +3,12 @@
 import os
 import time
 
-from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, token_status, tokens
+from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, token_status
 from hhtoken.language import _
+from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
 from hhtoken.private_directory import THROUGH_LINKS, read_regular
+from hhtoken.text import N_
 from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
-from hhtoken.wording import N_
 
 SUMMARY = N_("take over a pair from a file (token.json of another tool, or a backup)")
 
@@ -27,7 +28,7 @@ def run(arguments):
     settings = config.load_settings(arguments)
     pair, has_expiry = _read(arguments.file)
     if not stores.is_shared(settings):
-        pair.fields.pop(tokens.MARK_FIELD, None)  # from here on it is this host's alone
+        pair.fields.pop(MARK_FIELD, None)  # from here on it is this host's alone
     store = stores.of_settings(settings, create=True)
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
@@ -123,7 +124,7 @@ def _is_at(store, name, path):
 def _read(path):
     """Return the Pair in a file, and whether the file says when it expires; raise UsageError or DataError."""
     try:
-        data, status = read_regular(path, tokens.LARGEST_FILE_BYTES + 1, THROUGH_LINKS)
+        data, status = read_regular(path, LARGEST_FILE_BYTES + 1, THROUGH_LINKS)
     except OSError as error:
         raise errors.UsageError(
             N_("cannot read {path}: {reason}", path=path, reason=errors.reason(error)), HINT_PATH
@@ -133,10 +134,10 @@ def _read(path):
     if status.st_mode & 0o077:
         reporting.warning(N_("others may be able to read {path}", path=path))
     try:
-        if len(data) > tokens.LARGEST_FILE_BYTES:
-            raise ValueError(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1024))
-        fields = tokens.parse_object(data)
-        pair = tokens.pair_from_stored(fields, status.st_mtime)
+        if len(data) > LARGEST_FILE_BYTES:
+            raise ValueError(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024))
+        fields = parse_object(data)
+        pair = pair_from_stored(fields, status.st_mtime)
         if not pair.refresh_token:
             raise ValueError(N_("no refresh_token in it"))
     except ValueError as error:

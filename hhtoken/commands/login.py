@@ -30,8 +30,8 @@ from hhtoken.arguments import add_authorization_options, add_listener_options, a
 from hhtoken.arrival import ReturnHandler, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.language import _
+from hhtoken.text import N_, counted, joined
 from hhtoken.token_endpoint import token_endpoint_of
-from hhtoken.wording import N_, counted, joined
 
 SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
 

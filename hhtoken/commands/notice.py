@@ -9,8 +9,8 @@ from hhtoken import config, errors, invitation, notices, ready_commands, reporti
 from hhtoken.language import _
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
+from hhtoken.text import N_, joined, printable
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_, joined, printable
 
 SUMMARY = N_("print what an operator must be told, or nothing where there is nothing new")
 

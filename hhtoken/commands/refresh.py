@@ -3,8 +3,8 @@
 import time
 
 from hhtoken import config, errors, refresh_policy, reporting
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 SUMMARY = N_("renew the pair if it is due; safe to run at any time")
 
@@ -12,7 +12,7 @@ SUMMARY = N_("renew the pair if it is due; safe to run at any time")
 NAP_SECONDS = 5  # the clock may be set, or the pair be replaced, while we sleep
 
 
-# In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
+# In step with add_arguments(), for hhtoken.main, which knows these without argparse.
 FORMS = ("--force", "--is-due")
 PLAIN = {
     "--force": False,

@@ -7,8 +7,8 @@ from hhtoken import api_answers, config, errors, renewers, reporting, revocation
 from hhtoken.api_endpoint import api_endpoint_of
 from hhtoken.confirmation import require_confirmation
 from hhtoken.language import _
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 SUMMARY = N_("end the pair at HeadHunter, and remove it here")
 

@@ -6,7 +6,7 @@ import re
 from hhtoken import addresses, errors, reporting
 from hhtoken.language import _, translated
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 SUMMARY = N_("run a local HeadHunter to test a client against")
 

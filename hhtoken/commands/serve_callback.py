@@ -4,8 +4,8 @@ from hhtoken import accounts, callback_server, config, errors, listening, progre
 from hhtoken.arguments import add_listener_options
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.callback_rules import CallbackRules
+from hhtoken.text import N_, counted
 from hhtoken.token_endpoint import token_endpoint_of
-from hhtoken.wording import N_, counted
 
 SUMMARY = N_("wait for the browser to come back, then store the pair")
 

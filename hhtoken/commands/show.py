@@ -3,10 +3,10 @@
 import time
 
 from hhtoken import config, errors, reporting
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
-# In step with add_arguments(), for hhtoken.doorway, which knows these without argparse.
+# In step with add_arguments(), for hhtoken.main, which knows these without argparse.
 FORMS = ("--field", "--header", "--json")
 PLAIN = {
     "--field": None,

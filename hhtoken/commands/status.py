@@ -7,8 +7,8 @@ from functools import partial
 
 from hhtoken import config, errors, ready_commands, reporting, stores, token_status
 from hhtoken.language import _
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 SUMMARY = N_("tell what state the token is in and why, who renews it, and what to do next")
 

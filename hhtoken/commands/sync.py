@@ -4,7 +4,7 @@ import contextlib
 import time
 
 from hhtoken import config, errors, recovery, reporting, signals, stores
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 SUMMARY = N_("take over new pairs from the shared store as they come, until it is ended")
 

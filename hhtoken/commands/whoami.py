@@ -8,8 +8,8 @@ from hhtoken import api_answers, bookkeeping, config, errors, language, reportin
 from hhtoken.api_endpoint import api_endpoint_of
 from hhtoken.http_transfer import NotSent
 from hhtoken.language import _
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 SUMMARY = N_("ask HeadHunter whether it accepts the access token, and as whom")
 

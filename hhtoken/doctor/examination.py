@@ -20,7 +20,7 @@ from hhtoken.doctor import (
     store_check,
     units_check,
 )
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 SECONDS = 12  # for all that waits, together
 

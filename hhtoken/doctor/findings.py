@@ -3,7 +3,7 @@
 import json
 
 from hhtoken import errors
-from hhtoken.wording import N_, printable
+from hhtoken.text import N_, printable
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"  # the same in every language, as "error:" and "hint:" are
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from hhtoken import addresses, errors, listening, systemd_units
 from hhtoken.doctor import answers, findings, sockets, visiting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("listener")
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from hhtoken import provider_errors
 from hhtoken.doctor import findings
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("log")
 LINES = 5

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from hhtoken.doctor import answers, findings, sockets, visiting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("nginx")
 FOLDER = "/etc/nginx"

@@ -6,8 +6,8 @@ import time
 from hhtoken import durations, errors, token_status
 from hhtoken.doctor import findings
 from hhtoken.private_directory import PrivateDirectory, open_directory
+from hhtoken.text import N_
 from hhtoken.token_store import TokenStore, no_pair
-from hhtoken.wording import N_
 
 ABOUT = N_("pair")
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from hhtoken import durations, errors
 from hhtoken.doctor import findings, visiting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("provider")
 ABOUT_CLOCK = N_("clock")

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from hhtoken import durations, errors
 from hhtoken.doctor import answers, findings, provider_check, visiting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("public address")
 ROUTER_ADVICE = N_(

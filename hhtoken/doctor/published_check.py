@@ -2,7 +2,7 @@
 
 from hhtoken import errors, published_file
 from hhtoken.doctor import findings
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("published file")
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 from hhtoken import config, errors
 from hhtoken.doctor import findings
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("settings")
 SERVICE = "hh-token"  # the account, and its group

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 from hhtoken import errors, stores
 from hhtoken.doctor import findings
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 ABOUT = N_("shared store")
 SYNC = "hhtoken sync --once"

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from hhtoken import account_names, config, durations, errors
 from hhtoken.doctor import findings, settings_check
 from hhtoken.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
+from hhtoken.text import N_
 from hhtoken.token_store import open_store
-from hhtoken.wording import N_
 
 ABOUT = N_("state directory")
 OWNERLESS_SECONDS = 600  # a temporary file that old belongs to nobody: no run takes so long

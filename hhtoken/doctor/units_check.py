@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from hhtoken import durations, errors, renewers, systemd_units
 from hhtoken.doctor import findings
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ABOUT = N_("renewal")
 PROPERTIES = (*renewers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")

@@ -11,7 +11,7 @@ import time
 from urllib.parse import urlsplit
 
 from hhtoken.answer import http_date
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 SECONDS = 5
 PAUSES_SECONDS = (0.3, 0.6, 0)  # until systemd listens again; nothing comes after the last

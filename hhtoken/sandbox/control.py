@@ -13,7 +13,7 @@ from hhtoken.sandbox.messages import html_answer, json_answer
 from hhtoken.sandbox.provider import ACCOUNT_STATES, APPLICATION_STATES
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS
 from hhtoken.sandbox.weather import FAULTS
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 UNTIL_CLEARED = "always"
 _NUMBER = re.compile(r"[0-9]{1,9}")

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 _ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII without " < > \ ^ ` { | }
 

@@ -12,7 +12,7 @@ from concurrent import futures
 from functools import partial
 
 from hhtoken import errors, http_transfer
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 4  # of a member that has a leader; without one etcd itself gives up later

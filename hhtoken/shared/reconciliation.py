@@ -4,7 +4,7 @@ Each pair has a generation: the first one has 1, and whoever puts another in its
 mark that says of which store it is a copy, and of which generation.
 """
 
-from hhtoken import tokens
+from hhtoken.pair import MARK_FIELD
 
 NOTHING = "nothing"  # no pair anywhere
 IN_STEP = "in_step"
@@ -36,7 +36,7 @@ class Mark:
 
 def mark_of(pair):
     """Given a Pair, return its Mark, or None where it has none that makes sense."""
-    return from_dict(pair.fields.get(tokens.MARK_FIELD))
+    return from_dict(pair.fields.get(MARK_FIELD))
 
 
 def from_dict(fields):
@@ -51,7 +51,7 @@ def from_dict(fields):
 
 def marked(pair, mark):
     """Given a Pair and a Mark, put the Mark on it, and return it."""
-    pair.fields[tokens.MARK_FIELD] = mark.as_dict()
+    pair.fields[MARK_FIELD] = mark.as_dict()
     return pair
 
 

@@ -11,7 +11,7 @@ import json
 import os
 
 from hhtoken import errors, http_transfer
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # random; safe for far more writes than a pair sees in its life (NIST SP 800-38D: 2^32)

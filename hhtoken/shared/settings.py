@@ -7,7 +7,7 @@ from hhtoken import addresses, errors
 from hhtoken.shared.etcd import Etcd
 from hhtoken.shared.sealing import Sealer, key_of
 from hhtoken.shared.vault import Vault
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/hh-token"

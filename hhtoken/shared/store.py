@@ -6,15 +6,16 @@ import math
 import os
 import time
 
-from hhtoken import errors, record, reporting, signals, tokens
+from hhtoken import errors, record, reporting, signals
+from hhtoken.pair import Pair
 from hhtoken.record import Record
 from hhtoken.shared import reconciliation
 from hhtoken.shared.claim import Claim
 from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
+from hhtoken.text import N_, escaped
 from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
-from hhtoken.wording import N_, escaped
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
@@ -303,7 +304,7 @@ class SharedStore(TokenStore):
         shift = round(now + left) - pair.expires_at if left is not None else 0
         if abs(shift) > DATE_SECONDS:
             times = pair.obtained_at + shift, pair.expires_at + shift
-            pair = tokens.Pair(pair.fields, *times, pair.life_is_assumed)
+            pair = Pair(pair.fields, *times, pair.life_is_assumed)
         return super().save(pair, replaces)
 
     def _seconds_left(self, pair, now):

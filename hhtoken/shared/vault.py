@@ -9,9 +9,10 @@
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
 """
 
-from hhtoken import account_names, errors, tokens
+from hhtoken import account_names, errors
+from hhtoken.pair import pair_from_stored
 from hhtoken.shared.sealing import HINT_DAMAGED
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
 NEVER = 2**62  # a revision that no key has
@@ -106,7 +107,7 @@ class Vault:
 
 def _pair(fields):
     try:
-        return tokens.pair_from_stored(fields, 0)
+        return pair_from_stored(fields, 0)
     except ValueError as error:
         what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
         raise errors.DataError(what, HINT_DAMAGED) from None

@@ -13,8 +13,9 @@ import pytest
 from conftest import Operator, obtain_pair, refreshes, wait_for
 
 from faults.strace import HHTOKEN, PROGRAM, PYTHON
-from hhtoken import errors, grants, outcomes, record, tokens
+from hhtoken import errors, grants, outcomes, record
 from hhtoken.answer import Answer
+from hhtoken.pair import pair_from_answer
 from hhtoken.sandbox.provider import Provider
 from hhtoken.sandbox.refusals import Refused
 from hhtoken.sandbox.settings import Settings
@@ -57,7 +58,7 @@ class World:
         monkeypatch.setattr(time, "sleep", lambda _seconds: None)
         for name in ("fsync", "fdatasync"):
             monkeypatch.setattr(os, name, lambda _descriptor: None)
-        issued = tokens.pair_from_answer(pair, NOW + (issued_off or 0))
+        issued = pair_from_answer(pair, NOW + (issued_off or 0))
         self.store.save(issued)
         if issued_off is not None:
             date = formatdate(NOW, usegmt=True) if has_date else None

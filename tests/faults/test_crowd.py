@@ -10,7 +10,7 @@ import requests
 from conftest import AGENT, Operator, obtain_pair, program_with, refreshes
 
 from faults.strace import PROGRAM, wait_until_it_listens
-from hhtoken import tokens
+from hhtoken.pair import Pair
 from hhtoken.token_store import fingerprint, open_store
 
 PROCESSES = 100
@@ -33,7 +33,7 @@ def expire(operator, sandbox):
     store = open_store(str(operator.state))
     with store.lock():
         pair = store.load().pair
-        store.save(tokens.Pair(pair.fields, pair.obtained_at, int(time.time()) - 2), fingerprint(pair.refresh_token))
+        store.save(Pair(pair.fields, pair.obtained_at, int(time.time()) - 2), fingerprint(pair.refresh_token))
 
 
 def test_a_hundred_processes_send_one_request_an_expiry(sandbox, tmp_path, note):

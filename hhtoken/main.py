@@ -9,7 +9,7 @@ import os
 import sys
 
 from hhtoken import errors, reporting
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 HINT_SURROUNDINGS = N_("look at the working directory, the disk and the limits of this shell (ulimit -a)")
 OUT_OF_MEMORY = b"""\

@@ -4,7 +4,7 @@ On the path of every ``hhtoken show``, so it imports nothing that costs: no data
 brings ``re`` with it, only where an answer is read or a file is written.
 """
 
-from hhtoken.wording import N_
+from hhtoken.text import N_
 
 ASSUMED_LIFE_SECONDS = 14 * 24 * 3600  # what HeadHunter gives; used where an answer names no sane life
 LONGEST_SANE_LIFE_SECONDS = 366 * 24 * 3600
