@@ -5,7 +5,8 @@ Each minute most accounts, or all, are at rest, so what a renewal needs is impor
 
 import time
 
-from hhtoken import accounts, durations, errors, language, ready_commands, refresh_policy, reporting
+from hhtoken import accounts, errors, refresh_policy
+from hhtoken.console import durations, hints, language, reporting
 from hhtoken.text import N_, printable
 from hhtoken.token_store import open_store
 
@@ -58,7 +59,7 @@ def refresh(settings, force, jobs):
     finally:
         renewed.close()
     if not are_all_told:
-        from hhtoken import signals
+        from hhtoken.console import signals
 
         signals.end_if_asked(HINT_BEGUN)
     return worst(codes)
@@ -66,7 +67,7 @@ def refresh(settings, force, jobs):
 
 def _with_step(name, sentence, step):
     line = N_("{sentence}; to do: {step}", sentence=sentence, step=step) if step else sentence
-    return printable(ready_commands.translated(line, accounts.named(name)))
+    return printable(hints.translated(line, accounts.named(name)))
 
 
 def _open(name, settings):
@@ -92,7 +93,7 @@ def _renewed(names, settings, force, jobs):
     those that an ending signal kept from being begun. A caller that stops waits for what is in flight, too."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from hhtoken import signals
+    from hhtoken.console import signals
     from hhtoken.token_endpoint import token_endpoint_of
 
     endpoint = token_endpoint_of(settings)
@@ -117,7 +118,7 @@ def _result_of(future):
     """Wait for the result of a Future; say once that this is what the end is waiting for."""
     from concurrent.futures import TimeoutError
 
-    from hhtoken import signals
+    from hhtoken.console import signals
 
     while True:
         try:
@@ -130,7 +131,8 @@ def _result_of(future):
 
 def _renew(name, settings, endpoint, force):
     """In a thread: renew the pair of one account, and return the exit code, a sentence, and what to do, or None."""
-    from hhtoken import grants, outcomes, signals, stores
+    from hhtoken import grants, outcomes, stores
+    from hhtoken.console import signals
 
     if signals.end_was_asked():
         return None
@@ -187,7 +189,7 @@ def status_json(settings):
     codes = []
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
     for name, report, path in _reports(settings, listed):
-        ready = partial(ready_commands.with_flags, account=accounts.named(name))
+        ready = partial(hints.with_flags, account=accounts.named(name))
         fields = {"account": name, "status": token_status.to_fields(report, path, ready)}
         reporting.result(("," if codes else "") + dumps(fields))
         codes.append(report.exit_code)

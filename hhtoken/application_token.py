@@ -6,8 +6,9 @@ import contextlib
 import json
 import time
 
-from hhtoken import errors, provider_errors, reporting, signals
+from hhtoken import errors, provider_errors
 from hhtoken.answer import object_in
+from hhtoken.console import reporting, signals
 from hhtoken.http_transfer import NotSent
 from hhtoken.journal import NoJournal
 from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object

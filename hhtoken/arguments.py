@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 
 from hhtoken import arguments as argument_types
-from hhtoken.language import _, translated
+from hhtoken.console.language import _, translated
 from hhtoken.listening import DEFAULT_LISTEN
 from hhtoken.text import N_
 

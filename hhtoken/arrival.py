@@ -2,19 +2,8 @@
 
 from typing import NamedTuple
 
-from hhtoken import (
-    account_names,
-    accounts,
-    authorization,
-    callback_page,
-    durations,
-    errors,
-    grants,
-    outcomes,
-    reporting,
-    signals,
-    stores,
-)
+from hhtoken import account_names, accounts, authorization, callback_page, errors, grants, outcomes, stores
+from hhtoken.console import durations, reporting, signals
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.text import N_
 

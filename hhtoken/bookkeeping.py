@@ -2,7 +2,8 @@
 
 import time
 
-from hhtoken import errors, outcomes, reporting
+from hhtoken import errors, outcomes
+from hhtoken.console import reporting
 from hhtoken.record import NOT_DUE, Record
 from hhtoken.text import N_
 from hhtoken.token_store import fingerprint

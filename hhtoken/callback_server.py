@@ -14,7 +14,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from hhtoken import callback_page, callback_rules, language, reporting
+from hhtoken import callback_page, callback_rules
+from hhtoken.console import language, reporting
 from hhtoken.text import counted
 
 MOST_CONNECTIONS = 400  # beyond it the oldest make room

@@ -3,8 +3,9 @@
 import argparse
 from importlib import import_module
 
-from hhtoken import __version__, errors, language, reporting
-from hhtoken.language import _
+from hhtoken import __version__, errors
+from hhtoken.console import language, reporting
+from hhtoken.console.language import _
 from hhtoken.text import N_, counted
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.

@@ -3,7 +3,8 @@
 import errno
 import os
 
-from hhtoken import __version__, errors, private_directory, reporting
+from hhtoken import __version__, errors, private_directory
+from hhtoken.console import reporting
 from hhtoken.text import N_, escaped
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
@@ -320,9 +321,9 @@ def load_settings(arguments, environment=None):
     account."""
     env_file, state_directory = getattr(arguments, "env_file", None), getattr(arguments, "state_dir", None)
     if env_file or state_directory:
-        from hhtoken import ready_commands
+        from hhtoken.console import hints
 
-        ready_commands.repeat({"--state-dir": state_directory, "--env-file": env_file})
+        hints.repeat({"--state-dir": state_directory, "--env-file": env_file})
     environment = os.environ if environment is None else environment
     settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
     account = settings.account()

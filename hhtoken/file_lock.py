@@ -6,7 +6,8 @@ import fcntl
 import os
 import time
 
-from hhtoken import errors, progress
+from hhtoken import errors
+from hhtoken.console import progress
 from hhtoken.private_directory import storage_error
 from hhtoken.text import N_, escaped
 

@@ -5,7 +5,8 @@ import os
 import socket
 from urllib.parse import urlsplit
 
-from hhtoken import addresses, durations, errors, reporting
+from hhtoken import addresses, errors
+from hhtoken.console import durations, reporting
 from hhtoken.text import N_
 
 DEFAULT_LISTEN = "127.0.0.1:8000"

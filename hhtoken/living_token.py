@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 
-from hhtoken import config, errors, published_file, ready_commands
+from hhtoken import config, errors, published_file
+from hhtoken.console import hints
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 
@@ -120,7 +121,7 @@ def _hints_made_ready(account, flags):
         yield
     except (_Later, errors.Error) as raised:
         error = raised.error if isinstance(raised, _Later) else raised
-        error.hint = ready_commands.with_flags(error.hint, account, flags)
+        error.hint = hints.with_flags(error.hint, account, flags)
         raise
 
 

@@ -8,7 +8,8 @@ lines, and odd ones, are for ``hhtoken.cli``.
 import os
 import sys
 
-from hhtoken import errors, reporting
+from hhtoken import errors
+from hhtoken.console import reporting
 from hhtoken.text import N_
 
 HINT_SURROUNDINGS = N_("look at the working directory, the disk and the limits of this shell (ulimit -a)")
@@ -51,7 +52,8 @@ def main(argv=None):
 def _run(argv, umask):
     command, arguments = _plain(argv)
     if arguments is None:
-        from hhtoken import cli, signals
+        from hhtoken import cli
+        from hhtoken.console import signals
 
         signals.end_on_signals()
         command, arguments = cli.parse_command_line(argv)

@@ -3,8 +3,9 @@
 The question "temporary, or a matter for a human?" is decided here and in ``provider_errors``, and nowhere else.
 """
 
-from hhtoken import durations, errors, provider_errors, record, refresh_policy
+from hhtoken import errors, provider_errors, record, refresh_policy
 from hhtoken.answer import http_date, object_in, wait_seconds
+from hhtoken.console import durations
 from hhtoken.record import Record, is_the_providers_word
 from hhtoken.text import N_, joined
 

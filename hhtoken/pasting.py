@@ -3,7 +3,8 @@
 import os
 import sys
 
-from hhtoken import authorization, errors, reporting
+from hhtoken import authorization, errors
+from hhtoken.console import reporting
 from hhtoken.text import N_
 
 LONGEST_INPUT_BYTES = 16 * 1024

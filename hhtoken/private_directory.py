@@ -228,7 +228,7 @@ class PrivateDirectory:
             self._close_to_others(name, descriptor)
 
     def _close_to_others(self, name, descriptor):
-        from hhtoken import reporting
+        from hhtoken.console import reporting
 
         try:
             os.fchmod(descriptor, 0o600)

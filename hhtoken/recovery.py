@@ -2,9 +2,10 @@
 
 import time
 
-from hhtoken import errors, outcomes, record, reporting
+from hhtoken import errors, outcomes, record
 from hhtoken.answer import Answer, pair_in
 from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
+from hhtoken.console import reporting
 from hhtoken.record import CODE, REFRESH, REVOKE
 from hhtoken.text import N_
 from hhtoken.token_store import fingerprint

@@ -2,8 +2,9 @@
 
 import time
 
-from hhtoken import api_answers, errors, reporting, signals
+from hhtoken import api_answers, errors
 from hhtoken.bookkeeping import settle_quietly
+from hhtoken.console import reporting, signals
 from hhtoken.http_transfer import NotSent
 from hhtoken.record import REVOKE
 from hhtoken.recovery import recover

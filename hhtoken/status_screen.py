@@ -3,7 +3,8 @@
 import shlex
 import textwrap
 
-from hhtoken import durations, errors, token_status
+from hhtoken import errors, token_status
+from hhtoken.console import durations
 from hhtoken.text import N_, counted, joined, printable
 
 BAR_CELLS = 16

@@ -1,7 +1,8 @@
 """Sentences that can be said in another language later. Pure.
 
 A message is made once, in English, where it happens: that is what logs, JSON and stored records hold. A ``Text`` is
-that English sentence, and remembers what it was made of, so that ``hhtoken.language`` can say it to a person in theirs.
+that English sentence, and remembers what it was made of, so that ``hhtoken.console.language`` can say it to a person in
+theirs.
 """
 
 DEEPEST = 8  # of a sentence in a sentence, from a stored file
@@ -65,7 +66,7 @@ def printable(line):
 
 def escaped(word):
     """Given a path or another word of a command to type, return it for a shell, and without quotes, since most such
-    commands stand in quotes already, which ``ready_commands`` takes away; a plain path is the same."""
+    commands stand in quotes already, which ``hints`` takes away; a plain path is the same."""
     plain = "/._-+=:,@%"
     return "".join(letter if letter.isalnum() or letter in plain else f"\\{letter}" for letter in word)
 

@@ -409,7 +409,7 @@ def _runtime_directories():
 
 
 def _warn(sentence, hint):
-    from hhtoken import reporting
+    from hhtoken.console import reporting
 
     reporting.announce(sentence, hint)
 

@@ -15,8 +15,9 @@ from argparse_manpage.manpage import Manpage
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hhtoken import cli, language, manual  # noqa: E402
-from hhtoken.language import translated  # noqa: E402
+from hhtoken import cli, manual  # noqa: E402
+from hhtoken.console import language  # noqa: E402
+from hhtoken.console.language import translated  # noqa: E402
 from hhtoken.pair import ESSENTIAL_FIELDS, OUR_FIELDS  # noqa: E402
 from hhtoken.sandbox.weather import FAULTS  # noqa: E402
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hhtoken import callback_page
 from hhtoken.callback_page import language
-from hhtoken.language import translated_into
+from hhtoken.console.language import translated_into
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)

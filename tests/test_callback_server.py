@@ -15,8 +15,8 @@ from rough_provider import reset
 from hhtoken import callback_page, callback_server, listening
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.callback_server import CallbackServer
+from hhtoken.console.language import translated_into
 from hhtoken.errors import ConfigError
-from hhtoken.language import translated_into
 
 RETURN = b"GET /callback?code=C HTTP/1.0\r\n\r\n"
 ELSEWHERE = b"GET /favicon.ico HTTP/1.0\r\n\r\n"

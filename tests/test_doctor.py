@@ -11,7 +11,8 @@ from types import SimpleNamespace as Facts
 
 import pytest
 
-from hhtoken import callback_page, config, errors, language, renewers, token_status
+from hhtoken import callback_page, config, errors, renewers, token_status
+from hhtoken.console import language
 from hhtoken.doctor import (
     answers,
     findings,

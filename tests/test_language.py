@@ -16,7 +16,8 @@ import pytest
 from babel.messages.pofile import read_po
 from conftest import PROGRAM
 
-from hhtoken import cli, language, record
+from hhtoken import cli, record
+from hhtoken.console import language
 from hhtoken.text import N_, counted
 
 ROOT = Path(__file__).parent.parent

@@ -90,7 +90,7 @@ API_ANSWERS = {
 
 @pytest.mark.parametrize("name", API_ANSWERS)
 def test_what_the_api_answers_betrays_nothing(tmp_path, name, monkeypatch):
-    from hhtoken import reporting
+    from hhtoken.console import reporting
     from hhtoken.main import main
 
     logged = []

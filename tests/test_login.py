@@ -330,7 +330,7 @@ def test_on_a_desktop_the_browser_is_sent_by_a_ticket_that_is_good_once(login, d
 
 @pytest.mark.parametrize("changes", [{"DISPLAY": ""}, {"SSH_CONNECTION": "1"}, {"PATH": "/nowhere"}])
 def test_no_browser_is_opened_where_there_is_no_desktop(changes, desktop, monkeypatch):
-    from hhtoken.desktop import has_browser
+    from hhtoken.console.desktop import has_browser
 
     _place, environment = desktop
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -368,7 +368,7 @@ def test_the_qr_code_holds_the_address(login):
 def test_without_the_library_one_line_says_what_to_install(tmp_path):
     (tmp_path / "segno.py").write_text("raise ImportError\n")
     code = (
-        "from hhtoken import desktop, errors, reporting\n"
+        "from hhtoken.console import desktop, reporting; from hhtoken import errors\n"
         "try:\n    desktop.qr_code('x')\n"
         "except errors.ConfigError as error:\n    reporting.failure(error)\n"
     )

@@ -170,7 +170,7 @@ def test_an_empty_environment_works(lonely):
 
 
 def run_with_syslog(operator, path, *arguments):
-    command = [*program_with(f"hhtoken.reporting.SYSLOG_SOCKET = {str(path)!r}"), *arguments]
+    command = [*program_with(f"hhtoken.console.reporting.SYSLOG_SOCKET = {str(path)!r}"), *arguments]
     return subprocess.run(command, env=operator.environment, capture_output=True, text=True, timeout=30)
 
 

@@ -19,7 +19,7 @@ from rough_provider import answering, http
 
 CTRL_C, CTRL_S, CTRL_Q = b"\x03", b"\x13", b"\x11"
 SECONDS_LEFT = re.compile(r"(\d+) seconds? left")
-TELLS_AT_ONCE = "hhtoken.progress.UNTOLD_SECONDS = 0"
+TELLS_AT_ONCE = "hhtoken.console.progress.UNTOLD_SECONDS = 0"
 TALKATIVE = program_with(TELLS_AT_ONCE)
 
 
@@ -266,7 +266,7 @@ def test_the_pause_before_another_try_is_announced(operator):
 
 
 def test_what_is_over_at_once_is_not_announced(operator, expired):
-    terminal = Terminal(operator, "refresh", program=program_with("hhtoken.progress.UNTOLD_SECONDS = 60"))
+    terminal = Terminal(operator, "refresh", program=program_with("hhtoken.console.progress.UNTOLD_SECONDS = 60"))
     terminal.end()
     assert "\033" not in terminal.stream
 
@@ -281,7 +281,7 @@ def test_nothing_of_it_is_loaded_where_nothing_is_due(lonely):
         timeout=60,
     )
     assert run.returncode == 0 and "hhtoken.config" in run.stderr
-    assert "hhtoken.progress" not in run.stderr
+    assert "hhtoken.console.progress" not in run.stderr
 
 
 def test_waiting_is_not_busy(operator):

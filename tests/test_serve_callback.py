@@ -13,8 +13,9 @@ import requests
 from conftest import AGENT, Operator, Reader, free_port, has_open, obtain_pair, program_with, wait_for
 from rough_provider import answering
 
-from hhtoken import config, signals
+from hhtoken import config
 from hhtoken.arrival import ReturnHandler
+from hhtoken.console import signals
 from hhtoken.errors import StorageError
 from hhtoken.sandbox.server import start
 from hhtoken.token_endpoint import token_endpoint_of

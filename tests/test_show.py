@@ -184,7 +184,8 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
         for name in (
-            "commands commands.show config errors main pair private_directory reporting text token_store"
+            "commands commands.show config console console.reporting errors main pair private_directory text "
+            "token_store"
         ).split()
     } | ({"hhtoken.env_file"} & loaded)
 

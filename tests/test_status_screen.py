@@ -15,7 +15,8 @@ import pytest
 from conftest import PROGRAM
 from test_token_status import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
 
-from hhtoken import errors, provider_errors, renewers, status_screen, terminal, token_status
+from hhtoken import errors, provider_errors, renewers, status_screen, token_status
+from hhtoken.console import terminal
 from hhtoken.renewers import Renewers
 
 EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)

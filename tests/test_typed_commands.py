@@ -12,7 +12,7 @@ import pytest
 from conftest import Operator
 from test_stored_files import copy_for_all
 
-from hhtoken import ready_commands
+from hhtoken.console import hints
 from hhtoken.text import N_, escaped
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -39,10 +39,10 @@ def test_a_command_works_as_it_is_copied_wherever_program_state_and_file_are(tmp
     place.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     place.chmod(0o755)
     monkeypatch.setattr(sys, "argv", [str(place)])
-    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": name})
+    monkeypatch.setattr(hints, "_flags", {"--state-dir": name})
     path = str(place.parent)
     sentence = N_("{path} is lost: type 'hhtoken import {typed}', or 'hhtoken login'", path=path, typed=escaped(path))
-    said = ready_commands.with_flags(sentence, None)
+    said = hints.with_flags(sentence, None)
     first, second = said.removeprefix(f"{path} is lost: type ").split(", or ")
     for enclosed, words in ((first, ["import", path]), (second, ["login"])):
         assert enclosed[0] == encloses, said
@@ -54,8 +54,8 @@ def test_a_command_works_as_it_is_copied_wherever_program_state_and_file_are(tmp
 @pytest.mark.parametrize("program", ["ls -ld", "lsattr"])
 def test_a_command_of_another_program_is_enclosed_in_the_same_way(program):
     sentence = f"look at '{program} {{path}}' (chattr -i)"
-    assert ready_commands.with_flags(sentence.format(path=escaped("/a")), None) == f"look at '{program} /a' (chattr -i)"
-    said = ready_commands.with_flags(sentence.format(path=escaped("/a 'b'")), None)
+    assert hints.with_flags(sentence.format(path=escaped("/a")), None) == f"look at '{program} /a' (chattr -i)"
+    said = hints.with_flags(sentence.format(path=escaped("/a 'b'")), None)
     assert said == rf"look at ({program} /a\ \'b\') (chattr -i)"
 
 
@@ -149,12 +149,12 @@ def test_what_root_is_to_type_calls_the_program_as_it_was_called():
 )
 def test_a_command_that_stands_alone_gets_no_flag(monkeypatch, command, ready):
     monkeypatch.setattr(sys, "argv", ["/a b/hhtoken"])
-    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": "/s"})
-    assert ready_commands.called(command) == ready
+    monkeypatch.setattr(hints, "_flags", {"--state-dir": "/s"})
+    assert hints.called(command) == ready
 
 
 def test_a_command_for_root_in_a_sentence_gets_no_flag(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/co/bin/hhtoken"])
-    monkeypatch.setattr(ready_commands, "_flags", {"--state-dir": "/s"})
-    said = ready_commands.with_flags("type 'sudo hhtoken status', or 'hhtoken login'", "alice")
+    monkeypatch.setattr(hints, "_flags", {"--state-dir": "/s"})
+    said = hints.with_flags("type 'sudo hhtoken status', or 'hhtoken login'", "alice")
     assert said == "type 'sudo /co/bin/hhtoken status', or '/co/bin/hhtoken --account alice --state-dir /s login'"

@@ -1,7 +1,8 @@
 """``hhtoken app-token``: print the token of the application itself, asking for one where there is none."""
 
-from hhtoken import application_token, config, reporting
-from hhtoken.language import _
+from hhtoken import application_token, config
+from hhtoken.console import reporting
+from hhtoken.console.language import _
 from hhtoken.text import N_
 from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.token_store import open_store

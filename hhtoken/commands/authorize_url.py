@@ -1,7 +1,8 @@
 """``hhtoken authorize-url``: remember a fresh state and verifier, print the address to open."""
 
-from hhtoken import config, invitation, reporting
+from hhtoken import config, invitation
 from hhtoken.arguments import add_authorization_options, authorization_options
+from hhtoken.console import reporting
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.text import N_
 

@@ -3,9 +3,10 @@
 import os
 from functools import partial
 
-from hhtoken import config, errors, ready_commands, reporting, terminal
+from hhtoken import config, errors
+from hhtoken.console import hints, reporting, terminal
+from hhtoken.console.language import _
 from hhtoken.doctor import examination, findings
-from hhtoken.language import _
 from hhtoken.text import N_
 
 SUMMARY = N_("check the whole chain, from the settings to the public address, and say what to type")
@@ -25,12 +26,12 @@ def run(arguments):
         settings, broken = _without_env_file(arguments), error
     found = examination.examine(settings, broken)
     for finding in found:
-        finding.command = ready_commands.called(finding.command)
+        finding.command = hints.called(finding.command)
     if arguments.json:
-        ready = partial(ready_commands.with_flags, account=settings.account())
+        ready = partial(hints.with_flags, account=settings.account())
         reporting.result(findings.to_json(found, ready))
     else:
-        say = partial(ready_commands.translated, account=settings.account())
+        say = partial(hints.translated, account=settings.account())
         reporting.result(findings.to_lines(found, say, terminal.has_colour()))
     return findings.exit_code(found)
 

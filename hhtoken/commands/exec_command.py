@@ -6,7 +6,8 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, signals, stores, token_status
+from hhtoken import config, errors, grants, stores, token_status
+from hhtoken.console import signals
 from hhtoken.text import N_
 from hhtoken.token_endpoint import token_endpoint_of
 
@@ -30,7 +31,7 @@ class CannotRun(errors.Error):
 
 
 def add_arguments(parser):
-    from hhtoken.language import _
+    from hhtoken.console.language import _
 
     parser.add_argument(
         "--min-seconds",

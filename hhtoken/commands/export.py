@@ -2,7 +2,8 @@
 
 import os
 
-from hhtoken import config, errors, recovery, reporting, stores
+from hhtoken import config, errors, recovery, stores
+from hhtoken.console import reporting
 from hhtoken.pair import pair_to_text
 from hhtoken.private_directory import write_all
 from hhtoken.text import N_, escaped
@@ -11,7 +12,7 @@ SUMMARY = N_("move the pair into a file, for another machine or another store; i
 
 
 def add_arguments(parser):
-    from hhtoken.language import _
+    from hhtoken.console.language import _
 
     parser.add_argument("file", metavar=_("FILE"), help=_("a new file, which only its owner may read"))
 

@@ -3,8 +3,9 @@
 import os
 import time
 
-from hhtoken import bookkeeping, config, durations, errors, record, recovery, reporting, stores, token_status
-from hhtoken.language import _
+from hhtoken import bookkeeping, config, errors, record, recovery, stores, token_status
+from hhtoken.console import durations, reporting
+from hhtoken.console.language import _
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
 from hhtoken.private_directory import THROUGH_LINKS, read_regular
 from hhtoken.text import N_

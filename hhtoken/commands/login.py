@@ -10,26 +10,21 @@ from hhtoken import (
     authorization,
     callback_server,
     config,
-    desktop,
-    durations,
     errors,
     invitation,
-    language,
     listening,
     pasting,
-    progress,
     renewers,
-    reporting,
     socket_unit,
     status_screen,
     stores,
-    terminal,
 )
 from hhtoken.api_endpoint import api_endpoint_of
 from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
 from hhtoken.arrival import ReturnHandler, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
-from hhtoken.language import _
+from hhtoken.console import desktop, durations, language, progress, reporting, terminal
+from hhtoken.console.language import _
 from hhtoken.text import N_, counted, joined
 from hhtoken.token_endpoint import token_endpoint_of
 

@@ -5,8 +5,9 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, invitation, notices, ready_commands, reporting, token_status
-from hhtoken.language import _
+from hhtoken import config, errors, invitation, notices, token_status
+from hhtoken.console import hints, reporting
+from hhtoken.console.language import _
 from hhtoken.pending_state import LIFE_SECONDS
 from hhtoken.private_directory import open_directory
 from hhtoken.text import N_, joined, printable
@@ -44,7 +45,7 @@ def run(arguments):
     address = _invite(settings, trouble) if trouble.needs_authorization else None
     account = settings.account()
     sentences = notices.sentences(trouble, os.uname().nodename, account, address, LIFE_SECONDS // 60)
-    lines = (printable(ready_commands.translated(sentence, account)) for sentence in sentences)
+    lines = (printable(hints.translated(sentence, account)) for sentence in sentences)
     reporting.result("\n".join(lines))
     _write(memory, {"key": trouble.key, "at": int(now)})
     return 0

@@ -2,7 +2,8 @@
 
 import time
 
-from hhtoken import config, errors, refresh_policy, reporting
+from hhtoken import config, errors, refresh_policy
+from hhtoken.console import reporting
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 
@@ -28,7 +29,7 @@ PLAIN = {
 
 def add_arguments(parser):
     from hhtoken import arguments as argument_types
-    from hhtoken.language import _
+    from hhtoken.console.language import _
 
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--force", action="store_true", help=_("ask even before expiry, or during a pause"))
@@ -119,14 +120,15 @@ def _is_at_rest(store, patience):
     if until <= time.time() + patience:
         return False
     if reporting.is_watched():
-        from hhtoken import durations
+        from hhtoken.console import durations
 
         reporting.message(N_("nothing is due until {moment}", moment=durations.local(until)))
     return True
 
 
 def _renew(store, settings, arguments):
-    from hhtoken import outcomes, record, signals
+    from hhtoken import outcomes, record
+    from hhtoken.console import signals
     from hhtoken.token_endpoint import token_endpoint_of
 
     signals.end_on_signals()
@@ -142,7 +144,8 @@ def _renew(store, settings, arguments):
 
 def _renew_in_time(store, endpoint, force, patience):
     """Renew, waiting for what falls due within ``patience`` seconds. Without the lock, so that nobody waits for us."""
-    from hhtoken import grants, progress, record, signals
+    from hhtoken import grants, record
+    from hhtoken.console import progress, signals
 
     patient_until = time.monotonic() + patience
     awaited = None

@@ -3,10 +3,11 @@
 import contextlib
 import time
 
-from hhtoken import api_answers, config, errors, renewers, reporting, revocation, stores
+from hhtoken import api_answers, config, errors, renewers, revocation, stores
 from hhtoken.api_endpoint import api_endpoint_of
-from hhtoken.confirmation import require_confirmation
-from hhtoken.language import _
+from hhtoken.console import reporting
+from hhtoken.console.confirmation import require_confirmation
+from hhtoken.console.language import _
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 

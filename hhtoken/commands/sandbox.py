@@ -3,8 +3,9 @@
 import argparse
 import re
 
-from hhtoken import addresses, errors, reporting
-from hhtoken.language import _, translated
+from hhtoken import addresses, errors
+from hhtoken.console import reporting
+from hhtoken.console.language import _, translated
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
 from hhtoken.text import N_
 

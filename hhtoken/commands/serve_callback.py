@@ -1,9 +1,10 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import accounts, callback_server, config, errors, listening, progress, reporting, stores
+from hhtoken import accounts, callback_server, config, errors, listening, stores
 from hhtoken.arguments import add_listener_options
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.callback_rules import CallbackRules
+from hhtoken.console import progress, reporting
 from hhtoken.text import N_, counted
 from hhtoken.token_endpoint import token_endpoint_of
 

@@ -2,7 +2,8 @@
 
 import time
 
-from hhtoken import config, errors, reporting
+from hhtoken import config, errors
+from hhtoken.console import reporting
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 
@@ -29,7 +30,7 @@ CLOCK_SLACK_SECONDS = 60
 
 def add_arguments(parser):
     from hhtoken import arguments as argument_types
-    from hhtoken.language import _
+    from hhtoken.console.language import _
 
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--field", metavar=_("NAME"), help=_("any field of token.json, or seconds_left"))
@@ -83,7 +84,8 @@ def _report(store, pair, now):
 
 
 def _renew(store, settings):
-    from hhtoken import grants, signals, stores
+    from hhtoken import grants, stores
+    from hhtoken.console import signals
     from hhtoken.token_endpoint import token_endpoint_of
 
     signals.end_on_signals()
@@ -119,7 +121,7 @@ def _summary(report, as_json):
             "has_refresh_token": bool(pair.refresh_token),
         }
         return json.dumps(summary, indent=2)
-    from hhtoken import durations, language
+    from hhtoken.console import durations, language
 
     return language.table(
         (
@@ -132,7 +134,7 @@ def _summary(report, as_json):
 
 
 def _life(report):
-    from hhtoken import durations
+    from hhtoken.console import durations
 
     if report.is_usable:
         return N_("usable, {span} left", span=durations.span(report.seconds_left))

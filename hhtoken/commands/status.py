@@ -5,8 +5,9 @@ import sys
 import time
 from functools import partial
 
-from hhtoken import config, errors, ready_commands, reporting, stores, token_status
-from hhtoken.language import _
+from hhtoken import config, errors, stores, token_status
+from hhtoken.console import hints, reporting
+from hhtoken.console.language import _
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 
@@ -34,7 +35,7 @@ def run(arguments):
     except errors.ConfigError as error:  # no renewal gets past it
         report = token_status.misconfigured(report, error)
     if arguments.json:
-        reporting.result(token_status.to_json(report, directory, partial(ready_commands.with_flags, account=account)))
+        reporting.result(token_status.to_json(report, directory, partial(hints.with_flags, account=account)))
     elif arguments.prometheus:
         reporting.result(token_status.to_prometheus([(account, report)]))
     else:
@@ -63,7 +64,8 @@ def _look(directory):
 
 def _screen(report, settings, shared):
     # Not for --json, which runs each minute.
-    from hhtoken import account_names, renewers, status_screen, terminal
+    from hhtoken import account_names, renewers, status_screen
+    from hhtoken.console import terminal
 
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)
@@ -83,7 +85,7 @@ def _screen(report, settings, shared):
     )
     return status_screen.laid_out(
         table,
-        partial(ready_commands.translated, account=account),
+        partial(hints.translated, account=account),
         terminal.columns(),
         terminal.has_colour(),
     )

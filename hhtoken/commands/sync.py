@@ -3,7 +3,8 @@
 import contextlib
 import time
 
-from hhtoken import config, errors, recovery, reporting, signals, stores
+from hhtoken import config, errors, recovery, stores
+from hhtoken.console import reporting, signals
 from hhtoken.text import N_
 
 SUMMARY = N_("take over new pairs from the shared store as they come, until it is ended")
@@ -14,7 +15,7 @@ PAUSES_SECONDS = (1, 2, 5, 10, 30)  # while etcd is out of reach
 
 
 def add_arguments(parser):
-    from hhtoken.language import _
+    from hhtoken.console.language import _
 
     parser.add_argument("--once", action="store_true", help=_("look once, and end"))
     parser.add_argument("--all", action="store_true", help=_("for all accounts"))

@@ -4,10 +4,11 @@ heard is remembered for ``status``."""
 import json
 import time
 
-from hhtoken import api_answers, bookkeeping, config, errors, language, reporting, token_status
+from hhtoken import api_answers, bookkeeping, config, errors, token_status
 from hhtoken.api_endpoint import api_endpoint_of
+from hhtoken.console import language, reporting
+from hhtoken.console.language import _
 from hhtoken.http_transfer import NotSent
-from hhtoken.language import _
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 

@@ -3,7 +3,8 @@
 import os
 import time
 
-from hhtoken import durations, errors, token_status
+from hhtoken import errors, token_status
+from hhtoken.console import durations
 from hhtoken.doctor import findings
 from hhtoken.private_directory import PrivateDirectory, open_directory
 from hhtoken.text import N_

@@ -4,7 +4,8 @@ import shlex
 import time
 from urllib.parse import urlsplit
 
-from hhtoken import durations, errors
+from hhtoken import errors
+from hhtoken.console import durations
 from hhtoken.doctor import findings, visiting
 from hhtoken.text import N_
 

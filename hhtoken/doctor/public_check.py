@@ -2,7 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from hhtoken import durations, errors
+from hhtoken import errors
+from hhtoken.console import durations
 from hhtoken.doctor import answers, findings, provider_check, visiting
 from hhtoken.text import N_
 

@@ -7,7 +7,8 @@ import stat
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, config, durations, errors
+from hhtoken import account_names, config, errors
+from hhtoken.console import durations
 from hhtoken.doctor import findings, settings_check
 from hhtoken.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
 from hhtoken.text import N_

@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from hhtoken import durations, errors, renewers, systemd_units
+from hhtoken import errors, renewers, systemd_units
+from hhtoken.console import durations
 from hhtoken.doctor import findings
 from hhtoken.text import N_
 

@@ -6,7 +6,8 @@ import math
 import os
 import time
 
-from hhtoken import errors, record, reporting, signals
+from hhtoken import errors, record
+from hhtoken.console import reporting, signals
 from hhtoken.pair import Pair
 from hhtoken.record import Record
 from hhtoken.shared import reconciliation

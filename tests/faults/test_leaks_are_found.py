@@ -58,7 +58,7 @@ def test_a_secret_in_a_wrong_place_is_found(place, watch, tmp_path):
 def test_a_secret_in_syslog_is_found(watch):
     if not os.environ.get(leaks.SYSLOG_FILE):
         pytest.skip("no stand-in for syslog: not root, or a real one listens")
-    from hhtoken import reporting
+    from hhtoken.console import reporting
 
     secret = SECRET[::-1]  # of its own: all workers write into one log
     watch.learn({"access_token": secret})

@@ -2,7 +2,8 @@
 
 import os
 
-from hhtoken import errors, reporting
+from hhtoken import errors
+from hhtoken.console import reporting
 from hhtoken.text import N_
 
 YES = ("y", "yes", "д", "да")

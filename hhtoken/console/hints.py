@@ -5,7 +5,7 @@ import os
 import sys
 from contextvars import ContextVar
 
-from hhtoken import language
+from hhtoken.console import language
 from hhtoken.text import escaped
 
 NAME = "hhtoken"

@@ -22,9 +22,9 @@ _is_passing = False  # a passing line stands on the terminal, and goes before th
 
 def speak_for(account):
     """Given the name of an account, or None, let every message and event of this thread from now on name it."""
-    from hhtoken import ready_commands
+    from hhtoken.console import hints
 
-    ready_commands.ACCOUNT.set(account)
+    hints.ACCOUNT.set(account)
 
 
 def result(output):
@@ -66,10 +66,10 @@ def passing(sentence, ending=""):
 
 def _addressed(sentence, is_named=True):
     """Return the sentence with its commands ready to be typed, and the account in front that it is about."""
-    from hhtoken import ready_commands
+    from hhtoken.console import hints
 
-    account = ready_commands.ACCOUNT.get()
-    ready = ready_commands.with_flags(sentence, account)
+    account = hints.ACCOUNT.get()
+    ready = hints.with_flags(sentence, account)
     return N_("account {name}: {sentence}", name=account, sentence=ready) if account and is_named else ready
 
 
@@ -114,7 +114,7 @@ def _line(sentence, kind=""):
 
 
 def _said(sentence, is_hint):
-    from hhtoken import language
+    from hhtoken.console import language
 
     return language.translated(_addressed(language.translated(sentence), is_named=not is_hint))
 

@@ -5,7 +5,7 @@ import os
 import time
 from math import ceil
 
-from hhtoken import durations, reporting, signals
+from hhtoken.console import durations, reporting, signals
 from hhtoken.text import N_
 
 UNTOLD_SECONDS = 1  # what is over sooner is not worth a line
