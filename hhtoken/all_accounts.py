@@ -94,7 +94,7 @@ def _renewed(names, settings, force, jobs):
     from concurrent.futures import ThreadPoolExecutor
 
     from hhtoken.console import signals
-    from hhtoken.token_endpoint import token_endpoint_of
+    from hhtoken.provider.endpoints import token_endpoint_of
 
     endpoint = token_endpoint_of(settings)
     endpoint.prepare()  # once, before threads would import it at the same time

@@ -6,12 +6,13 @@ import contextlib
 import json
 import time
 
-from hhtoken import errors, provider_errors
-from hhtoken.answer import object_in
+from hhtoken import errors
 from hhtoken.console import reporting, signals
-from hhtoken.http_transfer import NotSent
 from hhtoken.journal import NoJournal
 from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object
+from hhtoken.provider import token_errors
+from hhtoken.provider.answer import object_in
+from hhtoken.provider.transfer import NotSent
 from hhtoken.text import N_, counted
 
 FILE = "app-token.json"
@@ -94,7 +95,7 @@ def _renew(store, earlier, application, endpoint, clock):
         store.release()
     fields = _fields_in(answer)
     if fields is None:
-        verdict = provider_errors.judge(answer.status, object_in(answer.body), (client_secret,))
+        verdict = token_errors.judge(answer.status, object_in(answer.body), (client_secret,))
         if verdict.error and 300 <= answer.status < 500:  # HeadHunter's own word that it gives none
             _restore(store.directory, before)
         raise _failure(answer, verdict, client_secret)
@@ -140,11 +141,11 @@ def _failure(answer, verdict, client_secret):
         )
     if 200 <= answer.status < 300:
         return errors.DataError(
-            N_("HeadHunter's answer makes no sense: there is no token in it"), provider_errors.HINT_ADDRESS
+            N_("HeadHunter's answer makes no sense: there is no token in it"), token_errors.HINT_ADDRESS
         )
-    is_weather = verdict.kind in (provider_errors.TRY_LATER, provider_errors.UNCLEAR)
+    is_weather = verdict.kind in (token_errors.TRY_LATER, token_errors.UNCLEAR)
     hint = HINT_LATER if is_weather else verdict.hint
-    request_id = provider_errors.printable(answer.request_id, (client_secret,))
+    request_id = token_errors.printable(answer.request_id, (client_secret,))
     meaning = verdict.meaning
     if request_id:
         meaning = N_("{meaning} (request id {request_id})", meaning=meaning, request_id=request_id)

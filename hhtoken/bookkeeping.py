@@ -37,7 +37,7 @@ def remember(store, outcome):
 
 
 def remember_refusal(store, pair, refused, now):
-    """Write down how HeadHunter has refused the access token of this Pair for good (``api_answers.FOR_GOOD``), or with
+    """Write down how HeadHunter has refused the access token of this Pair for good (``api_errors.FOR_GOOD``), or with
     None that it has not. A memory aid, too: trouble is logged alone."""
     if refused == getattr(store.record_of(pair), "refused", None):
         return

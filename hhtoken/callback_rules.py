@@ -6,7 +6,7 @@ http.server alone would take HTTP/0.9, fold ``//callback`` into ``/callback``, a
 import re
 from urllib.parse import urlsplit
 
-from hhtoken import addresses
+from hhtoken.provider import addresses
 
 LONGEST_REQUEST_LINE_BYTES = 8 * 1024
 LONGEST_HEAD_BYTES = 16 * 1024

@@ -228,7 +228,7 @@ class Settings:
         return value
 
     def _address(self, name):
-        from hhtoken import addresses
+        from hhtoken.provider import addresses
 
         value = self._required(name)
         problem = addresses.problem(value)

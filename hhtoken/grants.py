@@ -8,10 +8,10 @@ between waits. The order is the product; ``docs/reliability.md`` has the reasons
 import time
 
 from hhtoken import errors, outcomes, record, refresh_policy
-from hhtoken.answer import pair_in
 from hhtoken.bookkeeping import keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.console import progress, reporting, signals
-from hhtoken.http_transfer import NotSent
+from hhtoken.provider.answer import pair_in
+from hhtoken.provider.transfer import NotSent
 from hhtoken.record import CODE, REFRESH
 from hhtoken.recovery import recover
 from hhtoken.text import N_

@@ -8,13 +8,14 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3.util import parse_url
 
-from hhtoken import api_answers, config, errors
-from hhtoken.answer import Answer
+from hhtoken import config, errors
 from hhtoken.living_token import WAIT_SECONDS, access_token
+from hhtoken.provider import api_errors
+from hhtoken.provider.answer import Answer
 
 BEARER = "Bearer "
 PORTS = {"https": 443, "http": 80}
-REFUSALS = (api_answers.EXPIRED, api_answers.REVOKED, api_answers.UNKNOWN_TOKEN)
+REFUSALS = (api_errors.EXPIRED, api_errors.REVOKED, api_errors.UNKNOWN_TOKEN)
 
 
 class HeadHunterAuth(AuthBase):
@@ -82,7 +83,7 @@ def _is_refused(response):
     """Tell whether HeadHunter says that it does not take this token, or no longer."""
     if response.status_code != 403 or "json" not in response.headers.get("Content-Type", ""):
         return False
-    return api_answers.judge(Answer(403, response.content, True)).kind in REFUSALS
+    return api_errors.judge(Answer(403, response.content, True)).kind in REFUSALS
 
 
 def _rewind(request):

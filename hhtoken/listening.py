@@ -5,8 +5,9 @@ import os
 import socket
 from urllib.parse import urlsplit
 
-from hhtoken import addresses, errors
+from hhtoken import errors
 from hhtoken.console import durations, reporting
+from hhtoken.provider import addresses
 from hhtoken.text import N_
 
 DEFAULT_LISTEN = "127.0.0.1:8000"

@@ -1,30 +1,31 @@
 """What a refresh came to, judged from the answer and from how things stood before. Pure.
 
-The question "temporary, or a matter for a human?" is decided here and in ``provider_errors``, and nowhere else.
+The question "temporary, or a matter for a human?" is decided here and in ``token_errors``, and nowhere else.
 """
 
-from hhtoken import errors, provider_errors, record, refresh_policy
-from hhtoken.answer import http_date, object_in, wait_seconds
+from hhtoken import errors, record, refresh_policy
 from hhtoken.console import durations
+from hhtoken.provider import token_errors
+from hhtoken.provider.answer import http_date, object_in, wait_seconds
 from hhtoken.record import Record, is_the_providers_word
 from hhtoken.text import N_, joined
 
 OUTCOME_OF = {
-    provider_errors.NOT_YET: record.NOT_YET,
-    provider_errors.TRY_LATER: record.TRY_LATER,
-    provider_errors.UNCLEAR: record.UNCLEAR,
-    provider_errors.DEAD: record.AUTHORIZATION_NEEDED,
-    provider_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
-    provider_errors.REFUSED: record.AUTHORIZATION_NEEDED,
-    provider_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
-    provider_errors.MISCONFIGURED: record.MISCONFIGURED,
+    token_errors.NOT_YET: record.NOT_YET,
+    token_errors.TRY_LATER: record.TRY_LATER,
+    token_errors.UNCLEAR: record.UNCLEAR,
+    token_errors.DEAD: record.AUTHORIZATION_NEEDED,
+    token_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
+    token_errors.REFUSED: record.AUTHORIZATION_NEEDED,
+    token_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
+    token_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
 
 HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
 PAUSES_OF = {
-    provider_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
-    provider_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
+    token_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
+    token_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
 }
 
 
@@ -41,7 +42,7 @@ def standing(pair, last, now, force=False):
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
             message=why_impossible(pair, now),
-            hint=provider_errors.HINT_AUTHORIZE,
+            hint=token_errors.HINT_AUTHORIZE,
         )
     if decision.kind == refresh_policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
@@ -61,7 +62,7 @@ def why_impossible(pair, now):
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
     """Given a Pair that has been saved, the Answer that it came in, its fingerprint, and that of the refresh token
     which was spent for it (None: none, or not known), return the Record of it."""
-    request_id = provider_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
+    request_id = token_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,
         at=answer.received_at if isinstance(answer.received_at, int) else pair.obtained_at,
@@ -115,12 +116,12 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     if intent.get("kind") == record.CODE:
         outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
         if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
-            outcome.hint = provider_errors.HINT_AUTHORIZE
+            outcome.hint = token_errors.HINT_AUTHORIZE
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None
     if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
-    outcome.request_id = provider_errors.printable(answer.request_id, secrets)
+    outcome.request_id = token_errors.printable(answer.request_id, secrets)
     outcome.message += _quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)
@@ -155,46 +156,46 @@ def _nonsense(answer, last, now):
         record.NONSENSE,
         errors.DATAERR,
         joined("; ", [N_("the provider's answer makes no sense ({why})", why=why), kept_aside]),
-        N_("{wait}; if it stays, {check}", wait=provider_errors.HINT_WAIT, check=provider_errors.HINT_ADDRESS),
+        N_("{wait}; if it stays, {check}", wait=token_errors.HINT_WAIT, check=token_errors.HINT_ADDRESS),
     )
 
 
 def _refused(answer, last, now, secrets, kind):
-    verdict = provider_errors.judge(answer.status, object_in(answer.body), secrets)
+    verdict = token_errors.judge(answer.status, object_in(answer.body), secrets)
     hint = _next_step(verdict, kind)
     outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
-    outcome.dead = verdict.kind == provider_errors.DEAD
+    outcome.dead = verdict.kind == token_errors.DEAD
     if verdict.is_already_refreshed and outcome.perhaps_spent_at:
         lost_at = durations.local(outcome.perhaps_spent_at)
         outcome.message = N_(
             "the answer to the refresh of {moment} was lost on the way, and with it the new pair", moment=lost_at
         )
-        outcome.hint = provider_errors.HINT_AUTHORIZE
-    if verdict.error and verdict.kind != provider_errors.NOT_YET:
+        outcome.hint = token_errors.HINT_AUTHORIZE
+    if verdict.error and verdict.kind != token_errors.NOT_YET:
         outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
-        host = provider_errors.printable(answer.location_host, [*secrets, *lowered])
+        host = token_errors.printable(answer.location_host, [*secrets, *lowered])
         outcome.message += N_(", to {host}", host=host)
     outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
-    if verdict.kind == provider_errors.NOT_YET:
+    if verdict.kind == token_errors.NOT_YET:
         outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
-    if verdict.kind == provider_errors.UNCLEAR and _is_out_of_patience(outcome, now):
-        outcome.exit_code, outcome.hint = errors.NOPERM, provider_errors.HINT_AUTHORIZE
+    if verdict.kind == token_errors.UNCLEAR and _is_out_of_patience(outcome, now):
+        outcome.exit_code, outcome.hint = errors.NOPERM, token_errors.HINT_AUTHORIZE
     return outcome
 
 
 def _next_step(verdict, kind):
     """Given the Verdict on a refusal, and what kind of request was refused, return what to do, or None."""
     if kind == record.CODE:  # which is used up
-        if verdict.kind not in (provider_errors.ACCOUNT, provider_errors.MISCONFIGURED):
-            return provider_errors.HINT_AUTHORIZE
-        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=provider_errors.HINT_AUTHORIZE)
-    if verdict.kind == provider_errors.ACCOUNT:
+        if verdict.kind not in (token_errors.ACCOUNT, token_errors.MISCONFIGURED):
+            return token_errors.HINT_AUTHORIZE
+        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=token_errors.HINT_AUTHORIZE)
+    if verdict.kind == token_errors.ACCOUNT:
         return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
-    if verdict.hint is provider_errors.HINT_CREDENTIALS:  # of which a refresh sends none
-        return provider_errors.HINT_APPLICATION
+    if verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
+        return token_errors.HINT_APPLICATION
     return verdict.hint
 
 

@@ -51,7 +51,7 @@ DEFAULTS = {
     "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
     "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token lives on
     "spent_sha256": None,  # the refresh token that this pair was made from, where that is known
-    "refused": None,  # how HeadHunter refused the access token for good since: REVOKED, … of ``api_answers``
+    "refused": None,  # how HeadHunter refused the access token for good since: REVOKED, … of ``api_errors``
 }
 
 

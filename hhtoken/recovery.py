@@ -3,9 +3,9 @@
 import time
 
 from hhtoken import errors, outcomes, record
-from hhtoken.answer import Answer, pair_in
 from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
 from hhtoken.console import reporting
+from hhtoken.provider.answer import Answer, pair_in
 from hhtoken.record import CODE, REFRESH, REVOKE
 from hhtoken.text import N_
 from hhtoken.token_store import fingerprint

@@ -2,17 +2,18 @@
 
 import time
 
-from hhtoken import api_answers, errors
+from hhtoken import errors
 from hhtoken.bookkeeping import settle_quietly
 from hhtoken.console import reporting, signals
-from hhtoken.http_transfer import NotSent
+from hhtoken.provider import api_errors
+from hhtoken.provider.transfer import NotSent
 from hhtoken.record import REVOKE
 from hhtoken.recovery import recover
 from hhtoken.text import N_
 from hhtoken.token_store import fingerprint
 
 # What HeadHunter says of a pair that cannot be used any more, by anybody.
-ENDED = (api_answers.ACCEPTED, api_answers.REVOKED, api_answers.UNKNOWN_TOKEN, api_answers.APPLICATION_GONE)
+ENDED = (api_errors.ACCEPTED, api_errors.REVOKED, api_errors.UNKNOWN_TOKEN, api_errors.APPLICATION_GONE)
 
 
 def revoke(store, endpoint, clock=time.time):
@@ -51,8 +52,8 @@ def _revoke(store, pair, endpoint, clock):
         answer = endpoint.invalidate(pair.access_token)
     except NotSent as error:
         settle_quietly(store)
-        return api_answers.unreachable(error)
-    verdict = api_answers.judge(answer, (pair.access_token, pair.refresh_token))
+        return api_errors.unreachable(error)
+    verdict = api_errors.judge(answer, (pair.access_token, pair.refresh_token))
     if verdict.kind not in ENDED:
         settle_quietly(store)
         return verdict

@@ -77,8 +77,8 @@ def joined(settings, account):
 
 def _clock_of_provider(settings):
     """Return a function that returns the provider's time in Unix seconds, or None; a request without a token."""
-    from hhtoken.answer import http_date
-    from hhtoken.http_transfer import NotSent, Transfer
+    from hhtoken.provider.answer import http_date
+    from hhtoken.provider.transfer import NotSent, Transfer
 
     address, agent = settings.api_url(), settings.user_agent()
 

@@ -2,7 +2,8 @@
 
 import json
 
-from hhtoken import __version__, api_answers, errors, outcomes, provider_errors, record, refresh_policy
+from hhtoken import __version__, errors, outcomes, record, refresh_policy
+from hhtoken.provider import api_errors, token_errors
 from hhtoken.stores import is_shared, where_else
 from hhtoken.text import N_
 from hhtoken.token_store import shared_elsewhere
@@ -95,11 +96,11 @@ class Report:
     @property
     def is_refused(self):
         """Whether the access token lives, but HeadHunter is known to refuse it, and any other of this grant."""
-        return self.seconds_left > 0 and self.last is not None and self.last.refused in api_answers.FOR_GOOD
+        return self.seconds_left > 0 and self.last is not None and self.last.refused in api_errors.FOR_GOOD
 
     def why_refused(self):
         """Return the Error where ``is_refused``, else None."""
-        return errors.with_exit_code(*api_answers.OAUTH[self.last.refused]) if self.is_refused else None
+        return errors.with_exit_code(*api_errors.OAUTH[self.last.refused]) if self.is_refused else None
 
 
 def look(store, now):
@@ -153,16 +154,16 @@ def of_pair(pair, last, now, in_flight=None):
 
     lives = report(VALID, N_("the access token lives"), None, errors.OK)
     if last and last.dead:
-        return report(AUTHORIZATION_NEEDED, last.message, last.hint or provider_errors.HINT_AUTHORIZE, errors.NOPERM)
+        return report(AUTHORIZATION_NEEDED, last.message, last.hint or token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if in_flight:
         return report(IN_FLIGHT, *UNSETTLED[in_flight], errors.OK if lives.is_usable else errors.UNAVAILABLE)
     if lives.is_refused:  # after expiry the refresh has the word
-        exit_code, reason, hint = api_answers.OAUTH[last.refused]
+        exit_code, reason, hint = api_errors.OAUTH[last.refused]
         state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
         return report(state, reason, hint, exit_code)
     if not pair.refresh_token:
         reason = outcomes.why_impossible(pair, now)
-        return report(AUTHORIZATION_NEEDED, reason, provider_errors.HINT_AUTHORIZE, errors.NOPERM)
+        return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if lives.seconds_left:
         return lives
     if last and last.outcome in STATE_AFTER:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import answer
-from hhtoken.answer import Answer
+from hhtoken.provider import answer
+from hhtoken.provider.answer import Answer
 
 NOW = 784_111_777  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
 FULL = {"access_token": "ACCESS", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH"}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from hhtoken import api_answers, errors
-from hhtoken.answer import Answer
+from hhtoken import errors
+from hhtoken.provider import api_errors
+from hhtoken.provider.answer import Answer
 
 USER = {"id": "7", "first_name": "Иван", "last_name": "Петров", "is_applicant": True, "email": "i@example.com"}
 
@@ -52,7 +53,7 @@ TABLE = [
 
 @pytest.mark.parametrize("came, kind, code, meaning, hint", TABLE)
 def test_each_refusal_has_its_kind_exit_code_meaning_and_hint(came, kind, code, meaning, hint):
-    verdict, person = api_answers.identify(came)
+    verdict, person = api_errors.identify(came)
     assert person is None
     assert (verdict.kind, verdict.exit_code) == (kind, code)
     assert meaning in verdict.meaning and hint in verdict.hint
@@ -61,22 +62,22 @@ def test_each_refusal_has_its_kind_exit_code_meaning_and_hint(came, kind, code, 
 
 def test_one_known_error_among_others_decides():
     body = {"errors": [{"type": "odd"}, 5, {"type": "oauth", "value": "token_revoked"}]}
-    assert api_answers.judge(answer(403, body)).kind == "token_revoked"
+    assert api_errors.judge(answer(403, body)).kind == "token_revoked"
 
 
 @pytest.mark.parametrize("listed", [None, {}, "x", [1], [{}], [{"type": 1, "value": []}], [[]]])
 def test_a_malformed_list_of_errors_is_no_defect(listed):
-    assert api_answers.judge(answer(403, {"errors": listed})).exit_code == errors.TEMPFAIL
+    assert api_errors.judge(answer(403, {"errors": listed})).exit_code == errors.TEMPFAIL
 
 
 def test_the_request_id_stands_with_every_refusal():
     came = refusal("oauth", "token_revoked")
     came.request_id = "abc"
-    assert "(request id abc)" in api_answers.judge(came).meaning
+    assert "(request id abc)" in api_errors.judge(came).meaning
 
 
 def test_a_person_is_introduced_by_name_role_and_id_and_by_email_if_wanted():
-    verdict, person = api_answers.identify(answer(200, USER))
+    verdict, person = api_errors.identify(answer(200, USER))
     assert verdict.kind == "accepted" and verdict.exit_code == 0
     assert person.introduction() == "Иван Петров (applicant, id 7)"
     assert person.introduction(with_email=True) == "Иван Петров (applicant, id 7, i@example.com)"
@@ -84,15 +85,15 @@ def test_a_person_is_introduced_by_name_role_and_id_and_by_email_if_wanted():
 
 
 def test_an_application_and_a_nameless_user_are_introduced_too():
-    _verdict, person = api_answers.identify(answer(200, {"is_application": True}))
+    _verdict, person = api_errors.identify(answer(200, {"is_application": True}))
     assert person.introduction() == "application"
-    _verdict, person = api_answers.identify(answer(200, {"is_employer": True, "is_admin": True, "id": 9}))
+    _verdict, person = api_errors.identify(answer(200, {"is_employer": True, "is_admin": True, "id": 9}))
     assert person.introduction() == "employer, administrator, id 9"
 
 
 def test_a_name_cannot_drive_the_terminal_or_repeat_a_secret():
     fields = {**USER, "first_name": "\x1b[2JEve\n\u202e", "last_name": "SECRET-TOKEN" + "x" * 999}
-    _verdict, person = api_answers.identify(answer(200, fields), ("SECRET-TOKEN", None))
+    _verdict, person = api_errors.identify(answer(200, fields), ("SECRET-TOKEN", None))
     said = person.introduction()
     assert said.isprintable() and "SECRET-TOKEN" not in said and len(said) < 500
 
@@ -100,4 +101,4 @@ def test_a_name_cannot_drive_the_terminal_or_repeat_a_secret():
 def test_a_secret_that_is_echoed_is_not_repeated():
     came = refusal("SECRET-TOKEN", "SECRET-TOKEN")
     came.request_id = "SECRET-TOKEN"
-    assert "SECRET-TOKEN" not in api_answers.judge(came, ("SECRET-TOKEN",)).meaning
+    assert "SECRET-TOKEN" not in api_errors.judge(came, ("SECRET-TOKEN",)).meaning

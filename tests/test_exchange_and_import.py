@@ -16,9 +16,9 @@ import requests
 from conftest import AGENT, PROGRAM, obtain_pair, program_with, refreshes, wait_for
 
 from hhtoken import errors, journal
-from hhtoken.answer import Answer
 from hhtoken.commands import import_pair
 from hhtoken.pair import pair_from_answer
+from hhtoken.provider.answer import Answer
 from hhtoken.token_store import fingerprint, open_store
 
 

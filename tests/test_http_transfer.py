@@ -15,8 +15,8 @@ import trustme
 from conftest import wait_for
 from rough_provider import answering, http, reset
 
-from hhtoken import http_transfer
-from hhtoken.http_transfer import NotSent, Transfer
+from hhtoken.provider import transfer as provider_transfer
+from hhtoken.provider.transfer import NotSent, Transfer
 
 BODY = json.dumps({"access_token": "ACCESS", "refresh_token": "REFRESH"}).encode()
 
@@ -36,7 +36,7 @@ def ask(url, method="DELETE", seconds=10):
 
 @pytest.fixture
 def no_last_look(monkeypatch):
-    monkeypatch.setattr(http_transfer, "LAST_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(provider_transfer, "LAST_LOOK_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("sent_before", [b"", http(b"", length=len(BODY)), http(BODY[:9], length=len(BODY))],
@@ -174,13 +174,13 @@ def deaf():
 
 
 def test_a_host_that_does_not_take_the_connection_has_been_sent_nothing(monkeypatch):
-    monkeypatch.setattr(http_transfer, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(provider_transfer, "CONNECT_SECONDS", 0.3)
     with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
         transfer(f"http://127.0.0.1:{port}/")
 
 
 def test_a_server_that_falls_silent_after_the_request_may_have_spent_it(monkeypatch):
-    monkeypatch.setattr(http_transfer, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(provider_transfer, "READ_SECONDS", 0.3)
     is_over = threading.Event()
     with answering(lambda _connection: is_over.wait(10)) as provider:
         answer = transfer(provider.url)
@@ -326,7 +326,7 @@ def test_a_certificate_that_is_not_trusted_is_sent_nothing(request_of):
 def test_without_a_form_only_an_exception_that_leaves_no_doubt_says_that_nothing_was_sent(monkeypatch):
     with pytest.raises(NotSent, match="127.0.0.1 refused the connection; nothing was sent"):
         ask("http://127.0.0.1:9/")
-    monkeypatch.setattr(http_transfer, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(provider_transfer, "CONNECT_SECONDS", 0.3)
     with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
         ask(f"http://127.0.0.1:{port}/")
     with deaf() as port:

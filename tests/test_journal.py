@@ -7,9 +7,9 @@ import os
 import pytest
 
 from hhtoken import journal
-from hhtoken.answer import Answer
 from hhtoken.errors import StorageError
 from hhtoken.private_directory import open_directory
+from hhtoken.provider.answer import Answer
 
 INTENT = {"kind": "refresh", "refresh_token_sha256": "ab" * 32, "started_at": 1700000000}
 DETAILS = {

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hhtoken import errors, outcomes, record
-from hhtoken.answer import Answer
 from hhtoken.pair import Pair
+from hhtoken.provider.answer import Answer
 from hhtoken.record import Record
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code

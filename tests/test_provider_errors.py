@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import provider_errors
-from hhtoken.provider_errors import ACCOUNT, AUTHORIZE, DEAD, MISCONFIGURED, NOT_YET, TRY_LATER, judge, printable
+from hhtoken.provider import token_errors
+from hhtoken.provider.token_errors import ACCOUNT, AUTHORIZE, DEAD, MISCONFIGURED, NOT_YET, TRY_LATER, judge, printable
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -53,7 +53,7 @@ def test_every_documented_error_has_its_kind_and_exit_code(status, error, descri
 
 def test_the_table_holds_the_nineteen_documented_errors_and_no_other():
     assert len(DOCUMENTED) == 19
-    assert {row[2] for row in DOCUMENTED} == set(provider_errors.DOCUMENTED)
+    assert {row[2] for row in DOCUMENTED} == set(token_errors.DOCUMENTED)
 
 
 @BY_DESCRIPTION
@@ -145,12 +145,12 @@ def test_the_apis_own_form_and_odd_types_are_read(fields, exit_code):
 
 @pytest.mark.parametrize("status", [100, 400, 401, 402, 406, 418, 422, 451, 499])
 def test_an_answer_that_nobody_documented_is_unclear(status):
-    assert judge(status, None).kind == provider_errors.UNCLEAR
+    assert judge(status, None).kind == token_errors.UNCLEAR
     assert judge(status, None).exit_code == 75
 
 
 def test_a_403_with_words_that_nobody_documented_is_unclear_and_no_guard():
-    assert judge(403, refusal("forbidden", "something new")).kind == provider_errors.UNCLEAR
+    assert judge(403, refusal("forbidden", "something new")).kind == token_errors.UNCLEAR
 
 
 @pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable"])

@@ -91,7 +91,7 @@ def by_recovery(operator, sandbox):
     stored = operator.token_file.read_bytes()
     journal = operator.state / "journal"
     from hhtoken import journal as journals
-    from hhtoken.answer import Answer
+    from hhtoken.provider.answer import Answer
 
     intent = {"kind": "code", "started_at": json.loads(stored)["obtained_at"]}
     answer = Answer(200, json.dumps(obtain_pair(sandbox)).encode(), True)

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hhtoken import errors, outcomes, record, status_screen, token_status
-from hhtoken.answer import Answer
 from hhtoken.pair import Pair
+from hhtoken.provider.answer import Answer
 from hhtoken.record import Record
 from hhtoken.renewers import Renewers
 from hhtoken.text import N_

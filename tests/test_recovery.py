@@ -5,9 +5,9 @@ import json
 import pytest
 
 from hhtoken import journal, record
-from hhtoken.answer import Answer
 from hhtoken.errors import StorageError
 from hhtoken.pair import Pair
+from hhtoken.provider.answer import Answer
 from hhtoken.recovery import recover
 from hhtoken.token_store import fingerprint, open_store
 

@@ -16,8 +16,8 @@ from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
 from rough_provider import answering, http, reset
 
 from hhtoken import journal
-from hhtoken.answer import Answer
-from hhtoken.provider_errors import DOCUMENTED
+from hhtoken.provider.answer import Answer
+from hhtoken.provider.token_errors import DOCUMENTED
 from hhtoken.sandbox.weather import FAULTS
 from hhtoken.token_store import fingerprint
 
@@ -373,7 +373,7 @@ def test_a_tls_handshake_that_never_ends_has_sent_nothing(lonely):
 def test_where_an_address_is_gone_the_next_is_asked_and_only_its_answer_stays_in_the_journal(tmp_path):
     from hhtoken import journal
     from hhtoken.private_directory import open_directory
-    from hhtoken.token_endpoint import TokenEndpoint
+    from hhtoken.provider.endpoints import TokenEndpoint
 
     directory = open_directory(str(tmp_path / "state"), create=True)
     written = journal.begin(directory, "journal", {})
@@ -392,9 +392,9 @@ def test_nothing_is_sent_once_the_deadline_is_over(tmp_path, monkeypatch):
     import socket
 
     from hhtoken import journal
-    from hhtoken.http_transfer import NotSent
     from hhtoken.private_directory import open_directory
-    from hhtoken.token_endpoint import TokenEndpoint
+    from hhtoken.provider.endpoints import TokenEndpoint
+    from hhtoken.provider.transfer import NotSent
 
     look_up = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: time.sleep(1.5) or look_up(*given, **more))

@@ -14,7 +14,7 @@ from conftest import PROGRAM, obtain_pair, wait_for
 from rough_provider import answering, http
 
 from hhtoken import config, errors, revocation
-from hhtoken.api_endpoint import api_endpoint_of
+from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.token_store import TokenStore, open_store
 
 LEFT = [".lock"]

@@ -17,8 +17,8 @@ from hhtoken import config
 from hhtoken.arrival import ReturnHandler
 from hhtoken.console import signals
 from hhtoken.errors import StorageError
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.sandbox.server import start
-from hhtoken.token_endpoint import token_endpoint_of
 from hhtoken.token_store import open_store
 
 HTTPS = {"X-Forwarded-Proto": "https"}

@@ -18,13 +18,13 @@ import requests
 from conftest import AGENT, obtain_pair, refreshes
 
 from hhtoken import errors, grants, record, socket_unit
-from hhtoken.answer import Answer
 from hhtoken.commands.refresh import _renew_in_time
 from hhtoken.config import Settings
-from hhtoken.http_transfer import NotSent
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
 from hhtoken.pending_state import PendingAuthorizations
 from hhtoken.private_directory import open_directory
+from hhtoken.provider.answer import Answer
+from hhtoken.provider.transfer import NotSent
 from hhtoken.shared import reconciliation, sealing
 from hhtoken.shared import settings as shared_settings
 from hhtoken.shared.etcd import Unreachable, Value

@@ -15,8 +15,9 @@ import pytest
 from conftest import PROGRAM
 from test_token_status import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
 
-from hhtoken import errors, provider_errors, renewers, status_screen, token_status
+from hhtoken import errors, renewers, status_screen, token_status
 from hhtoken.console import terminal
+from hhtoken.provider import token_errors
 from hhtoken.renewers import Renewers
 
 EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
@@ -75,7 +76,7 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
                                              "since 2023-11-12 01:13:20 +0300"),
         ("no refresh token", "refresh", "not possible"),
         ("no refresh token, valid", "refresh", "not possible"),
-        ("no refresh token, valid", "to do", provider_errors.HINT_AUTHORIZE),
+        ("no refresh token, valid", "to do", token_errors.HINT_AUTHORIZE),
         ("refused", "refresh", "not possible"),
         ("refused", "renewed by", "nobody: it cannot be renewed"),
         ("lost", "state", LOST.message),

@@ -204,8 +204,8 @@ def test_a_damaged_journal_is_settled_and_the_refresh_goes_on(operator, sandbox,
 
 def leave_journal(operator, intent, fields):
     from hhtoken import journal
-    from hhtoken.answer import Answer
     from hhtoken.private_directory import open_directory
+    from hhtoken.provider.answer import Answer
 
     written = journal.text_of(intent, Answer(200, json.dumps(fields).encode(), True, received_at=intent["started_at"]))
     open_directory(str(operator.state), create=True).replace("journal", written)
@@ -254,8 +254,8 @@ def test_what_an_interrupted_refusal_echoed_is_not_repeated(operator, sandbox, e
     import hashlib
 
     from hhtoken import journal
-    from hhtoken.answer import Answer
     from hhtoken.private_directory import open_directory
+    from hhtoken.provider.answer import Answer
 
     secret = json.loads(expired)["refresh_token"]
     intent = {"kind": "refresh", "refresh_token_sha256": hashlib.sha256(secret.encode()).hexdigest(), "started_at": 1}
@@ -288,8 +288,8 @@ def test_a_damaged_list_of_authorizations_is_65_with_the_command(operator, entry
 
 def test_a_journal_of_a_pair_that_was_replaced_meanwhile_is_kept_aside(operator, sandbox, expired):
     from hhtoken import journal
-    from hhtoken.answer import Answer
     from hhtoken.private_directory import open_directory
+    from hhtoken.provider.answer import Answer
 
     theirs = {"access_token": "OTHER-A", "refresh_token": "OTHER-R", "expires_in": 60}
     intent = {"kind": "refresh", "refresh_token_sha256": "of another pair", "started_at": 1}

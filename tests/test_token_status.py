@@ -12,9 +12,10 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hhtoken import __version__, errors, outcomes, provider_errors, record, token_status
-from hhtoken.answer import Answer
+from hhtoken import __version__, errors, outcomes, record, token_status
 from hhtoken.pair import Pair
+from hhtoken.provider import token_errors
+from hhtoken.provider.answer import Answer
 from hhtoken.record import Record
 from hhtoken.token_store import fingerprint, open_store
 
@@ -56,7 +57,7 @@ UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY)
 ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)
 REVOKED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_revoked")
 ODD = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_borrowed")
-NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", provider_errors.HINT_AUTHORIZE)
+NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", token_errors.HINT_AUTHORIZE)
 DAMAGED = errors.DataError("token.json makes no sense", "restore a copy")
 
 # name -> (Report, state, exit code)
@@ -123,7 +124,7 @@ def test_the_reason_is_what_the_last_refresh_came_to():
     assert report_of("locked").reason == LOCKED.message and report_of("locked").next_step == LOCKED.hint
     assert report_of("lost").reason == LOST.message
     assert report_of("damaged").reason == DAMAGED.message and report_of("damaged").next_step == DAMAGED.hint
-    assert report_of("no refresh token").next_step == provider_errors.HINT_AUTHORIZE
+    assert report_of("no refresh token").next_step == token_errors.HINT_AUTHORIZE
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from hhtoken import journal, record, token_store
-from hhtoken.answer import Answer
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.pair import Pair
+from hhtoken.provider.answer import Answer
 from hhtoken.token_store import fingerprint, open_store
 
 NOW = 1700000000

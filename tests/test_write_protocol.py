@@ -11,7 +11,7 @@ from conftest import obtain_pair, refreshes
 
 from hhtoken import config, grants, record
 from hhtoken.errors import AuthorizationNeededError, StorageError
-from hhtoken.token_endpoint import token_endpoint_of
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.token_store import open_store
 
 
@@ -186,7 +186,7 @@ def test_short_writes_are_continued(keeper, operator, sandbox, expired, monkeypa
 
 
 def test_a_pair_that_was_put_in_place_during_the_request_is_kept_aside(keeper, operator, sandbox, monkeypatch):
-    from hhtoken.token_endpoint import TokenEndpoint
+    from hhtoken.provider.endpoints import TokenEndpoint
 
     store, endpoint = keeper
     theirs = obtain_pair(sandbox)

@@ -2,8 +2,8 @@
 
 from hhtoken import config, pasting, stores
 from hhtoken.arrival import ReturnHandler, conclude
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.text import N_
-from hhtoken.token_endpoint import token_endpoint_of
 
 SUMMARY = N_("store the pair for a code, or a whole redirect address, read from standard input")
 

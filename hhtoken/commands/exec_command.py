@@ -8,8 +8,8 @@ import time
 from hhtoken import arguments as argument_types
 from hhtoken import config, errors, grants, stores, token_status
 from hhtoken.console import signals
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.text import N_
-from hhtoken.token_endpoint import token_endpoint_of
 
 SUMMARY = N_("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
 

@@ -5,8 +5,6 @@ from secrets import token_urlsafe
 
 from hhtoken import (
     account_names,
-    addresses,
-    api_answers,
     authorization,
     callback_server,
     config,
@@ -19,14 +17,15 @@ from hhtoken import (
     status_screen,
     stores,
 )
-from hhtoken.api_endpoint import api_endpoint_of
 from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
 from hhtoken.arrival import ReturnHandler, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.console import desktop, durations, language, progress, reporting, terminal
 from hhtoken.console.language import _
+from hhtoken.provider import addresses, api_errors
+from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.text import N_, counted, joined
-from hhtoken.token_endpoint import token_endpoint_of
 
 SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
 
@@ -177,9 +176,9 @@ def _draw(address, redirect_uri):
 def _introduce(pair, api):
     """Say who authorized, on standard output alone; a failure of that is a warning."""
     try:
-        verdict, person = api_answers.identify(api.me(pair.access_token), (pair.access_token, pair.refresh_token))
+        verdict, person = api_errors.identify(api.me(pair.access_token), (pair.access_token, pair.refresh_token))
     except errors.Error as error:
-        verdict, person = api_answers.unreachable(error), None
+        verdict, person = api_errors.unreachable(error), None
     if person:
         reporting.result(language.translated(N_("authorized by {who}", who=person.introduction())))
     else:

@@ -129,7 +129,7 @@ def _is_at_rest(store, patience):
 def _renew(store, settings, arguments):
     from hhtoken import outcomes, record
     from hhtoken.console import signals
-    from hhtoken.token_endpoint import token_endpoint_of
+    from hhtoken.provider.endpoints import token_endpoint_of
 
     signals.end_on_signals()
     endpoint = token_endpoint_of(settings)

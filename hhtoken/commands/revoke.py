@@ -3,11 +3,12 @@
 import contextlib
 import time
 
-from hhtoken import api_answers, config, errors, renewers, revocation, stores
-from hhtoken.api_endpoint import api_endpoint_of
+from hhtoken import config, errors, renewers, revocation, stores
 from hhtoken.console import reporting
 from hhtoken.console.confirmation import require_confirmation
 from hhtoken.console.language import _
+from hhtoken.provider import api_errors
+from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 
@@ -72,7 +73,7 @@ def _revoke(store, endpoint, is_confirmed):
             N_("the pair in {path} ends at HeadHunter for good; after that, a human must authorize anew", path=path)
         )
     verdict = revocation.revoke(store, endpoint)
-    if verdict.kind == api_answers.ACCEPTED:
+    if verdict.kind == api_errors.ACCEPTED:
         reporting.message(N_("revoked: HeadHunter has ended the pair, and it is removed from {path}", path=path))
     elif verdict.kind in revocation.ENDED:
         reporting.message(
@@ -82,7 +83,7 @@ def _revoke(store, endpoint, is_confirmed):
                 path=path,
             )
         )
-    elif verdict.kind == api_answers.EXPIRED:
+    elif verdict.kind == api_errors.EXPIRED:
         _give_up_expired(store, pair, verdict, is_confirmed)
         reporting.message(N_("removed the pair from {path}", path=path))
     else:

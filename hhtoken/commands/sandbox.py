@@ -3,9 +3,10 @@
 import argparse
 import re
 
-from hhtoken import addresses, errors
+from hhtoken import errors
 from hhtoken.console import reporting
 from hhtoken.console.language import _, translated
+from hhtoken.provider import addresses
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
 from hhtoken.text import N_
 

@@ -5,8 +5,8 @@ from hhtoken.arguments import add_listener_options
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.console import progress, reporting
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.text import N_, counted
-from hhtoken.token_endpoint import token_endpoint_of
 
 SUMMARY = N_("wait for the browser to come back, then store the pair")
 

@@ -86,7 +86,7 @@ def _report(store, pair, now):
 def _renew(store, settings):
     from hhtoken import grants, stores
     from hhtoken.console import signals
-    from hhtoken.token_endpoint import token_endpoint_of
+    from hhtoken.provider.endpoints import token_endpoint_of
 
     signals.end_on_signals()
     shared = stores.shared(store, settings, settings.account())

@@ -4,11 +4,12 @@ heard is remembered for ``status``."""
 import json
 import time
 
-from hhtoken import api_answers, bookkeeping, config, errors, token_status
-from hhtoken.api_endpoint import api_endpoint_of
+from hhtoken import bookkeeping, config, errors, token_status
 from hhtoken.console import language, reporting
 from hhtoken.console.language import _
-from hhtoken.http_transfer import NotSent
+from hhtoken.provider import api_errors
+from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.provider.transfer import NotSent
 from hhtoken.text import N_
 from hhtoken.token_store import open_store
 
@@ -36,9 +37,9 @@ def run(arguments):
             verdict, person = _ask(endpoint, pair)
     now = time.time()
     left = pair.seconds_left(now)
-    if person or verdict.kind in api_answers.FOR_GOOD:
+    if person or verdict.kind in api_errors.FOR_GOOD:
         bookkeeping.remember_refusal(store, pair, None if person else verdict.kind, now)
-    if verdict.kind == api_answers.EXPIRED and not left:
+    if verdict.kind == api_errors.EXPIRED and not left:
         verdict = _expired(token_status.look(store, now), verdict)
     if arguments.json:
         reporting.result(_as_json(pair, verdict, person, arguments.email))
@@ -46,7 +47,7 @@ def run(arguments):
         reporting.result(language.translated(N_("accepted: {who}", who=person.introduction(arguments.email))))
     if person and not left:
         reporting.warning(N_("by the clock of this machine the access token has expired; see 'date'"))
-    if verdict.kind == api_answers.EXPIRED and left:
+    if verdict.kind == api_errors.EXPIRED and left:
         reporting.warning(N_("by the clock of this machine the access token lives on; see 'date'"))
     if verdict.exit_code:
         raise verdict.error()
@@ -58,20 +59,20 @@ def _ask(endpoint, pair):
     try:
         answer = endpoint.me(pair.access_token)
     except NotSent as error:
-        return api_answers.unreachable(error), None
-    return api_answers.identify(answer, (pair.access_token, pair.refresh_token))
+        return api_errors.unreachable(error), None
+    return api_errors.identify(answer, (pair.access_token, pair.refresh_token))
 
 
 def _expired(report, verdict):
     """Given the Report of ``status`` and HeadHunter's Verdict, which agree about the expiry, return the Verdict with
     what is to do: renew it, or where that cannot be done, what ``status`` says."""
     if report.exit_code == errors.NOPERM:
-        return api_answers.Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
-    return api_answers.Verdict(verdict.kind, verdict.exit_code, verdict.meaning, N_("type 'hhtoken refresh'"))
+        return api_errors.Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
+    return api_errors.Verdict(verdict.kind, verdict.exit_code, verdict.meaning, N_("type 'hhtoken refresh'"))
 
 
 def _as_json(pair, verdict, person, with_email):
-    names = (*api_answers.PERSON_FIELDS, *(flag for flag, _role in api_answers.ROLES))
+    names = (*api_errors.PERSON_FIELDS, *(flag for flag, _role in api_errors.ROLES))
     named = {name: getattr(person, name, None) for name in names if with_email or name != "email"}
     fields = {
         "schema": SCHEMA,

@@ -5,7 +5,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, errors, http_transfer, systemd_units, token_status
+from hhtoken import account_names, errors, systemd_units, token_status
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -20,6 +20,7 @@ from hhtoken.doctor import (
     store_check,
     units_check,
 )
+from hhtoken.provider import transfer
 from hhtoken.text import N_
 
 SECONDS = 12  # for all that waits, together
@@ -120,6 +121,6 @@ def _outside(values, tasks, authorities):
 
 def _authorities():
     try:
-        return http_transfer.load().certs.where(), None
+        return transfer.load().certs.where(), None
     except errors.ConfigError as error:
         return None, error

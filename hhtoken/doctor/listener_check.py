@@ -4,8 +4,9 @@ import re
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from hhtoken import addresses, errors, listening, systemd_units
+from hhtoken import errors, listening, systemd_units
 from hhtoken.doctor import answers, findings, sockets, visiting
+from hhtoken.provider import addresses
 from hhtoken.text import N_
 
 ABOUT = N_("listener")

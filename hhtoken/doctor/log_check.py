@@ -4,8 +4,8 @@ import os
 import subprocess
 from types import SimpleNamespace
 
-from hhtoken import provider_errors
 from hhtoken.doctor import findings
+from hhtoken.provider import token_errors
 from hhtoken.text import N_
 
 ABOUT = N_("log")
@@ -45,4 +45,4 @@ def judge(seen, has_systemd):
         return [findings.note(ABOUT, says)]
     if not seen.lines:
         return [findings.ok(ABOUT, N_("the journal has no line of hhtoken's"))]
-    return [findings.note(ABOUT, N_("{line}", line=provider_errors.printable(line))) for line in seen.lines]
+    return [findings.note(ABOUT, N_("{line}", line=token_errors.printable(line))) for line in seen.lines]

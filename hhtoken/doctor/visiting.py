@@ -10,7 +10,7 @@ import ssl
 import time
 from urllib.parse import urlsplit
 
-from hhtoken.answer import http_date
+from hhtoken.provider.answer import http_date
 from hhtoken.text import N_
 
 SECONDS = 5

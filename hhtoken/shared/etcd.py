@@ -11,7 +11,8 @@ import time
 from concurrent import futures
 from functools import partial
 
-from hhtoken import errors, http_transfer
+from hhtoken import errors
+from hhtoken.provider import transfer
 from hhtoken.text import N_
 
 CONNECT_SECONDS = 2
@@ -109,7 +110,7 @@ class Etcd:
         request = {"create_request": {**_range(prefix), "start_revision": str(revision + 1)}}
 
         def take(response):
-            with contextlib.closing(response), contextlib.suppress(http_transfer.load().RequestException, *SENSELESS):
+            with contextlib.closing(response), contextlib.suppress(transfer.load().RequestException, *SENSELESS):
                 for line in response.iter_lines(chunk_size=None):
                     result = json.loads(line)["result"] if line else {}
                     if result.get("events"):
@@ -142,7 +143,7 @@ class Etcd:
                 )
             except Unreachable as refusal:
                 failure = failure or refusal
-            except (http_transfer.load().RequestException, futures.TimeoutError) as error:
+            except (transfer.load().RequestException, futures.TimeoutError) as error:
                 self._session(member).close()  # whatever still runs there ends with its connection
                 del self._sessions[member]
                 failure = failure or _unreachable(member, error)
@@ -188,7 +189,7 @@ class Etcd:
 
     def _session(self, member):
         if member not in self._sessions:
-            session = http_transfer.session({"Connection": "keep-alive"})
+            session = transfer.session({"Connection": "keep-alive"})
             session.verify = self._tls.get("verify", True)
             session.cert = self._tls.get("cert")
             self._sessions[member] = session
@@ -219,7 +220,7 @@ def _in_time(seconds, work):
         except Exception as error:
             future.set_exception(error)
 
-    http_transfer.start_thread(run)
+    transfer.start_thread(run)
     return future.result(seconds)
 
 
@@ -247,7 +248,7 @@ def _senseless():
 
 
 def _unreachable(member, error):
-    if isinstance(error, http_transfer.load().exceptions.SSLError):
+    if isinstance(error, transfer.load().exceptions.SSLError):
         what = N_("no trust between this host and etcd at {member}", member=member)
         return errors.ConfigError(what, HINT_CERTIFICATES)
     return Unreachable(N_("etcd at {member} is out of reach", member=member), HINT_REACH)
@@ -257,7 +258,7 @@ def _refusal(member, response, refused=REFUSED):
     """Return the Error that says why a member refused; etcd's own words are not repeated, they may quote values."""
     try:
         code = json.loads(_content(response)).get("code")
-    except (Unreachable, *SENSELESS, http_transfer.load().RequestException):
+    except (Unreachable, *SENSELESS, transfer.load().RequestException):
         code = None
     if code in refused or response.status_code in (401, 403):
         return errors.ConfigError(N_("etcd at {member} refuses this user", member=member), HINT_USER)

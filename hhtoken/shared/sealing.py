@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 
-from hhtoken import errors, http_transfer
+from hhtoken import errors
+from hhtoken.provider import transfer
 from hhtoken.text import N_
 
 KEY_BYTES = 32
@@ -28,7 +29,7 @@ class Sealer:
     """``key``: 32 bytes."""
 
     def __init__(self, key):
-        http_transfer.find_libraries()
+        transfer.find_libraries()
         try:
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM

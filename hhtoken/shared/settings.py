@@ -3,7 +3,8 @@
 import os
 from urllib.parse import urlsplit
 
-from hhtoken import addresses, errors
+from hhtoken import errors
+from hhtoken.provider import addresses
 from hhtoken.shared.etcd import Etcd
 from hhtoken.shared.sealing import Sealer, key_of
 from hhtoken.shared.vault import Vault

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rough_provider import RoughProvider, reset
 
 from hhtoken import errors, grants, outcomes
-from hhtoken.token_endpoint import TokenEndpoint
+from hhtoken.provider.endpoints import TokenEndpoint
 from hhtoken.token_store import open_store
 
 EXAMPLES = int(os.environ.get("HHTOKEN_EXAMPLES", 0))

@@ -14,8 +14,8 @@ from conftest import Operator, obtain_pair, refreshes, wait_for
 
 from faults.strace import HHTOKEN, PROGRAM, PYTHON
 from hhtoken import errors, grants, outcomes, record
-from hhtoken.answer import Answer
 from hhtoken.pair import pair_from_answer
+from hhtoken.provider.answer import Answer
 from hhtoken.sandbox.provider import Provider
 from hhtoken.sandbox.refusals import Refused
 from hhtoken.sandbox.settings import Settings

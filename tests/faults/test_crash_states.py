@@ -14,8 +14,8 @@ import pytest
 
 from faults.crash_model import SYNC_FILE, SYNC_NAMES, Recorder, cuts
 from hhtoken import errors, grants, journal, record, recovery
-from hhtoken.answer import Answer
 from hhtoken.pending_state import PendingAuthorizations
+from hhtoken.provider.answer import Answer
 from hhtoken.token_store import JOURNAL_FILE, KEPT_ANSWER_FILE, LOCK_FILE, TOKEN_FILE, fingerprint, open_store
 
 OLD = {"access_token": "OLD-ACCESS", "refresh_token": "OLD-REFRESH", "expires_in": 60, "token_type": "bearer"}

@@ -15,7 +15,7 @@ from conftest import refreshes
 from faults.episodes import EPISODES, LOST, SAVED, RefreshEpisode
 from faults.strace import IS_LONG, PROGRAM, WORKER, require_strace, run_with, share, traces
 from hhtoken import config, errors, grants, token_store
-from hhtoken.token_endpoint import token_endpoint_of
+from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.token_store import RESERVE_FILE, open_store
 
 PARTS = 4

@@ -1,7 +1,7 @@
 """The two requests to the API that are about the token itself: who am I, and end it."""
 
-from hhtoken import http_transfer
-from hhtoken.http_transfer import Transfer
+from hhtoken.provider import transfer
+from hhtoken.provider.transfer import Transfer
 
 LONGEST_SECONDS = 30  # nothing is at stake that would be worth more of an operator's time
 
@@ -16,7 +16,7 @@ class ApiEndpoint:
 
     def prepare(self):
         """Load what a request needs, so that a broken installation shows before anything is changed."""
-        http_transfer.load()
+        transfer.load()
 
     def me(self, access_token):
         """Return the Answer to "who am I"; raise NotSent where nothing has left."""

@@ -14,8 +14,8 @@ import time
 from urllib.parse import urlencode, urlsplit
 
 from hhtoken import errors
-from hhtoken.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.console import progress
+from hhtoken.provider.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.text import N_
 
 CONNECT_SECONDS = 10  # for each address of the host

@@ -4,8 +4,9 @@ Source: ``docs/errors.md`` of hhru/api. Nothing here ever costs the pair: what H
 told, and what to do about it is the operator's.
 """
 
-from hhtoken import errors, provider_errors
-from hhtoken.answer import object_in, wait_seconds
+from hhtoken import errors
+from hhtoken.provider import token_errors
+from hhtoken.provider.answer import object_in, wait_seconds
 from hhtoken.text import N_, counted, joined, printable
 
 # Kinds of verdict.
@@ -43,7 +44,7 @@ OAUTH = {
     APPLICATION_GONE: (
         errors.CONFIG,
         N_("the application was removed from HeadHunter"),
-        provider_errors.HINT_APPLICATION,
+        token_errors.HINT_APPLICATION,
     ),
     USER_EXPECTED: (
         errors.NOPERM,
@@ -115,7 +116,7 @@ def judge(answer, secrets=()):
     ``secrets``: values that may not be repeated, should the provider echo them.
     """
     verdict = _judge(answer, secrets)
-    request_id = provider_errors.printable(answer.request_id, secrets)
+    request_id = token_errors.printable(answer.request_id, secrets)
     if verdict.kind != ACCEPTED and request_id:
         verdict.meaning = N_("{meaning} (request id {request_id})", meaning=verdict.meaning, request_id=request_id)
     return verdict
@@ -167,7 +168,7 @@ def _judge(answer, secrets):
             return Verdict(value, *OAUTH[value])
         if kind == BAD_USER_AGENT:
             meaning = USER_AGENT.get(value, N_("HeadHunter refuses the User-Agent"))
-            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, provider_errors.HINT_USER_AGENT)
+            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, token_errors.HINT_USER_AGENT)
     if status == 403 and not found:  # the DDoS guard's page [575], or a bad User-Agent [846]
         hint = N_("{later}; if it stays, set HH_USER_AGENT", later=HINT_LATER)
         return Verdict(TRY_LATER, errors.TEMPFAIL, N_("a guard in front of HeadHunter answered 403"), hint)
@@ -178,7 +179,7 @@ def _judge(answer, secrets):
         meaning = N_("the address of the API answered {status}", status=status)
         return Verdict(MISADDRESSED, errors.CONFIG, meaning, HINT_ADDRESS)
     meaning = N_("HeadHunter refuses the token in a way that is not documented ({status})", status=status)
-    words = provider_errors.printable(": ".join(filter(None, found[0])) if found else None, secrets)
+    words = token_errors.printable(": ".join(filter(None, found[0])) if found else None, secrets)
     return Verdict(UNCLEAR, errors.TEMPFAIL, meaning + f" [{words}]" if words else meaning, HINT_LATER)
 
 

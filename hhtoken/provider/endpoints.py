@@ -3,9 +3,8 @@ arrive."""
 
 import time
 
-from hhtoken import http_transfer
-from hhtoken.answer import holds_pair
-from hhtoken.http_transfer import Transfer
+from hhtoken.provider.answer import holds_pair
+from hhtoken.provider.transfer import Transfer, load
 
 GONE = (404, 405, 410)
 
@@ -21,7 +20,7 @@ class TokenEndpoint:
 
     def prepare(self):
         """Load what a request needs, so that a broken installation shows before anything is spent."""
-        http_transfer.load()
+        load()
 
     def post(self, form, journal):
         """Send a form (a dict), put the raw answer into the journal, flushed, and return it as an Answer.

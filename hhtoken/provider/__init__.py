@@ -1,0 +1,1 @@
+"""HeadHunter: HTTP, answers, its documented errors as data."""
