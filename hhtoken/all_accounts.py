@@ -5,10 +5,11 @@ Each minute most accounts, or all, are at rest, so what a renewal needs is impor
 
 import time
 
-from hhtoken import accounts, errors, refresh_policy
+from hhtoken import errors, refresh_policy
 from hhtoken.console import durations, hints, language, reporting
+from hhtoken.store import accounts
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_, printable
-from hhtoken.token_store import open_store
 
 DEFAULT_JOBS = 8  # at once: few enough not to be a crowd at HeadHunter's door, enough to wait for answers side by side
 MOST_JOBS = 64
@@ -131,15 +132,16 @@ def _result_of(future):
 
 def _renew(name, settings, endpoint, force):
     """In a thread: renew the pair of one account, and return the exit code, a sentence, and what to do, or None."""
-    from hhtoken import grants, outcomes, stores
+    from hhtoken import grants, outcomes
     from hhtoken.console import signals
+    from hhtoken.store import opening
 
     if signals.end_was_asked():
         return None
     account = accounts.named(name)
     reporting.speak_for(account)
     try:
-        with stores.shared(_open(name, settings), settings, account) as store:
+        with opening.shared(_open(name, settings), settings, account) as store:
             outcome = grants.renew(store, endpoint, force)
             store.publish()  # what an earlier run could not, or a boot has cleared away
         if outcome.exit_code:

@@ -8,11 +8,11 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import reporting, signals
-from hhtoken.journal import NoJournal
 from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import object_in
 from hhtoken.provider.transfer import NotSent
+from hhtoken.store.journal import NoJournal
 from hhtoken.text import N_, counted
 
 FILE = "app-token.json"

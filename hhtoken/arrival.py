@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from hhtoken import account_names, accounts, authorization, callback_page, errors, grants, outcomes, stores
+from hhtoken import authorization, callback_page, errors, grants, outcomes
 from hhtoken.console import durations, reporting, signals
-from hhtoken.pending_state import PendingAuthorizations
+from hhtoken.store import account_names, accounts, opening
+from hhtoken.store.pending import PendingAuthorizations
 from hhtoken.text import N_
 
 MOST_TOLD = 5  # of what strangers run into, each once: they must not fill the log
@@ -102,7 +103,7 @@ class ReturnHandler:
             if entry is None and store is not self._own_store:
                 store.close()
         if entry and self._settings:
-            self._store = stores.shared(store, self._settings, account) if account else store
+            self._store = opening.shared(store, self._settings, account) if account else store
             self.pending = pending
             reporting.speak_for(account)
         return entry

@@ -4,9 +4,9 @@ import time
 
 from hhtoken import errors, outcomes
 from hhtoken.console import reporting
-from hhtoken.record import NOT_DUE, Record
+from hhtoken.store.record import NOT_DUE, Record
+from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
-from hhtoken.token_store import fingerprint
 
 
 def report_saved(store, pair, answer, outcome, message, spent_sha256=None):

@@ -3,8 +3,9 @@
 import errno
 import os
 
-from hhtoken import __version__, errors, private_directory
+from hhtoken import __version__, errors
 from hhtoken.console import reporting
+from hhtoken.store import private_directory
 from hhtoken.text import N_, escaped
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
@@ -60,7 +61,7 @@ class Settings:
         name = self._environment.get("HHTOKEN_ACCOUNT") if self._account is None else self._account
         if name is None or name == "" and self._account is None:
             return None
-        from hhtoken import account_names
+        from hhtoken.store import account_names
 
         if account_names.is_name(name):
             return name
@@ -73,7 +74,7 @@ class Settings:
         main, account = self.main_directory(), self.account()
         if account is None:
             return main
-        from hhtoken import account_names
+        from hhtoken.store import account_names
 
         return private_directory.Nested(main, account_names.DIRECTORY, account)
 

@@ -81,7 +81,7 @@ class AuthorizationNeededError(Error):
 
 
 class NoPairError(AuthorizationNeededError):
-    """There is no pair in this state directory; there may be one elsewhere, of which ``stores.where_else`` knows.
+    """There is no pair in this state directory; there may be one elsewhere, of which ``opening.where_else`` knows.
     ``is_from_etcd``: the hosts' common store was looked into, and has none either."""
 
     is_from_etcd = False

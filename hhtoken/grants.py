@@ -7,15 +7,16 @@ between waits. The order is the product; ``docs/reliability.md`` has the reasons
 
 import time
 
-from hhtoken import errors, outcomes, record, refresh_policy
+from hhtoken import errors, outcomes, refresh_policy
 from hhtoken.bookkeeping import keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.console import progress, reporting, signals
 from hhtoken.provider.answer import pair_in
 from hhtoken.provider.transfer import NotSent
-from hhtoken.record import CODE, REFRESH
 from hhtoken.recovery import recover
+from hhtoken.store import record
+from hhtoken.store.record import CODE, REFRESH
+from hhtoken.store.token_store import NEW_GRANT, fingerprint
 from hhtoken.text import N_
-from hhtoken.token_store import NEW_GRANT, fingerprint
 
 SEND_TRIES, SEND_PAUSE_SECONDS = 3, 2  # for a code that certainly did not leave: it lives for minutes only
 RESCUE_SECONDS = 90  # with the deadline of an answer below the unit's TimeoutStopSec=

@@ -2,9 +2,10 @@
 
 from secrets import token_urlsafe
 
-from hhtoken import account_names, authorization
-from hhtoken.pending_state import PendingAuthorizations
-from hhtoken.token_store import open_store
+from hhtoken import authorization
+from hhtoken.store import account_names
+from hhtoken.store.pending import PendingAuthorizations
+from hhtoken.store.token_store import open_store
 
 SECRET_BYTES = 32  # 256 bits, for the state and for the verifier (43 characters, as RFC 7636 asks)
 

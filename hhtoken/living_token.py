@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 
-from hhtoken import config, errors, published_file
+from hhtoken import config, errors
 from hhtoken.console import hints
+from hhtoken.store import published_file
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 WAIT_SECONDS = 10  # a renewal at expiry takes one or two, and HeadHunter is slow at times
 POLL_SECONDS = 0.05

@@ -3,11 +3,12 @@
 The question "temporary, or a matter for a human?" is decided here and in ``token_errors``, and nowhere else.
 """
 
-from hhtoken import errors, record, refresh_policy
+from hhtoken import errors, refresh_policy
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import http_date, object_in, wait_seconds
-from hhtoken.record import Record, is_the_providers_word
+from hhtoken.store import record
+from hhtoken.store.record import Record, is_the_providers_word
 from hhtoken.text import N_, joined
 
 OUTCOME_OF = {

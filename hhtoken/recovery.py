@@ -2,13 +2,14 @@
 
 import time
 
-from hhtoken import errors, outcomes, record
+from hhtoken import errors, outcomes
 from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
 from hhtoken.console import reporting
 from hhtoken.provider.answer import Answer, pair_in
-from hhtoken.record import CODE, REFRESH, REVOKE
+from hhtoken.store import record
+from hhtoken.store.record import CODE, REFRESH, REVOKE
+from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
-from hhtoken.token_store import fingerprint
 
 
 def recover(store, clock=time.time):

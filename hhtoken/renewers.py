@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 
-from hhtoken import account_names, systemd_units
+from hhtoken import systemd_units
+from hhtoken.store import account_names
 
 DUE, REFRESH = "hh-token-due", "hh-token-refresh"
 PROPERTIES = ("LoadState", "ActiveState", "NextElapseUSecRealtime", "Environment", "StateDirectory")

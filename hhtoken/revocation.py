@@ -7,10 +7,10 @@ from hhtoken.bookkeeping import settle_quietly
 from hhtoken.console import reporting, signals
 from hhtoken.provider import api_errors
 from hhtoken.provider.transfer import NotSent
-from hhtoken.record import REVOKE
 from hhtoken.recovery import recover
+from hhtoken.store.record import REVOKE
+from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
-from hhtoken.token_store import fingerprint
 
 # What HeadHunter says of a pair that cannot be used any more, by anybody.
 ENDED = (api_errors.ACCEPTED, api_errors.REVOKED, api_errors.UNKNOWN_TOKEN, api_errors.APPLICATION_GONE)

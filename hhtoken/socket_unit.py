@@ -3,7 +3,8 @@
 import select
 import time
 
-from hhtoken import record, systemd_units
+from hhtoken import systemd_units
+from hhtoken.store import record
 
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"
 LOOK_SECONDS = 0.5

@@ -2,11 +2,12 @@
 
 import json
 
-from hhtoken import __version__, errors, outcomes, record, refresh_policy
+from hhtoken import __version__, errors, outcomes, refresh_policy
 from hhtoken.provider import api_errors, token_errors
-from hhtoken.stores import is_shared, where_else
+from hhtoken.store import record
+from hhtoken.store.opening import is_shared, where_else
+from hhtoken.store.token_store import shared_elsewhere
 from hhtoken.text import N_
-from hhtoken.token_store import shared_elsewhere
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hhtoken.sandbox.server import start
-from hhtoken.token_store import open_store
+from hhtoken.store.token_store import open_store
 
 PYTHON = "/usr/bin/python3"
 TURNS = 41

@@ -90,8 +90,8 @@ def take_signals():
 
 
 def program_with(*changes):
-    """Return the program, changed as by ``hhtoken.file_lock.LOCK_WAIT_SECONDS = 1``: nobody can set what is a promise,
-    and no test has to wait for it."""
+    """Return the program, changed as by ``hhtoken.store.file_lock.LOCK_WAIT_SECONDS = 1``: nobody can set what is a
+    promise, and no test has to wait for it."""
     lines = ["import sys", f"sys.path.insert(0, {ROOT!r})"]
     for change in changes:
         name = change.partition(" = ")[0]

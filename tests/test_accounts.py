@@ -11,8 +11,10 @@ from conftest import PROGRAM, Operator, obtain_pair, refreshes
 from test_processes import received, run_with_syslog
 from test_serve_callback import authorize
 
-from hhtoken import account_names, accounts, errors, pending_state
-from hhtoken.private_directory import Nested, open_directory
+from hhtoken import errors
+from hhtoken.store import account_names, accounts
+from hhtoken.store.pending import LIFE_SECONDS, may_be_living
+from hhtoken.store.private_directory import Nested, open_directory
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 NAMES = ["a", "7", "_", "alice", "my-bot", "ivan.petrov", "a..b", "A_1-b.c", "a" * 64]
@@ -165,11 +167,11 @@ def test_the_script_of_the_timers_names_the_account(operator, tmp_path):
 
 
 def test_a_directory_without_a_list_of_authorizations_has_none_that_lives(tmp_path):
-    assert not pending_state.may_be_living(tmp_path)
+    assert not may_be_living(tmp_path)
     (tmp_path / "pending.json").touch()
-    assert pending_state.may_be_living(tmp_path)
+    assert may_be_living(tmp_path)
     os.utime(tmp_path / "pending.json", (0, 0))
-    assert not pending_state.may_be_living(tmp_path)
+    assert not may_be_living(tmp_path)
 
 
 # -- what counts as an account --
@@ -205,7 +207,7 @@ def test_a_mistyped_account_counts_only_while_its_authorization_is_under_way(ope
     assert lines_of(operator, 77) == ["alice", "typo"]
     pending = typo.state / "pending.json"
     fields = json.loads(pending.read_text())
-    fields["authorizations"][0]["created_at"] -= pending_state.LIFE_SECONDS
+    fields["authorizations"][0]["created_at"] -= LIFE_SECONDS
     pending.write_text(json.dumps(fields))
     assert lines_of(operator, 0) == ["alice"]
     assert operator.run("refresh", "--all").stdout.count("\n") == 1

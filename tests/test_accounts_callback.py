@@ -12,10 +12,11 @@ from test_accounts import account
 from test_serve_callback import authorize, token_requests
 from test_unattended import activate
 
-from hhtoken import account_names, accounts, callback_page
+from hhtoken import callback_page
 from hhtoken.arrival import ReturnHandler
 from hhtoken.config import Settings
-from hhtoken.token_store import open_store
+from hhtoken.store import account_names, accounts
+from hhtoken.store.token_store import open_store
 
 listening = test_serve_callback.listening  # the fixture
 

@@ -83,7 +83,7 @@ def test_every_command_that_may_save_a_pair_publishes_it():
     for path in (PACKAGE / "commands").glob("*.py"):
         source = path.read_text()
         if any(word in source for word in ("grants.re", "exchange.re", "ReturnHandler(", ".save(")):
-            ways = ("published=settings.published_file", "published=published", "stores.of_settings(")
+            ways = ("published=settings.published_file", "published=published", "opening.of_settings(")
             assert any(way in source for way in ways), path
 
 

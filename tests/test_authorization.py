@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import authorization, errors, pending_state
+from hhtoken import authorization, errors
 from hhtoken.authorization import Refused, read_return
+from hhtoken.store.pending import same_state
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
@@ -220,12 +221,12 @@ def test_anything_else_is_not_printable(text):
 @QUICK
 @given(st.text(max_size=10), st.text(max_size=10))
 def test_two_states_are_the_same_only_when_they_are_equal(one, other):
-    assert pending_state.same_state(one, other) == (one == other)
-    assert pending_state.same_state(one, one)
+    assert same_state(one, other) == (one == other)
+    assert same_state(one, one)
 
 
 def test_a_part_of_a_state_is_not_the_state():
-    assert not pending_state.same_state("STATE", "STAT")
-    assert not pending_state.same_state("STATE", "")
-    assert not pending_state.same_state("STATE", "state")
-    assert not pending_state.same_state("STATE", "\ud800")
+    assert not same_state("STATE", "STAT")
+    assert not same_state("STATE", "")
+    assert not same_state("STATE", "state")
+    assert not same_state("STATE", "\ud800")

@@ -16,10 +16,11 @@ import requests
 from conftest import AGENT, Reader, obtain_pair, refreshes, wait_for
 from rough_provider import HeldUp, answering, http
 
-from hhtoken import errors, living_token, published_file
+from hhtoken import errors, living_token
 from hhtoken.client import HeadHunterAuth, access_token
 from hhtoken.pair import Pair, pair_from_answer
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import published_file
+from hhtoken.store.token_store import fingerprint, open_store
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ROOT = Path(__file__).parent.parent

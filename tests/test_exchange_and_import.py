@@ -15,11 +15,12 @@ import pytest
 import requests
 from conftest import AGENT, PROGRAM, obtain_pair, program_with, refreshes, wait_for
 
-from hhtoken import errors, journal
+from hhtoken import errors
 from hhtoken.commands import import_pair
 from hhtoken.pair import pair_from_answer
 from hhtoken.provider.answer import Answer
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import journal
+from hhtoken.store.token_store import fingerprint, open_store
 
 
 def come_back(operator):

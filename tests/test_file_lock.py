@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from hhtoken import file_lock
 from hhtoken.errors import StorageError, TryLaterError
-from hhtoken.private_directory import open_directory
+from hhtoken.store import file_lock
+from hhtoken.store.private_directory import open_directory
 
 
 @pytest.fixture

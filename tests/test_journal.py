@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from hhtoken import journal
 from hhtoken.errors import StorageError
-from hhtoken.private_directory import open_directory
 from hhtoken.provider.answer import Answer
+from hhtoken.store import journal
+from hhtoken.store.private_directory import open_directory
 
 INTENT = {"kind": "refresh", "refresh_token_sha256": "ab" * 32, "started_at": 1700000000}
 DETAILS = {

@@ -16,8 +16,9 @@ import pytest
 from babel.messages.pofile import read_po
 from conftest import PROGRAM
 
-from hhtoken import cli, record
+from hhtoken import cli
 from hhtoken.console import language
+from hhtoken.store import record
 from hhtoken.text import N_, counted
 
 ROOT = Path(__file__).parent.parent

@@ -401,9 +401,10 @@ def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
 
 def test_systemds_listener_is_looked_on_until_the_pair_is_stored(operator, sandbox, tmp_path):
     """The service is another process that uses up the authorization; here, exchange stands in for it."""
-    from hhtoken import record, socket_unit
-    from hhtoken.pending_state import PendingAuthorizations
-    from hhtoken.token_store import open_store
+    from hhtoken import socket_unit
+    from hhtoken.store import record
+    from hhtoken.store.pending import PendingAuthorizations
+    from hhtoken.store.token_store import open_store
 
     address = operator.run("authorize-url").stdout.strip()
     store = open_store(str(operator.state))

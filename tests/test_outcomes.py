@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, outcomes, record
+from hhtoken import errors, outcomes
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.record import Record
+from hhtoken.store import record
+from hhtoken.store.record import Record
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from hhtoken.errors import DataError, StorageError
-from hhtoken.private_directory import Nested, open_directory, storage_error, write_all
+from hhtoken.store.private_directory import Nested, open_directory, storage_error, write_all
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")

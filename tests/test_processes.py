@@ -88,7 +88,9 @@ def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, expire
     with answering(held_up) as provider:
         holder = operator.start("refresh", HH_TOKEN_URL=provider.url)
         assert held_up.was_asked.wait(30)
-        run = operator.run("refresh", expect=75, program=program_with("hhtoken.file_lock.LOCK_WAIT_SECONDS = 0.5"))
+        run = operator.run(
+            "refresh", expect=75, program=program_with("hhtoken.store.file_lock.LOCK_WAIT_SECONDS = 0.5")
+        )
         assert f"process {holder.pid} has held the lock" in run.stderr and "for over 0.5 seconds" in run.stderr
         held_up.may_answer.set()
         assert finish(holder)[0] == 75
@@ -97,7 +99,7 @@ def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, expire
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_waiting_for_the_lock_ends_at_once(operator, sandbox, expired, number):
-    from hhtoken.token_store import open_store
+    from hhtoken.store.token_store import open_store
 
     with open_store(str(operator.state)).lock():
         process = operator.start("refresh")

@@ -12,10 +12,11 @@ import pytest
 from conftest import obtain_pair, refreshes, wait_for
 from test_exchange_and_import import come_back
 
-from hhtoken import errors, published_file
+from hhtoken import errors
 from hhtoken.pair import pair_from_answer
-from hhtoken.private_directory import open_directory
-from hhtoken.token_store import open_store
+from hhtoken.store import published_file
+from hhtoken.store.private_directory import open_directory
+from hhtoken.store.token_store import open_store
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change groups and mount")
@@ -90,8 +91,8 @@ def by_recovery(operator, sandbox):
     process.communicate(timeout=30)
     stored = operator.token_file.read_bytes()
     journal = operator.state / "journal"
-    from hhtoken import journal as journals
     from hhtoken.provider.answer import Answer
+    from hhtoken.store import journal as journals
 
     intent = {"kind": "code", "started_at": json.loads(stored)["obtained_at"]}
     answer = Answer(200, json.dumps(obtain_pair(sandbox)).encode(), True)

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, outcomes, record, status_screen, token_status
+from hhtoken import errors, outcomes, status_screen, token_status
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.record import Record
 from hhtoken.renewers import Renewers
+from hhtoken.store import record
+from hhtoken.store.record import Record
 from hhtoken.text import N_
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code

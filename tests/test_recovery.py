@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from hhtoken import journal, record
 from hhtoken.errors import StorageError
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
 from hhtoken.recovery import recover
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import journal, record
+from hhtoken.store.token_store import fingerprint, open_store
 
 NOW = 1700000000
 OTHERS = pytest.mark.parametrize("other", ["C", "THIRD"])  # their tokens and fingerprints sort before NEW's, and behind

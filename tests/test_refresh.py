@@ -15,11 +15,11 @@ import requests
 from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
 from rough_provider import answering, http, reset
 
-from hhtoken import journal
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.token_errors import DOCUMENTED
 from hhtoken.sandbox.weather import FAULTS
-from hhtoken.token_store import fingerprint
+from hhtoken.store import journal
+from hhtoken.store.token_store import fingerprint
 
 PAIR = {"access_token": "ACCESS-NEW", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH-NEW"}
 OLD = {"access_token": "ACCESS-OLD", "refresh_token": "REFRESH-OLD"}
@@ -371,9 +371,9 @@ def test_a_tls_handshake_that_never_ends_has_sent_nothing(lonely):
 
 
 def test_where_an_address_is_gone_the_next_is_asked_and_only_its_answer_stays_in_the_journal(tmp_path):
-    from hhtoken import journal
-    from hhtoken.private_directory import open_directory
     from hhtoken.provider.endpoints import TokenEndpoint
+    from hhtoken.store import journal
+    from hhtoken.store.private_directory import open_directory
 
     directory = open_directory(str(tmp_path / "state"), create=True)
     written = journal.begin(directory, "journal", {})
@@ -391,10 +391,10 @@ def test_nothing_is_sent_once_the_deadline_is_over(tmp_path, monkeypatch):
     """A name server that takes its time: the request must not leave after we have said that it did not."""
     import socket
 
-    from hhtoken import journal
-    from hhtoken.private_directory import open_directory
     from hhtoken.provider.endpoints import TokenEndpoint
     from hhtoken.provider.transfer import NotSent
+    from hhtoken.store import journal
+    from hhtoken.store.private_directory import open_directory
 
     look_up = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: time.sleep(1.5) or look_up(*given, **more))

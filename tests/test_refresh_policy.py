@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from hhtoken import refresh_policy
 from hhtoken.pair import Pair
-from hhtoken.record import Record
 from hhtoken.refresh_policy import DEAD, DUE, IMPOSSIBLE, NOT_DUE, WAITING, decide
+from hhtoken.store.record import Record
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)

@@ -15,7 +15,7 @@ from rough_provider import answering, http
 
 from hhtoken import config, errors, revocation
 from hhtoken.provider.api_endpoint import api_endpoint_of
-from hhtoken.token_store import TokenStore, open_store
+from hhtoken.store.token_store import TokenStore, open_store
 
 LEFT = [".lock"]
 

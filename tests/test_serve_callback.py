@@ -19,7 +19,7 @@ from hhtoken.console import signals
 from hhtoken.errors import StorageError
 from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.sandbox.server import start
-from hhtoken.token_store import open_store
+from hhtoken.store.token_store import open_store
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 

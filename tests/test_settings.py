@@ -220,9 +220,10 @@ def test_a_secret_is_never_taken_from_the_command_line_nor_repeated(lonely):
 
 
 def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(tmp_path, requests_mock):
-    from hhtoken import config, journal
-    from hhtoken.private_directory import open_directory
+    from hhtoken import config
     from hhtoken.provider.endpoints import TokenEndpoint
+    from hhtoken.store import journal
+    from hhtoken.store.private_directory import open_directory
 
     newer = requests_mock.post("https://api.hh.ru/token", text='{"access_token": "A"}')
     directory = open_directory(str(tmp_path / "state"), create=True)

@@ -17,12 +17,10 @@ import pytest
 import requests
 from conftest import AGENT, obtain_pair, refreshes
 
-from hhtoken import errors, grants, record, socket_unit
+from hhtoken import errors, grants, socket_unit
 from hhtoken.commands.refresh import _renew_in_time
 from hhtoken.config import Settings
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
-from hhtoken.pending_state import PendingAuthorizations
-from hhtoken.private_directory import open_directory
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.transfer import NotSent
 from hhtoken.shared import reconciliation, sealing
@@ -32,7 +30,10 @@ from hhtoken.shared.host_identity import IDENTITY_FILE, host_identity
 from hhtoken.shared.reconciliation import Mark, compare, mark_of, marked
 from hhtoken.shared.store import SharedStore
 from hhtoken.shared.vault import Vault
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import record
+from hhtoken.store.pending import PendingAuthorizations
+from hhtoken.store.private_directory import open_directory
+from hhtoken.store.token_store import fingerprint, open_store
 
 KEY = base64.b64encode(bytes(range(32)))
 PLACE = b"/prefix/-/pair"
@@ -690,7 +691,7 @@ def test_a_claim_is_kept_where_a_run_ends_while_its_request_is_under_way(hosts, 
 
 def test_a_claim_is_given_back_where_the_store_is_found_unwritable_before_anything_is_sent(hosts, etcd, monkeypatch):
     full = errors.StorageError("no space left on device", "make room")
-    monkeypatch.setattr("hhtoken.journal.begin", lambda *_given: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("hhtoken.store.journal.begin", lambda *_given: (_ for _ in ()).throw(full))
     with pytest.raises(errors.StorageError):
         grants.renew(hosts("one"), HeadHunter(NEW_PAIR))
     assert claims(etcd) == []

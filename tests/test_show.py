@@ -134,12 +134,12 @@ def test_readers_never_see_a_torn_file(operator, sandbox):
     """A writer replaces the file as fast as it can. Readers, until they have seen twenty pairs, see the old one or the
     new one, never a mix."""
     from hhtoken.pair import pair_from_answer
-    from hhtoken.token_store import open_store
+    from hhtoken.store.token_store import open_store
 
     operator.store(PAIR, left=1000, life=1000)
     store = open_store(str(operator.state))
     program = (
-        "import sys; sys.path.insert(0, sys.argv[2]); from hhtoken.token_store import open_store\n"
+        "import sys; sys.path.insert(0, sys.argv[2]); from hhtoken.store.token_store import open_store\n"
         "store = open_store(sys.argv[1])\n"
         "seen = set()\n"
         "while len(seen) < 20:\n"
@@ -184,8 +184,8 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
         for name in (
-            "commands commands.show config console console.reporting errors main pair private_directory text "
-            "token_store"
+            "commands commands.show config console console.reporting errors main pair store "
+            "store.private_directory store.token_store text"
         ).split()
     } | ({"hhtoken.env_file"} & loaded)
 
@@ -271,7 +271,7 @@ def test_a_token_that_lives_is_shown_although_a_lock_keeps_an_old_journal_from_b
         (one.state / "journal").write_text("{}\n")
         locks.append(open(one.state / ".lock", "w"))
         fcntl.flock(locks[-1], fcntl.LOCK_EX)
-        impatient = program_with("hhtoken.file_lock.LOCK_WAIT_SECONDS = 0.5")
+        impatient = program_with("hhtoken.store.file_lock.LOCK_WAIT_SECONDS = 0.5")
         runs[name] = one.start("show", "--refresh", "--field", "access_token", program=impatient)
     said = {name: (*run.communicate(timeout=60), run.returncode) for name, run in runs.items()}
     for lock in locks:

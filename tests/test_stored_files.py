@@ -203,9 +203,9 @@ def test_a_damaged_journal_is_settled_and_the_refresh_goes_on(operator, sandbox,
 
 
 def leave_journal(operator, intent, fields):
-    from hhtoken import journal
-    from hhtoken.private_directory import open_directory
     from hhtoken.provider.answer import Answer
+    from hhtoken.store import journal
+    from hhtoken.store.private_directory import open_directory
 
     written = journal.text_of(intent, Answer(200, json.dumps(fields).encode(), True, received_at=intent["started_at"]))
     open_directory(str(operator.state), create=True).replace("journal", written)
@@ -253,9 +253,9 @@ def test_the_same_access_token_with_a_new_refresh_token_is_a_new_pair(operator, 
 def test_what_an_interrupted_refusal_echoed_is_not_repeated(operator, sandbox, expired):
     import hashlib
 
-    from hhtoken import journal
-    from hhtoken.private_directory import open_directory
     from hhtoken.provider.answer import Answer
+    from hhtoken.store import journal
+    from hhtoken.store.private_directory import open_directory
 
     secret = json.loads(expired)["refresh_token"]
     intent = {"kind": "refresh", "refresh_token_sha256": hashlib.sha256(secret.encode()).hexdigest(), "started_at": 1}
@@ -287,9 +287,9 @@ def test_a_damaged_list_of_authorizations_is_65_with_the_command(operator, entry
 
 
 def test_a_journal_of_a_pair_that_was_replaced_meanwhile_is_kept_aside(operator, sandbox, expired):
-    from hhtoken import journal
-    from hhtoken.private_directory import open_directory
     from hhtoken.provider.answer import Answer
+    from hhtoken.store import journal
+    from hhtoken.store.private_directory import open_directory
 
     theirs = {"access_token": "OTHER-A", "refresh_token": "OTHER-R", "expires_in": 60}
     intent = {"kind": "refresh", "refresh_token_sha256": "of another pair", "started_at": 1}

@@ -12,12 +12,13 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hhtoken import __version__, errors, outcomes, record, token_status
+from hhtoken import __version__, errors, outcomes, token_status
 from hhtoken.pair import Pair
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import Answer
-from hhtoken.record import Record
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import record
+from hhtoken.store.record import Record
+from hhtoken.store.token_store import fingerprint, open_store
 
 NOW = 1_700_000_000
 DAY = 24 * 3600

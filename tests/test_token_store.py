@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from hhtoken import journal, record, token_store
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import journal, record, token_store
+from hhtoken.store.token_store import fingerprint, open_store
 
 NOW = 1700000000
 INTENT = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW}

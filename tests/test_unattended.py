@@ -13,7 +13,7 @@ import requests
 from conftest import AGENT, PROGRAM, catches, obtain_pair, program_with, refreshes, wait_for
 
 from hhtoken import notices
-from hhtoken.token_store import fingerprint
+from hhtoken.store.token_store import fingerprint
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 

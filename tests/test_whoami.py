@@ -11,7 +11,7 @@ from rough_provider import answering, http
 from hhtoken import bookkeeping
 from hhtoken.pair import Pair
 from hhtoken.provider import api_errors
-from hhtoken.token_store import open_store
+from hhtoken.store.token_store import open_store
 
 NAME = "Песочница"
 

@@ -9,10 +9,11 @@ import time
 import pytest
 from conftest import obtain_pair, refreshes
 
-from hhtoken import config, grants, record
+from hhtoken import config, grants
 from hhtoken.errors import AuthorizationNeededError, StorageError
 from hhtoken.provider.endpoints import token_endpoint_of
-from hhtoken.token_store import open_store
+from hhtoken.store import record
+from hhtoken.store.token_store import open_store
 
 
 @pytest.fixture
@@ -268,7 +269,7 @@ def test_what_a_refresh_came_to_is_remembered_once_the_journal_has_given_its_roo
 def test_a_code_that_a_peer_has_used_meanwhile_is_not_sent_again(operator, sandbox):
     from test_exchange_and_import import code_of, come_back, exchanges
 
-    from hhtoken.pending_state import PendingAuthorizations
+    from hhtoken.store.pending import PendingAuthorizations
 
     address = come_back(operator)
     store = open_store(str(operator.state))

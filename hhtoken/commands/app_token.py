@@ -4,8 +4,8 @@ from hhtoken import application_token, config
 from hhtoken.console import reporting
 from hhtoken.console.language import _
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 SUMMARY = N_("print the application's own token, which does not expire; ask for one where there is none")
 

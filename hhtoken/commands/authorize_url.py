@@ -3,7 +3,7 @@
 from hhtoken import config, invitation
 from hhtoken.arguments import add_authorization_options, authorization_options
 from hhtoken.console import reporting
-from hhtoken.pending_state import LIFE_SECONDS
+from hhtoken.store.pending import LIFE_SECONDS
 from hhtoken.text import N_
 
 SUMMARY = N_("print the address to open in a browser, to authorize")

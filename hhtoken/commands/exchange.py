@@ -1,8 +1,9 @@
 """``hhtoken exchange``: the same as serve-callback, for a code or an address pasted on standard input."""
 
-from hhtoken import config, pasting, stores
+from hhtoken import config, pasting
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.store import opening
 from hhtoken.text import N_
 
 SUMMARY = N_("store the pair for a code, or a whole redirect address, read from standard input")
@@ -17,7 +18,7 @@ def run(arguments):
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint_of(settings)
     pasted = pasting.read()
-    store = stores.of_settings(settings, create=True)
+    store = opening.of_settings(settings, create=True)
     arrival = ReturnHandler(store, application, endpoint, None if settings.account() else settings)
     arrival.by_paste(pasted)
     conclude(arrival)

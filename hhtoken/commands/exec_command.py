@@ -6,9 +6,10 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, stores, token_status
+from hhtoken import config, errors, grants, token_status
 from hhtoken.console import signals
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.store import opening
 from hhtoken.text import N_
 
 SUMMARY = N_("run a command with HH_ACCESS_TOKEN in its environment; renews the pair first, if it is due")
@@ -52,7 +53,7 @@ def run(arguments):
     if not words or not words[0]:
         raise errors.UsageError(N_("no command to run"), N_("for example: hhtoken exec -- python3 bot.py"))
     settings = config.load_settings(arguments)
-    store = stores.of_settings(settings)
+    store = opening.of_settings(settings)
     grants.renew_for("exec", store, token_endpoint_of(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()

@@ -2,10 +2,11 @@
 
 import os
 
-from hhtoken import config, errors, recovery, stores
+from hhtoken import config, errors, recovery
 from hhtoken.console import reporting
 from hhtoken.pair import pair_to_text
-from hhtoken.private_directory import write_all
+from hhtoken.store import opening
+from hhtoken.store.private_directory import write_all
 from hhtoken.text import N_, escaped
 
 SUMMARY = N_("move the pair into a file, for another machine or another store; it is not kept here")
@@ -28,11 +29,11 @@ def run(arguments):
             N_("{path} is among hhtoken's own files, which go with the pair", path=arguments.file),
             N_("name a new file in another directory"),
         )
-    store = stores.of_settings(settings)
+    store = opening.of_settings(settings)
     with store.lock():
         recovery.recover(store)
         pair = store.load().pair
-        if pair.is_shared and not stores.is_shared(settings):
+        if pair.is_shared and not opening.is_shared(settings):
             reporting.warning(N_("HHTOKEN_STORE is not set: etcd and the other hosts still hold this pair"))
         _write(arguments.file, pair_to_text(pair))
         _forget(store, arguments.file)

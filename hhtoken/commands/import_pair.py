@@ -3,13 +3,14 @@
 import os
 import time
 
-from hhtoken import bookkeeping, config, errors, record, recovery, stores, token_status
+from hhtoken import bookkeeping, config, errors, recovery, token_status
 from hhtoken.console import durations, reporting
 from hhtoken.console.language import _
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
-from hhtoken.private_directory import THROUGH_LINKS, read_regular
+from hhtoken.store import opening, record
+from hhtoken.store.private_directory import THROUGH_LINKS, read_regular
+from hhtoken.store.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
 from hhtoken.text import N_
-from hhtoken.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
 
 SUMMARY = N_("take over a pair from a file (token.json of another tool, or a backup)")
 
@@ -28,13 +29,13 @@ def run(arguments):
         )
     settings = config.load_settings(arguments)
     pair, has_expiry = _read(arguments.file)
-    if not stores.is_shared(settings):
+    if not opening.is_shared(settings):
         pair.fields.pop(MARK_FIELD, None)  # from here on it is this host's alone
-    store = stores.of_settings(settings, create=True)
+    store = opening.of_settings(settings, create=True)
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
         pair = _chosen(store, arguments.file, pair, has_expiry)
-        if pair.is_shared and not stores.is_shared(settings):  # the stored one; in place there is nothing to import
+        if pair.is_shared and not opening.is_shared(settings):  # the stored one; in place there is nothing to import
             raise shared_elsewhere(store.directory.path)
         previous = store.directory.version(PREVIOUS_FILE)
         # The pair that is stored now is about to take that file's place.

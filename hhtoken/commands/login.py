@@ -4,7 +4,6 @@ import contextlib
 from secrets import token_urlsafe
 
 from hhtoken import (
-    account_names,
     authorization,
     callback_server,
     config,
@@ -15,7 +14,6 @@ from hhtoken import (
     renewers,
     socket_unit,
     status_screen,
-    stores,
 )
 from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
 from hhtoken.arrival import ReturnHandler, conclude, is_address
@@ -25,6 +23,7 @@ from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.store import account_names, opening
 from hhtoken.text import N_, counted, joined
 
 SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
@@ -46,7 +45,7 @@ def run(arguments):
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint, api = token_endpoint_of(settings), api_endpoint_of(settings)
-    store = stores.of_settings(settings, create=True)
+    store = opening.of_settings(settings, create=True)
     arrival = ReturnHandler(store, application, endpoint)
     with _listener(arguments.listen, redirect_uri, settings.main_directory()) as listener:
         endpoint.prepare()

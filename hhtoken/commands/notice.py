@@ -8,10 +8,10 @@ from hhtoken import arguments as argument_types
 from hhtoken import config, errors, invitation, notices, token_status
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
-from hhtoken.pending_state import LIFE_SECONDS
-from hhtoken.private_directory import open_directory
+from hhtoken.store.pending import LIFE_SECONDS
+from hhtoken.store.private_directory import open_directory
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_, joined, printable
-from hhtoken.token_store import open_store
 
 SUMMARY = N_("print what an operator must be told, or nothing where there is nothing new")
 

@@ -4,8 +4,8 @@ import time
 
 from hhtoken import config, errors, refresh_policy
 from hhtoken.console import reporting
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 SUMMARY = N_("renew the pair if it is due; safe to run at any time")
 
@@ -66,13 +66,13 @@ def run(arguments):
         if not arguments.force and _is_at_rest(store, arguments.wait):
             return 0
     except errors.AuthorizationNeededError:
-        from hhtoken import stores
+        from hhtoken.store import opening
 
-        if not stores.is_shared(settings):  # other hosts may have a pair
+        if not opening.is_shared(settings):  # other hosts may have a pair
             raise
-    from hhtoken import stores
+    from hhtoken.store import opening
 
-    return _renew(stores.joined(settings, settings.account()), settings, arguments)
+    return _renew(opening.joined(settings, settings.account()), settings, arguments)
 
 
 def _renew_all(settings, arguments):
@@ -127,9 +127,10 @@ def _is_at_rest(store, patience):
 
 
 def _renew(store, settings, arguments):
-    from hhtoken import outcomes, record
+    from hhtoken import outcomes
     from hhtoken.console import signals
     from hhtoken.provider.endpoints import token_endpoint_of
+    from hhtoken.store import record
 
     signals.end_on_signals()
     endpoint = token_endpoint_of(settings)
@@ -144,8 +145,9 @@ def _renew(store, settings, arguments):
 
 def _renew_in_time(store, endpoint, force, patience):
     """Renew, waiting for what falls due within ``patience`` seconds. Without the lock, so that nobody waits for us."""
-    from hhtoken import grants, record
+    from hhtoken import grants
     from hhtoken.console import progress, signals
+    from hhtoken.store import record
 
     patient_until = time.monotonic() + patience
     awaited = None

@@ -3,14 +3,15 @@
 import contextlib
 import time
 
-from hhtoken import config, errors, renewers, revocation, stores
+from hhtoken import config, errors, renewers, revocation
 from hhtoken.console import reporting
 from hhtoken.console.confirmation import require_confirmation
 from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.store import opening
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 SUMMARY = N_("end the pair at HeadHunter, and remove it here")
 
@@ -26,13 +27,13 @@ def run(arguments):
     settings = config.load_settings(arguments)
     if arguments.local_only:
         store = open_store(settings.state_directory(), published=settings.published_file())
-        comes_back = stores.is_shared(settings) and _is_in_etcd(store)
+        comes_back = opening.is_shared(settings) and _is_in_etcd(store)
         _remove_here(store, arguments.yes)
         if comes_back:
             hint = N_("etcd still holds it, and it comes back here; to move it out, type 'hhtoken export FILE'")
             reporting.message(hint, "hint: ")
     else:
-        _revoke(stores.of_settings(settings), api_endpoint_of(settings), arguments.yes)
+        _revoke(opening.of_settings(settings), api_endpoint_of(settings), arguments.yes)
     _say_what_goes_on(settings)
     return 0
 

@@ -1,11 +1,12 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import accounts, callback_server, config, errors, listening, stores
+from hhtoken import callback_server, config, errors, listening
 from hhtoken.arguments import add_listener_options
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.console import progress, reporting
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.store import accounts, opening
 from hhtoken.text import N_, counted
 
 SUMMARY = N_("wait for the browser to come back, then store the pair")
@@ -22,7 +23,7 @@ def run(arguments):
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint_of(settings)
-    store = stores.of_settings(settings, create=True)
+    store = opening.of_settings(settings, create=True)
     arrival = ReturnHandler(store, application, endpoint, None if settings.account() else settings)
     is_expected = (
         bool(arrival.pending.newest())

@@ -4,8 +4,8 @@ import time
 
 from hhtoken import config, errors
 from hhtoken.console import reporting
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 # In step with add_arguments(), for hhtoken.main, which knows these without argparse.
 FORMS = ("--field", "--header", "--json")
@@ -84,12 +84,13 @@ def _report(store, pair, now):
 
 
 def _renew(store, settings):
-    from hhtoken import grants, stores
+    from hhtoken import grants
     from hhtoken.console import signals
     from hhtoken.provider.endpoints import token_endpoint_of
+    from hhtoken.store import opening
 
     signals.end_on_signals()
-    shared = stores.shared(store, settings, settings.account())
+    shared = opening.shared(store, settings, settings.account())
     grants.renew_for("show --refresh", shared, token_endpoint_of(settings))
 
 

@@ -5,11 +5,12 @@ import sys
 import time
 from functools import partial
 
-from hhtoken import config, errors, stores, token_status
+from hhtoken import config, errors, token_status
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
+from hhtoken.store import opening
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 SUMMARY = N_("tell what state the token is in and why, who renews it, and what to do next")
 
@@ -30,7 +31,7 @@ def run(arguments):
     directory, account = settings.state_directory(), settings.account()
     report, shared = _look(directory), None
     try:
-        shared = stores.check(settings)
+        shared = opening.check(settings)
         report = token_status.in_view_of(report, settings)
     except errors.ConfigError as error:  # no renewal gets past it
         report = token_status.misconfigured(report, error)
@@ -49,7 +50,7 @@ def _run_for_all(settings, arguments):
     if getattr(arguments, "account", None) is not None:
         raise errors.UsageError(N_("--all goes with no --account"), N_("name one account, or all of them"))
     reporting.speak_for(None)
-    stores.check(settings)
+    opening.check(settings)
     if arguments.json:
         return all_accounts.status_json(settings)
     return all_accounts.status_prometheus(settings) if arguments.prometheus else all_accounts.status(settings)
@@ -64,8 +65,9 @@ def _look(directory):
 
 def _screen(report, settings, shared):
     # Not for --json, which runs each minute.
-    from hhtoken import account_names, renewers, status_screen
+    from hhtoken import renewers, status_screen
     from hhtoken.console import terminal
+    from hhtoken.store import account_names
 
     directory, account = settings.state_directory(), settings.account()
     who = renewers.look(settings.main_directory(), account)
@@ -110,7 +112,7 @@ def _hidden_from_cron(settings):
 
 
 def _published(settings):
-    from hhtoken import published_file
+    from hhtoken.store import published_file
 
     try:
         path = settings.published_file()

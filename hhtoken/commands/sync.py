@@ -3,8 +3,9 @@
 import contextlib
 import time
 
-from hhtoken import config, errors, recovery, stores
+from hhtoken import config, errors, recovery
 from hhtoken.console import reporting, signals
+from hhtoken.store import opening
 from hhtoken.text import N_
 
 SUMMARY = N_("take over new pairs from the shared store as they come, until it is ended")
@@ -26,7 +27,7 @@ def run(arguments):
     from hhtoken.shared.settings import open_etcd
 
     settings = config.load_settings(arguments)
-    if not stores.is_shared(settings):
+    if not opening.is_shared(settings):
         raise errors.ConfigError(
             N_("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),
             N_("a host on its own needs no 'hhtoken sync'"),
@@ -66,7 +67,7 @@ def _follow(changes, bring_in_step):
 
 
 def _bring_in_step(settings, account):
-    with contextlib.closing(stores.joined(settings, account)) as store:
+    with contextlib.closing(opening.joined(settings, account)) as store:
         if not store.is_in_step():
             with store.lock():
                 recovery.recover(store)

@@ -10,8 +10,8 @@ from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 SUMMARY = N_("ask HeadHunter whether it accepts the access token, and as whom")
 

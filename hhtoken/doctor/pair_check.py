@@ -6,9 +6,9 @@ import time
 from hhtoken import errors, token_status
 from hhtoken.console import durations
 from hhtoken.doctor import findings
-from hhtoken.private_directory import PrivateDirectory, open_directory
+from hhtoken.store.private_directory import PrivateDirectory, open_directory
+from hhtoken.store.token_store import TokenStore, no_pair
 from hhtoken.text import N_
-from hhtoken.token_store import TokenStore, no_pair
 
 ABOUT = N_("pair")
 

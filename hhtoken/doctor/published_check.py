@@ -1,7 +1,8 @@
 """The published file: whether an access token could be put there, for the readers that it is meant for."""
 
-from hhtoken import errors, published_file
+from hhtoken import errors
 from hhtoken.doctor import findings
+from hhtoken.store import published_file
 from hhtoken.text import N_
 
 ABOUT = N_("published file")

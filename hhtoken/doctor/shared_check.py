@@ -2,10 +2,11 @@
 
 from types import SimpleNamespace
 
-from hhtoken import errors, stores
+from hhtoken import errors
 from hhtoken.doctor import findings
+from hhtoken.store import opening
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 ABOUT = N_("shared store")
 SYNC = "hhtoken sync --once"
@@ -60,6 +61,6 @@ def judge(seen):
 def is_wanted(settings):
     """Tell whether the settings name a shared store; one that is malformed is named where it is read."""
     try:
-        return stores.is_shared(settings)
+        return opening.is_shared(settings)
     except errors.ConfigError:
         return True

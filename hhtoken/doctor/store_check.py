@@ -7,12 +7,13 @@ import stat
 import time
 from types import SimpleNamespace
 
-from hhtoken import account_names, config, errors
+from hhtoken import config, errors
 from hhtoken.console import durations
 from hhtoken.doctor import findings, settings_check
-from hhtoken.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
+from hhtoken.store import account_names
+from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 ABOUT = N_("state directory")
 OWNERLESS_SECONDS = 600  # a temporary file that old belongs to nobody: no run takes so long

@@ -3,7 +3,7 @@
 import os
 import time
 
-from hhtoken import record
+from hhtoken.store import record
 
 SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
 

@@ -6,17 +6,18 @@ import math
 import os
 import time
 
-from hhtoken import errors, record
+from hhtoken import errors
 from hhtoken.console import reporting, signals
 from hhtoken.pair import Pair
-from hhtoken.record import Record
 from hhtoken.shared import reconciliation
 from hhtoken.shared.claim import Claim
 from hhtoken.shared.etcd import Unreachable
 from hhtoken.shared.host_identity import host_identity
 from hhtoken.shared.reconciliation import Mark, mark_of, marked
+from hhtoken.store import record
+from hhtoken.store.record import Record
+from hhtoken.store.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
 from hhtoken.text import N_, escaped
-from hhtoken.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen

@@ -9,9 +9,10 @@
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
 """
 
-from hhtoken import account_names, errors
+from hhtoken import errors
 from hhtoken.pair import pair_from_stored
 from hhtoken.shared.sealing import HINT_DAMAGED
+from hhtoken.store import account_names
 from hhtoken.text import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")

@@ -9,8 +9,8 @@ from conftest import AGENT, Operator, obtain_pair, refreshes
 
 from faults.strace import PROGRAM
 from hhtoken import config, invitation
-from hhtoken.journal import BODY_AT
-from hhtoken.token_store import JOURNAL_FILE
+from hhtoken.store.journal import BODY_AT
+from hhtoken.store.token_store import JOURNAL_FILE
 
 SAVED, LOST, NOT_ISSUED = "saved", "lost", "not issued"
 

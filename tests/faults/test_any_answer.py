@@ -16,7 +16,7 @@ from rough_provider import RoughProvider, reset
 
 from hhtoken import errors, grants, outcomes
 from hhtoken.provider.endpoints import TokenEndpoint
-from hhtoken.token_store import open_store
+from hhtoken.store.token_store import open_store
 
 EXAMPLES = int(os.environ.get("HHTOKEN_EXAMPLES", 0))
 IN_CI = 600

@@ -13,13 +13,14 @@ import pytest
 from conftest import Operator, obtain_pair, refreshes, wait_for
 
 from faults.strace import HHTOKEN, PROGRAM, PYTHON
-from hhtoken import errors, grants, outcomes, record
+from hhtoken import errors, grants, outcomes
 from hhtoken.pair import pair_from_answer
 from hhtoken.provider.answer import Answer
 from hhtoken.sandbox.provider import Provider
 from hhtoken.sandbox.refusals import Refused
 from hhtoken.sandbox.settings import Settings
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store import record
+from hhtoken.store.token_store import fingerprint, open_store
 
 NOW = 1_800_000_000
 LIFE_SECONDS = 14 * 24 * 3600

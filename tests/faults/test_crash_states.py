@@ -13,10 +13,11 @@ import time
 import pytest
 
 from faults.crash_model import SYNC_FILE, SYNC_NAMES, Recorder, cuts
-from hhtoken import errors, grants, journal, record, recovery
-from hhtoken.pending_state import PendingAuthorizations
+from hhtoken import errors, grants, recovery
 from hhtoken.provider.answer import Answer
-from hhtoken.token_store import JOURNAL_FILE, KEPT_ANSWER_FILE, LOCK_FILE, TOKEN_FILE, fingerprint, open_store
+from hhtoken.store import journal, record
+from hhtoken.store.pending import PendingAuthorizations
+from hhtoken.store.token_store import JOURNAL_FILE, KEPT_ANSWER_FILE, LOCK_FILE, TOKEN_FILE, fingerprint, open_store
 
 OLD = {"access_token": "OLD-ACCESS", "refresh_token": "OLD-REFRESH", "expires_in": 60, "token_type": "bearer"}
 NEW = {"access_token": "NEW-ACCESS", "refresh_token": "NEW-REFRESH", "expires_in": 1209600, "token_type": "bearer"}

@@ -11,12 +11,14 @@ from conftest import AGENT, Operator, obtain_pair, program_with, refreshes
 
 from faults.strace import PROGRAM, wait_until_it_listens
 from hhtoken.pair import Pair
-from hhtoken.token_store import fingerprint, open_store
+from hhtoken.store.token_store import fingerprint, open_store
 
 PROCESSES = 100
 EXPIRIES = int(os.environ.get("HHTOKEN_EXPIRIES", 3))
 ROUNDS = 6  # of everything at once
-PATIENT = program_with("hhtoken.file_lock.LOCK_WAIT_SECONDS = 100")  # for the last in the queue, on a busy machine
+PATIENT = program_with(
+    "hhtoken.store.file_lock.LOCK_WAIT_SECONDS = 100"
+)  # for the last in the queue, on a busy machine
 
 
 def start(operator, *arguments):

@@ -14,9 +14,10 @@ from conftest import refreshes
 
 from faults.episodes import EPISODES, LOST, SAVED, RefreshEpisode
 from faults.strace import IS_LONG, PROGRAM, WORKER, require_strace, run_with, share, traces
-from hhtoken import config, errors, grants, token_store
+from hhtoken import config, errors, grants
 from hhtoken.provider.endpoints import token_endpoint_of
-from hhtoken.token_store import RESERVE_FILE, open_store
+from hhtoken.store import token_store
+from hhtoken.store.token_store import RESERVE_FILE, open_store
 
 PARTS = 4
 OTHERS = ("ENOSPC", "EDQUOT", "EROFS", "EPERM")  # which of them it is changes no more than the hint

@@ -21,7 +21,7 @@ from faults.strace import (
     trace_worker,
     traces,
 )
-from hhtoken.token_store import JOURNAL_FILE
+from hhtoken.store.token_store import JOURNAL_FILE
 
 PARTS = 4
 IMPORTS_TAKEN = 100  # one in so many

@@ -8,7 +8,7 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import progress
-from hhtoken.private_directory import storage_error
+from hhtoken.store.private_directory import storage_error
 from hhtoken.text import N_, escaped
 
 LOCK_WAIT_SECONDS = 10

@@ -2,7 +2,7 @@
 
 import json
 
-from hhtoken import errors, record
+from hhtoken import errors
 from hhtoken.text import N_, Text, from_data, to_data
 
 # What a refresh, or an authorization, came to.
@@ -128,7 +128,7 @@ def _fits(name, value):
 def may_have_spent(outcome):
     """Given the Record of a refresh, tell whether the request that it is of may have spent the refresh token, whatever
     an earlier one did: not where that did not leave, and not by a refusal that leaves the token alive."""
-    if outcome.outcome == record.TRY_LATER and outcome.http_status is None:  # as of ``not_sent``
+    if outcome.outcome == TRY_LATER and outcome.http_status is None:  # as of ``not_sent``
         return False
     return outcome.dead or not is_the_providers_word(outcome)
 

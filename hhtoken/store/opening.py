@@ -1,9 +1,10 @@
 """The store that the settings name: the state directory alone, or one that hosts share through etcd."""
 
-from hhtoken import account_names, errors
-from hhtoken.private_directory import Nested
+from hhtoken import errors
+from hhtoken.store import account_names
+from hhtoken.store.private_directory import Nested
+from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
-from hhtoken.token_store import open_store
 
 SHARED_SETTING = "HHTOKEN_STORE"
 HINT_ELSEWHERE = N_(
@@ -32,7 +33,7 @@ def check(settings):
 def where_else(settings, is_from_etcd=False):
     """Given the Settings of a state directory without a pair, return the Text that tells how to get at one that there
     is elsewhere, or None. ``is_from_etcd``: as in NoPairError. Raise ConfigError, StorageError."""
-    from hhtoken import accounts
+    from hhtoken.store import accounts
 
     return accounts.hint_where_none_is_named(settings) or (
         HINT_ELSEWHERE if is_shared(settings) and not is_from_etcd else None

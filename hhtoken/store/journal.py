@@ -12,8 +12,8 @@ A file that exists is a request whose outcome is not settled yet.
 import json
 import os
 
-from hhtoken.private_directory import storage_error, write_all
 from hhtoken.provider.answer import LARGEST_BODY_BYTES, Answer
+from hhtoken.store.private_directory import storage_error, write_all
 from hhtoken.text import N_, from_data, to_data
 
 HEAD_AT, BODY_AT = 2048, 4096

@@ -12,7 +12,7 @@ import time
 
 from hhtoken import errors
 from hhtoken.pair import LONGEST_TOKEN_CHARACTERS, is_token
-from hhtoken.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
+from hhtoken.store.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
 from hhtoken.text import N_, escaped
 
 MODE = 0o640

@@ -2,10 +2,10 @@
 
 import os
 
-from hhtoken import account_names, errors
-from hhtoken.private_directory import Nested, open_directory, storage_error
-from hhtoken.text import N_
-from hhtoken.token_store import (
+from hhtoken import errors
+from hhtoken.store import account_names
+from hhtoken.store.private_directory import Nested, open_directory, storage_error
+from hhtoken.store.token_store import (
     JOURNAL_FILE,
     KEPT_ANSWER_FILE,
     RECORD_FILE,
@@ -14,6 +14,7 @@ from hhtoken.token_store import (
     no_pair,
     open_store,
 )
+from hhtoken.text import N_
 
 WHAT_COUNTS = (TOKEN_FILE, JOURNAL_FILE, KEPT_ANSWER_FILE, RECORD_FILE)  # and what begins like these
 MOST_NAMED = 5  # in a sentence
@@ -90,13 +91,13 @@ def _enumerated(names):
 
 
 def _is_authorization_under_way(path):
-    from hhtoken import pending_state  # not for those who have a pair each
+    from hhtoken.store.pending import PendingAuthorizations, may_be_living  # not for those who have a pair each
 
-    if not pending_state.may_be_living(path):
+    if not may_be_living(path):
         return False
     try:
         with open_store(path) as store:
-            return pending_state.PendingAuthorizations(store.directory).newest() is not None
+            return PendingAuthorizations(store.directory).newest() is not None
     except errors.Error:  # damaged or unreadable, so not to be known; no reason not to listen
         return True
 

@@ -5,7 +5,7 @@ import time
 
 from hhtoken import errors
 from hhtoken.pair import LARGEST_FILE_BYTES, hand_on_mark, pair_from_stored, pair_to_text, parse_stored
-from hhtoken.private_directory import open_directory, storage_error
+from hhtoken.store.private_directory import open_directory, storage_error
 from hhtoken.text import N_
 
 TOKEN_FILE = "token.json"
@@ -123,7 +123,7 @@ class TokenStore:
 
     def record(self):
         """Return the Record of the last refresh, or None; damage counts as none, since it is only a memory aid."""
-        from hhtoken import record
+        from hhtoken.store import record
 
         try:
             stored = self.directory.read(RECORD_FILE)
@@ -154,7 +154,7 @@ class TokenStore:
 
     def why_no_room(self):
         """Return the StorageError for which ``begin`` would fail, as far as can be seen without writing, or None."""
-        from hhtoken import journal
+        from hhtoken.store import journal
 
         return self.directory.why_no_room(RESERVE_BYTES + journal.SIZE)
 
@@ -164,7 +164,7 @@ class TokenStore:
         """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long.
 
         ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of whatever is there."""
-        from hhtoken import file_lock
+        from hhtoken.store import file_lock
 
         self.directory.close_to_others()
         return file_lock.held(self.directory, LOCK_FILE)
@@ -181,7 +181,7 @@ class TokenStore:
     def begin(self, intent):
         """Prove that a new pair can be saved, put down the intent (a dict), and return the open Journal; raise
         StorageError."""
-        from hhtoken import journal
+        from hhtoken.store import journal
 
         try:
             stored = self._read_token_file()
@@ -231,7 +231,7 @@ class TokenStore:
         """
         if not self.published:
             return
-        from hhtoken import published_file
+        from hhtoken.store import published_file
 
         try:
             stored, done = self.load(), None
@@ -250,7 +250,7 @@ class TokenStore:
         """Remove the published file: there is no pair any more. Trouble is a warning."""
         if not self.published:
             return
-        from hhtoken import published_file
+        from hhtoken.store import published_file
 
         try:
             published_file.withdraw(self.published)
@@ -305,13 +305,13 @@ class TokenStore:
 
     def remember(self, record):
         """Write down what the last refresh came to; raise StorageError."""
-        from hhtoken.record import to_text
+        from hhtoken.store.record import to_text
 
         self.directory.replace(RECORD_FILE, to_text(record))
 
     def leftovers(self):
         """Return ``[(intent, Answer or None)]`` of the requests that are not settled."""
-        from hhtoken import journal
+        from hhtoken.store import journal
 
         found = [journal.read(directory, name) for directory, name in self._journal_places()]
         return [leftover for leftover in found if leftover is not None]
@@ -335,7 +335,7 @@ class TokenStore:
 
     def rescue(self, intent, answer):
         """Write an answer to any place that takes it, for the next run to find; return the path, or None."""
-        from hhtoken import journal
+        from hhtoken.store import journal
 
         for directory, name in self._journal_places()[1:]:
             try:

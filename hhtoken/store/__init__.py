@@ -1,0 +1,1 @@
+"""The state directory: token.json, lock, journal, record; etcd where hosts share it."""
