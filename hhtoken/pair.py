@@ -15,7 +15,7 @@ LONGEST_NUMBER_DIGITS = 40  # int() refuses over 4300 digits with a ValueError, 
 
 OUR_FIELDS = ("obtained_at", "expires_at")
 ESSENTIAL_FIELDS = ("access_token", "token_type", "expires_in", "refresh_token", "scope", "hhtoken_shared")
-MARK_FIELD = "hhtoken_shared"  # ours, too, where hosts share the pair; see hhtoken.shared.reconciliation
+MARK_FIELD = "hhtoken_shared"  # ours, too, where hosts share the pair; see hhtoken.store.etcd.comparison
 TOKEN_FIELDS = ("access_token", "refresh_token", MARK_FIELD)
 
 

@@ -296,7 +296,7 @@ def in_view_of_hosts(report, settings, directory):
     if pair and pair.is_shared and not is_shared(settings) and report.exit_code != errors.NOPERM:
         return token_status.misconfigured(report, shared_elsewhere(directory))
     if pair and pair.is_shared and report.state == token_status.IN_FLIGHT:
-        from hhtoken.shared.reconciliation import mark_of
+        from hhtoken.store.etcd.comparison import mark_of
 
         mark = mark_of(pair)
         if mark and not mark.is_in_etcd:

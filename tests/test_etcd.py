@@ -8,8 +8,8 @@ import pytest
 from rough_provider import answering, http
 
 from hhtoken import errors
-from hhtoken.shared import etcd
-from hhtoken.shared.etcd import Etcd, Unreachable
+from hhtoken.store.etcd import client
+from hhtoken.store.etcd.client import Etcd, Unreachable
 
 CLOSE = ["Connection: close"]
 GOOD = http(json.dumps({"header": {"revision": "5"}}), headers=CLOSE)
@@ -42,7 +42,7 @@ class Dripping:
 @pytest.fixture
 def dripping(monkeypatch):
     """A function that makes an Etcd of one member that drips after these bytes."""
-    monkeypatch.setattr(etcd, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
     with contextlib.ExitStack() as running:
         drips = []
 
@@ -85,7 +85,7 @@ def test_an_answer_that_makes_no_sense_is_as_good_as_none(body):
 
 
 def test_an_answer_larger_than_any_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(etcd, "LARGEST_ANSWER_BYTES", 99)
+    monkeypatch.setattr(client, "LARGEST_ANSWER_BYTES", 99)
     with answering(http(b" " * 100, headers=CLOSE)) as member, pytest.raises(Unreachable, match="makes no sense"):
         Etcd([address(member)]).read(b"/p/")
 

@@ -23,14 +23,14 @@ from hhtoken.config import Settings
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.transfer import NotSent
-from hhtoken.shared import reconciliation, sealing
-from hhtoken.shared import settings as shared_settings
-from hhtoken.shared.etcd import Unreachable, Value
-from hhtoken.shared.host_identity import IDENTITY_FILE, host_identity
-from hhtoken.shared.reconciliation import Mark, compare, mark_of, marked
-from hhtoken.shared.store import SharedStore
-from hhtoken.shared.vault import Vault
 from hhtoken.store import record
+from hhtoken.store.etcd import comparison, sealing
+from hhtoken.store.etcd import settings as shared_settings
+from hhtoken.store.etcd.client import Unreachable, Value
+from hhtoken.store.etcd.comparison import Mark, compare, mark_of, marked
+from hhtoken.store.etcd.host_identity import IDENTITY_FILE, host_identity
+from hhtoken.store.etcd.shared_store import SharedStore
+from hhtoken.store.etcd.vault import Vault
 from hhtoken.store.pending import PendingAuthorizations
 from hhtoken.store.private_directory import open_directory
 from hhtoken.store.token_store import fingerprint, open_store
@@ -48,19 +48,19 @@ def pair(name, generation=None, store="store"):
 @pytest.mark.parametrize(
     "local, remote, relation",
     [
-        (None, None, reconciliation.NOTHING),
-        (None, pair("a", 1), reconciliation.TAKE_OVER),
-        (pair("a"), None, reconciliation.UNSHARED),
-        (pair("a", 1), None, reconciliation.VANISHED),
-        (marked(pair("a"), Mark("store", 1, 2000, is_in_etcd=False)), None, reconciliation.PROMOTE),
-        (pair("a", 1), pair("a", 1), reconciliation.IN_STEP),
-        (pair("a"), pair("a", 3), reconciliation.IN_STEP),
-        (pair("a", 1), pair("b", 2), reconciliation.TAKE_OVER),
-        (pair("c", 3), pair("b", 2), reconciliation.PROMOTE),
-        (pair("b", 2), pair("c", 2), reconciliation.CONFLICT),
-        (pair("a"), pair("b", 2), reconciliation.FOREIGN),
-        (pair("a", 1, "mine"), pair("b", 2, "yours"), reconciliation.FOREIGN),
-        (pair("a", 1), pair("b"), reconciliation.FOREIGN),
+        (None, None, comparison.NOTHING),
+        (None, pair("a", 1), comparison.TAKE_OVER),
+        (pair("a"), None, comparison.UNSHARED),
+        (pair("a", 1), None, comparison.VANISHED),
+        (marked(pair("a"), Mark("store", 1, 2000, is_in_etcd=False)), None, comparison.PROMOTE),
+        (pair("a", 1), pair("a", 1), comparison.IN_STEP),
+        (pair("a"), pair("a", 3), comparison.IN_STEP),
+        (pair("a", 1), pair("b", 2), comparison.TAKE_OVER),
+        (pair("c", 3), pair("b", 2), comparison.PROMOTE),
+        (pair("b", 2), pair("c", 2), comparison.CONFLICT),
+        (pair("a"), pair("b", 2), comparison.FOREIGN),
+        (pair("a", 1, "mine"), pair("b", 2, "yours"), comparison.FOREIGN),
+        (pair("a", 1), pair("b"), comparison.FOREIGN),
     ],
 )
 def test_which_copy_counts(local, remote, relation):
@@ -68,20 +68,20 @@ def test_which_copy_counts(local, remote, relation):
 
 
 def test_a_copy_of_a_pair_that_was_taken_out_on_purpose_has_ended():
-    assert compare(pair("a", 2), None, Mark("store", 2)) == reconciliation.ENDED
-    assert compare(pair("a", 2), None, Mark("store", 3)) == reconciliation.ENDED
-    assert compare(pair("a", 2), None, Mark("store", 1)) == reconciliation.VANISHED
-    assert compare(pair("a", 2), None, Mark("other", 2)) == reconciliation.VANISHED
-    assert compare(pair("a", 2), pair("b", 3), Mark("store", 2)) == reconciliation.TAKE_OVER
+    assert compare(pair("a", 2), None, Mark("store", 2)) == comparison.ENDED
+    assert compare(pair("a", 2), None, Mark("store", 3)) == comparison.ENDED
+    assert compare(pair("a", 2), None, Mark("store", 1)) == comparison.VANISHED
+    assert compare(pair("a", 2), None, Mark("other", 2)) == comparison.VANISHED
+    assert compare(pair("a", 2), pair("b", 3), Mark("store", 2)) == comparison.TAKE_OVER
 
 
 def test_of_two_hosts_that_differ_never_both_are_the_newer_one():
     copies = [pair(name, generation) for name, generation in itertools.product("abc", (1, 2, 3))]
     for one, other in itertools.permutations(copies, 2):
-        if not reconciliation.is_same(one, other):
+        if not comparison.is_same(one, other):
             assert {compare(one, other), compare(other, one)} in (
-                {reconciliation.TAKE_OVER, reconciliation.PROMOTE},
-                {reconciliation.CONFLICT},
+                {comparison.TAKE_OVER, comparison.PROMOTE},
+                {comparison.CONFLICT},
             )
 
 
@@ -391,7 +391,7 @@ def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
         f"import sys; sys.path.insert(0, {str(root)!r})\n"
         "from hhtoken.main import main\n"
         "code = main()\n"
-        "found = [name for name in sys.modules if name.startswith(('hhtoken.shared', 'cryptography'))]\n"
+        "found = [name for name in sys.modules if name.startswith(('hhtoken.store.etcd', 'cryptography'))]\n"
         "print(code, *found, file=sys.stderr)\n"
     )
     finished = subprocess.run(
@@ -651,7 +651,7 @@ class HeadHunter:
 @pytest.fixture
 def hosts(tmp_path, etcd, monkeypatch):
     """Return a function that gives a host's store as a new process has it; all have a pair that is due."""
-    monkeypatch.setattr("hhtoken.shared.store.CLAIM_WAIT_SECONDS", 0)
+    monkeypatch.setattr("hhtoken.store.etcd.shared_store.CLAIM_WAIT_SECONDS", 0)
     first = host(tmp_path, "one", etcd)
     with first.lock():
         first.save(pair("a"))
@@ -777,7 +777,7 @@ def test_a_claim_that_was_not_heard_of_is_given_back(hosts, etcd):
 
 
 def test_a_claim_that_a_second_member_refuses_after_the_first_one_took_it_is_ours(hosts, etcd, monkeypatch):
-    monkeypatch.setattr("hhtoken.shared.store.CLAIM_WAIT_SECONDS", 600)
+    monkeypatch.setattr("hhtoken.store.etcd.shared_store.CLAIM_WAIT_SECONDS", 600)
     fall_silent(hosts("one"), etcd)
     silent = etcd.values[b"/t/-/intent"]
     etcd.ask_twice = 1
@@ -945,7 +945,7 @@ class Clocks:
 @pytest.fixture
 def clocks(tmp_path, etcd, monkeypatch):
     """``Clocks`` in which host "one" has stored a pair that is due."""
-    monkeypatch.setattr("hhtoken.shared.store.CLAIM_WAIT_SECONDS", 0)
+    monkeypatch.setattr("hhtoken.store.etcd.shared_store.CLAIM_WAIT_SECONDS", 0)
     made = Clocks(tmp_path, etcd, monkeypatch)
     store = made.host("one", 0)
     with store.lock():

@@ -40,7 +40,7 @@ def run(arguments):
 
 def _is_in_etcd(store):
     """Tell whether etcd has the stored pair, too; raise TryLaterError where it has its predecessor, which is spent."""
-    from hhtoken.shared.reconciliation import mark_of
+    from hhtoken.store.etcd.comparison import mark_of
 
     try:
         mark = mark_of(store.load().pair)

@@ -23,8 +23,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from hhtoken.shared import following
-    from hhtoken.shared.settings import open_etcd
+    from hhtoken.store.etcd import following
+    from hhtoken.store.etcd.settings import open_etcd
 
     settings = config.load_settings(arguments)
     if not opening.is_shared(settings):
@@ -75,7 +75,7 @@ def _bring_in_step(settings, account):
 
 def _bring_one_of_many(settings, account):
     """The trouble of one account must not keep the others from being brought in step."""
-    from hhtoken.shared.etcd import Unreachable
+    from hhtoken.store.etcd.client import Unreachable
 
     reporting.speak_for(account)
     try:

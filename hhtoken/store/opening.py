@@ -24,7 +24,7 @@ def check(settings):
     end with. Nothing is sent."""
     address = settings.optional(SHARED_SETTING)
     if address is not None:
-        from hhtoken.shared import settings as shared_settings
+        from hhtoken.store.etcd import settings as shared_settings
 
         shared_settings.check(settings)
     return address
@@ -53,8 +53,8 @@ def shared(store, settings, account):
     where ``HHTOKEN_STORE`` is set; raise ConfigError."""
     if not is_shared(settings):
         return store
-    from hhtoken.shared.settings import open_vault
-    from hhtoken.shared.store import SharedStore
+    from hhtoken.store.etcd.settings import open_vault
+    from hhtoken.store.etcd.shared_store import SharedStore
 
     return SharedStore(store, open_vault(settings, account), _clock_of_provider(settings))
 
@@ -67,7 +67,7 @@ def joined(settings, account):
     try:
         store = open_store(path, published=published)
     except errors.NoPairError as error:
-        from hhtoken.shared.settings import open_vault
+        from hhtoken.store.etcd.settings import open_vault
 
         if not (is_shared(settings) and open_vault(settings, account).read().pair):
             error.is_from_etcd = is_shared(settings)

@@ -171,7 +171,7 @@ class TokenStore:
 
     def claim(self, _force, _clock):
         """Return a context in which this host may spend the refresh token; entering gives None, or else the Record to
-        report. Here the lock is all there is to it; ``hhtoken.shared`` knows of other hosts."""
+        report. Here the lock is all there is to it; ``hhtoken.store.etcd`` knows of other hosts."""
         import contextlib
 
         if self.load().pair.is_shared:  # renewed from here, it is lost for the other hosts

@@ -9,12 +9,12 @@ import time
 from hhtoken import errors
 from hhtoken.console import reporting, signals
 from hhtoken.pair import Pair
-from hhtoken.shared import reconciliation
-from hhtoken.shared.claim import Claim
-from hhtoken.shared.etcd import Unreachable
-from hhtoken.shared.host_identity import host_identity
-from hhtoken.shared.reconciliation import Mark, mark_of, marked
 from hhtoken.store import record
+from hhtoken.store.etcd import comparison
+from hhtoken.store.etcd.claim import Claim
+from hhtoken.store.etcd.client import Unreachable
+from hhtoken.store.etcd.comparison import Mark, mark_of, marked
+from hhtoken.store.etcd.host_identity import host_identity
 from hhtoken.store.record import Record
 from hhtoken.store.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
 from hhtoken.text import N_, escaped
@@ -100,7 +100,7 @@ class SharedStore(TokenStore):
         deadline = time.monotonic() + CLAIM_WAIT_SECONDS
         while True:
             contents = self._vault.read()
-            if contents.pair is None or not reconciliation.is_same(contents.pair, pair):
+            if contents.pair is None or not comparison.is_same(contents.pair, pair):
                 return self._renewed_elsewhere(contents)
             if contents.verdict:
                 self._adopt(contents.verdict)
@@ -181,7 +181,7 @@ class SharedStore(TokenStore):
             return True
         if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
             raise errors.TryLaterError(N_("another host is renewing the pair"), N_("try again in a moment"))
-        if mine is None or not reconciliation.is_same(mine, contents.pair):
+        if mine is None or not comparison.is_same(mine, contents.pair):
             raise errors.TryLaterError(N_("another host has put a newer pair into etcd"), N_("try again"))
         return bool(self._vault.remove(contents, mark_of(contents.pair).as_dict()))
 
@@ -191,11 +191,11 @@ class SharedStore(TokenStore):
         """Bring this host's copy and etcd's in step, whichever is newer; raise ConfigError where nothing tells."""
         local = self._local_pair()
         relation = self._relation(local, contents)
-        if relation == reconciliation.TAKE_OVER:
+        if relation == comparison.TAKE_OVER:
             self._take_over(contents.pair)
-        elif relation == reconciliation.ENDED:
+        elif relation == comparison.ENDED:
             self._give_up(local)
-        elif relation == reconciliation.IN_STEP:
+        elif relation == comparison.IN_STEP:
             last = self.record_of(local)
             if not _is_marked_as(local, contents.pair):
                 self._save_here(contents.pair)
@@ -203,7 +203,7 @@ class SharedStore(TokenStore):
                 self._adopt(contents.verdict)
             elif last and last.dead:  # etcd was out of reach when HeadHunter said so
                 self._put_verdict(contents, last)
-        elif relation == reconciliation.PROMOTE:
+        elif relation == comparison.PROMOTE:
             mark = mark_of(local)
             mark.is_in_etcd = True
             if self._vault.put_pair(contents, marked(local, mark)):
@@ -211,10 +211,10 @@ class SharedStore(TokenStore):
                 reporting.event("etcd has the new pair now", reporting.NOTICE)
             else:
                 self._reconcile(self._vault.read(), replacing)
-        elif relation == reconciliation.CONFLICT:
+        elif relation == comparison.CONFLICT:
             self._keep_aside(local)
             self._take_over(contents.pair)
-        elif relation == reconciliation.FOREIGN:
+        elif relation == comparison.FOREIGN:
             raise errors.ConfigError(
                 N_(
                     "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
@@ -223,7 +223,7 @@ class SharedStore(TokenStore):
                 ),
                 HINT_OTHER,
             )
-        elif relation in (reconciliation.UNSHARED, reconciliation.VANISHED) and not replacing:
+        elif relation in (comparison.UNSHARED, comparison.VANISHED) and not replacing:
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
                 N_("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
@@ -234,9 +234,9 @@ class SharedStore(TokenStore):
         """Tell whether this host knows all that etcd does, and nothing is unsettled; without the lock."""
         contents, local = self._vault.read(), self._local_pair()
         relation = self._relation(local, contents)
-        if relation == reconciliation.NOTHING:
+        if relation == comparison.NOTHING:
             return True
-        if relation != reconciliation.IN_STEP or super().has_journal():
+        if relation != comparison.IN_STEP or super().has_journal():
             return False
         last = self.record_of(local)
         return bool(contents.verdict) == bool(last and last.dead) and _is_marked_as(local, contents.pair)
@@ -265,7 +265,7 @@ class SharedStore(TokenStore):
 
     def _put(self, pair, replaces):
         contents = self._vault.read()
-        if contents.pair and reconciliation.is_same(contents.pair, pair):
+        if contents.pair and comparison.is_same(contents.pair, pair):
             return contents.pair
         if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
             self._keep_aside(pair)
@@ -279,7 +279,7 @@ class SharedStore(TokenStore):
         here, or what the Pair itself was before it went through a file."""
         known = [mark_of(one) for one in (contents and contents.pair, self._local_pair(), pair) if one]
         if contents and contents.end:
-            known.insert(0, reconciliation.from_dict(contents.end))
+            known.insert(0, comparison.from_dict(contents.end))
         known = list(filter(None, known))
         store = known[0].store if known else os.urandom(16).hex()
         generation = max((mark.generation for mark in known if mark.store == store), default=0)
@@ -288,7 +288,7 @@ class SharedStore(TokenStore):
         return marked(pair, Mark(store, generation + 1, expires_at, is_in_etcd))
 
     def _relation(self, local, contents):
-        return reconciliation.compare(local, contents.pair, reconciliation.from_dict(contents.end))
+        return comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
 
     def _local_pair(self):
         try:

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 from hhtoken import errors
 from hhtoken.provider import addresses
-from hhtoken.shared.etcd import Etcd
-from hhtoken.shared.sealing import Sealer, key_of
-from hhtoken.shared.vault import Vault
+from hhtoken.store.etcd.client import Etcd
+from hhtoken.store.etcd.sealing import Sealer, key_of
+from hhtoken.store.etcd.vault import Vault
 from hhtoken.text import N_
 
 DEFAULT_PORT = 2379

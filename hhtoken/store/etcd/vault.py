@@ -11,8 +11,8 @@ The values are sealed, and every change compares revisions, so that of two hosts
 
 from hhtoken import errors
 from hhtoken.pair import pair_from_stored
-from hhtoken.shared.sealing import HINT_DAMAGED
 from hhtoken.store import account_names
+from hhtoken.store.etcd.sealing import HINT_DAMAGED
 from hhtoken.text import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")

@@ -1,8 +1,8 @@
 """Which accounts have changed in etcd, as it happens."""
 
-from hhtoken.shared.vault import NAMES
 from hhtoken.store import account_names
 from hhtoken.store.account_names import MAIN
+from hhtoken.store.etcd.vault import NAMES
 
 ALL = "all accounts"
 
