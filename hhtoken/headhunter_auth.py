@@ -8,10 +8,11 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3.util import parse_url
 
-from hhtoken import config, errors
+from hhtoken import errors
 from hhtoken.living_token import WAIT_SECONDS, access_token
 from hhtoken.provider import api_errors
 from hhtoken.provider.answer import Answer
+from hhtoken.settings.settings import Settings
 
 BEARER = "Bearer "
 PORTS = {"https": 443, "http": 80}
@@ -30,7 +31,7 @@ class HeadHunterAuth(AuthBase):
         self, state_dir=None, published=None, *, account=None, renew=False, wait_seconds=WAIT_SECONDS, api_url=None
     ):
         environment = {**os.environ, "HH_API_URL": api_url} if api_url else os.environ
-        self.api_url = config.Settings(environment, None, state_dir, account).api_url()
+        self.api_url = Settings(environment, None, state_dir, account).api_url()
         self._source = {
             "state_dir": state_dir,
             "published": published,

@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 
-from hhtoken import config, errors
+from hhtoken import errors
 from hhtoken.console import hints
+from hhtoken.settings.settings import Settings
 from hhtoken.store import published_file
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -86,7 +87,7 @@ def access_token(
     if published and (min_seconds or renew):
         what = N_("min_seconds") if min_seconds else N_("renew")
         raise errors.UsageError(N_("a published file goes with no {option}", option=what), HINT_PUBLISHED)
-    settings = config.Settings(os.environ, None, state_dir, account)
+    settings = Settings(os.environ, None, state_dir, account)
     fallback = None if state_dir or renew or min_seconds else settings.published_file()
 
     flags = {"--state-dir": settings.main_directory()} if state_dir else {}

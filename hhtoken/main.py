@@ -69,13 +69,13 @@ def _run(argv, umask):
 
 
 def _where_else(arguments, is_from_etcd):
-    from hhtoken import config
+    from hhtoken.settings.settings import Settings
     from hhtoken.store import opening
 
     # Not load(), by which every sentence from now on would be about an account, also where all were asked for.
     flags = (getattr(arguments, name, None) for name in ("env_file", "state_dir", "account"))
     try:
-        return opening.where_else(config.Settings(os.environ, *flags), is_from_etcd)
+        return opening.where_else(Settings(os.environ, *flags), is_from_etcd)
     except errors.Error:
         return None
 

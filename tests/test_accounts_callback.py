@@ -14,7 +14,7 @@ from test_unattended import activate
 
 from hhtoken import callback_page
 from hhtoken.arrival import ReturnHandler
-from hhtoken.config import Settings
+from hhtoken.settings.settings import Settings
 from hhtoken.store import account_names, accounts
 from hhtoken.store.token_store import open_store
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace as Facts
 
 import pytest
 
-from hhtoken import callback_page, config, errors, renewers, token_status
+from hhtoken import callback_page, errors, renewers, token_status
 from hhtoken.console import language
 from hhtoken.doctor import (
     answers,
@@ -29,6 +29,7 @@ from hhtoken.doctor import (
     visiting,
 )
 from hhtoken.doctor.visiting import Visit
+from hhtoken.settings.settings import Settings
 
 NOW = 1_700_000_000
 DAY = 86400
@@ -138,7 +139,7 @@ def settings_facts(environment=None, **changes):
         "HH_USER_AGENT": "my-bot/1.0 (me@example.com)", **(environment or {})
     }  # fmt: skip
     environment = {name: value for name, value in environment.items() if value is not None}
-    seen = settings_check.look(config.Settings(environment))
+    seen = settings_check.look(Settings(environment))
     for name, value in {"path": "/etc/x", "file": None, "is_out_of_sight": False, "has_credential": False,
                         "service": None, **changes}.items():  # fmt: skip
         setattr(seen, name, value)
@@ -214,7 +215,7 @@ def test_a_settings_file_that_is_open_to_others_is_not_called_closed(tmp_path, m
     path = tmp_path / "env"
     path.write_text(f"{line}\n")
     path.chmod(mode)
-    found = settings_check.judge(settings_check.look(config.Settings({}, str(path))), True)
+    found = settings_check.judge(settings_check.look(Settings({}, str(path))), True)
     assert "closed to others" not in said(found)
     commands = [one.command for one in found if one.kind == "problem"]
     assert commands == ([f"chmod o= {path}"] if "SECRET" in line else []), "and the problem is said once"

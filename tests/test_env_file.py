@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import env_file
-from hhtoken.env_file import Malformed, parse
+from hhtoken.settings import env_file
+from hhtoken.settings.env_file import Malformed, parse
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=SLOW)

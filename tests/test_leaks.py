@@ -140,10 +140,10 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from hhtoken import config, main as doorway\n"
+        "from hhtoken.settings import settings; from hhtoken import main\n"
         "def broken(arguments): raise KeyError('CANARY')\n"
-        "config.load_settings = broken\n"
-        "sys.exit(doorway.main())\n"
+        "settings.load_settings = broken\n"
+        "sys.exit(main.main())\n"
     )
     finished = subprocess.run(
         [PROGRAM[0], "-I", "-c", program, root, "refresh"], capture_output=True, text=True, env={}, timeout=20

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from hhtoken import cli, config, errors, manual
+from hhtoken import cli, errors, manual
 from hhtoken.commands import exec_command
+from hhtoken.settings.settings import DEFAULTS
 
 ROOT = Path(__file__).parent.parent
 WRITER = ROOT / "man" / "write_manual.py"
@@ -91,7 +92,7 @@ def test_every_setting_is_in_the_manual():
     sources = "".join(path.read_text() for path in (ROOT / "hhtoken").rglob("*.py") if path.name != "manual.py")
     told = " ".join(item[0] for item in manual.ENVIRONMENT[1:]).replace(",", "").split()
     assert set(re.findall(r"\bHH(?:TOKEN)?_[A-Z_]+\b", sources)) <= set(told)
-    assert set(config.DEFAULTS) <= set(told)
+    assert set(DEFAULTS) <= set(told)
 
 
 def test_the_examples_are_what_the_parser_takes():

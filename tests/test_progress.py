@@ -280,7 +280,7 @@ def test_nothing_of_it_is_loaded_where_nothing_is_due(lonely):
         text=True,
         timeout=60,
     )
-    assert run.returncode == 0 and "hhtoken.config" in run.stderr
+    assert run.returncode == 0 and "hhtoken.settings.settings" in run.stderr
     assert "hhtoken.console.progress" not in run.stderr
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hhtoken import __version__, config
+from hhtoken import __version__
+from hhtoken.settings.settings import DEFAULTS
 
 ROOT = Path(__file__).parent.parent
 CITED = {"hhru/api", "scop/bash-completion", "tqdm/shtab", "zsh-users/zsh-completions"}
@@ -30,7 +31,7 @@ def test_the_only_repositories_named_are_sources_that_are_cited():
 
 
 def test_the_default_user_agent_names_the_program_alone():
-    assert config.DEFAULTS["HH_USER_AGENT"] == f"hhtoken/{__version__}"
+    assert DEFAULTS["HH_USER_AGENT"] == f"hhtoken/{__version__}"
 
 
 def test_the_changelog_has_one_section_which_is_this_version():

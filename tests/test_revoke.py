@@ -13,8 +13,9 @@ import pytest
 from conftest import PROGRAM, obtain_pair, wait_for
 from rough_provider import answering, http
 
-from hhtoken import config, errors, revocation
+from hhtoken import errors, revocation
 from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.settings.settings import Settings
 from hhtoken.store.token_store import TokenStore, open_store
 
 LEFT = [".lock"]
@@ -265,7 +266,7 @@ def test_a_pair_that_has_ended_but_cannot_be_removed_is_said_to_have_ended(opera
         raise errors.StorageError("cannot remove it", "mend that")
 
     monkeypatch.setattr(TokenStore, "forget", refuse)
-    endpoint = api_endpoint_of(config.Settings(operator.environment))
+    endpoint = api_endpoint_of(Settings(operator.environment))
     with pytest.raises(errors.StorageError, match="HeadHunter has ended the pair, but cannot remove it") as caught:
         revocation.revoke(open_store(str(operator.state)), endpoint)
     assert caught.value.hint == "mend that; then type 'hhtoken revoke' again"

@@ -13,12 +13,12 @@ import requests
 from conftest import AGENT, Operator, Reader, free_port, has_open, obtain_pair, program_with, wait_for
 from rough_provider import answering
 
-from hhtoken import config
 from hhtoken.arrival import ReturnHandler
 from hhtoken.console import signals
 from hhtoken.errors import StorageError
 from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.sandbox.server import start
+from hhtoken.settings.settings import Settings
 from hhtoken.store.token_store import open_store
 
 HTTPS = {"X-Forwarded-Proto": "https"}
@@ -383,7 +383,7 @@ def test_a_return_that_cannot_be_dealt_with_just_now_may_be_reloaded(operator, l
 def arrival(operator, sandbox):
     """The end of an authorization inside this process, and the query that the browser brings."""
     fields = authorize(operator)
-    settings = config.Settings(operator.environment)
+    settings = Settings(operator.environment)
     application = settings.client_id(), settings.client_secret()
     made = ReturnHandler(open_store(str(operator.state)), application, token_endpoint_of(settings))
     return made, f"code={fields['code']}&state={fields['state']}"

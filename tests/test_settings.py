@@ -220,8 +220,8 @@ def test_a_secret_is_never_taken_from_the_command_line_nor_repeated(lonely):
 
 
 def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(tmp_path, requests_mock):
-    from hhtoken import config
     from hhtoken.provider.endpoints import TokenEndpoint
+    from hhtoken.settings.settings import Settings
     from hhtoken.store import journal
     from hhtoken.store.private_directory import open_directory
 
@@ -230,13 +230,13 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
     for status, expected in ((404, 1), (405, 2), (410, 3), (400, 3), (200, 3), (503, 3)):
         requests_mock.post("https://hh.ru/oauth/token", status_code=status, text="gone and long " * 9)
         written = journal.begin(directory, "journal", {})
-        addresses = config.Settings({"HHTOKEN_ENV_FILE": ""}).token_urls()
+        addresses = Settings({"HHTOKEN_ENV_FILE": ""}).token_urls()
         answer = TokenEndpoint(addresses, "a/1 (b)", 5).post({"grant_type": "refresh_token"}, written)
         written.close()
         assert newer.call_count == expected, status
         _intent, kept = journal.read(directory, "journal")
         assert kept.body == answer.body and kept.status == answer.status
-    configured = config.Settings({"HH_TOKEN_URL": "https://hh.ru/oauth/token"}).token_urls()
+    configured = Settings({"HH_TOKEN_URL": "https://hh.ru/oauth/token"}).token_urls()
     assert configured == ["https://hh.ru/oauth/token"], "a configured address is never second-guessed"
 
 
@@ -252,13 +252,14 @@ def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_pa
 
 
 def test_who_is_not_root_is_told_to_write_a_file_of_their_own(monkeypatch, tmp_path):
-    from hhtoken import config, errors
+    from hhtoken import errors
+    from hhtoken.settings import settings as settings_module
 
-    monkeypatch.setattr(config, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
+    monkeypatch.setattr(settings_module, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
     for user, wanted in ((1000, "~/.config/hh-token.env"), (0, str(tmp_path))):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         with pytest.raises(errors.ConfigError) as caught:
-            config.Settings({}).client_id()
+            settings_module.Settings({}).client_id()
         assert wanted in caught.value.hint
         assert ("--env-file" in caught.value.hint) is (user != 0)
 

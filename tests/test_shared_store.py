@@ -19,10 +19,10 @@ from conftest import AGENT, obtain_pair, refreshes
 
 from hhtoken import errors, grants, socket_unit
 from hhtoken.commands.refresh import _renew_in_time
-from hhtoken.config import Settings
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.transfer import NotSent
+from hhtoken.settings.settings import Settings
 from hhtoken.store import record
 from hhtoken.store.etcd import comparison, sealing
 from hhtoken.store.etcd import settings as shared_settings

@@ -184,10 +184,10 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
         for name in (
-            "commands commands.show config console console.reporting errors main pair store "
+            "commands commands.show console console.reporting errors main pair settings settings.settings store "
             "store.private_directory store.token_store text"
         ).split()
-    } | ({"hhtoken.env_file"} & loaded)
+    } | ({"hhtoken.settings.env_file"} & loaded)
 
 
 @pytest.mark.parametrize(

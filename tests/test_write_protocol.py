@@ -9,9 +9,10 @@ import time
 import pytest
 from conftest import obtain_pair, refreshes
 
-from hhtoken import config, grants
+from hhtoken import grants
 from hhtoken.errors import AuthorizationNeededError, StorageError
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.settings.settings import Settings
 from hhtoken.store import record
 from hhtoken.store.token_store import open_store
 
@@ -20,7 +21,7 @@ from hhtoken.store.token_store import open_store
 def keeper(operator, sandbox, expired):
     """The store and the endpoint of an expired pair, for a refresh inside this process."""
     store = open_store(str(operator.state))
-    return store, token_endpoint_of(config.Settings(operator.environment))
+    return store, token_endpoint_of(Settings(operator.environment))
 
 
 def name_of(descriptor):
@@ -273,7 +274,7 @@ def test_a_code_that_a_peer_has_used_meanwhile_is_not_sent_again(operator, sandb
 
     address = come_back(operator)
     store = open_store(str(operator.state))
-    settings = config.Settings(operator.environment)
+    settings = Settings(operator.environment)
     endpoint = token_endpoint_of(settings)
     pending = PendingAuthorizations(store.directory)
     entry = pending.newest()

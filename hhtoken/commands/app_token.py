@@ -1,9 +1,10 @@
 """``hhtoken app-token``: print the token of the application itself, asking for one where there is none."""
 
-from hhtoken import application_token, config
+from hhtoken import application_token
 from hhtoken.console import reporting
 from hhtoken.console.language import _
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -15,7 +16,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     client_id = settings.client_id()
     endpoint = token_endpoint_of(settings)
     # All accounts share it: one of their own would revoke that of the others.

@@ -3,10 +3,11 @@
 import os
 from functools import partial
 
-from hhtoken import config, errors
+from hhtoken import errors
 from hhtoken.console import hints, reporting, terminal
 from hhtoken.console.language import _
 from hhtoken.doctor import examination, findings
+from hhtoken.settings.settings import Settings, load_settings
 from hhtoken.text import N_
 
 SUMMARY = N_("check the whole chain, from the settings to the public address, and say what to type")
@@ -21,7 +22,7 @@ def add_arguments(parser):
 def run(arguments):
     broken = None
     try:
-        settings = config.load_settings(arguments)
+        settings = load_settings(arguments)
     except errors.ConfigError as error:  # the file that was named cannot be read: go on without it
         settings, broken = _without_env_file(arguments), error
     found = examination.examine(settings, broken)
@@ -38,6 +39,4 @@ def run(arguments):
 
 def _without_env_file(arguments):
     environment = {name: value for name, value in os.environ.items() if name != "HHTOKEN_ENV_FILE"}
-    return config.Settings(
-        environment, None, getattr(arguments, "state_dir", None), getattr(arguments, "account", None)
-    )
+    return Settings(environment, None, getattr(arguments, "state_dir", None), getattr(arguments, "account", None))

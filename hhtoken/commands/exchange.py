@@ -1,8 +1,9 @@
 """``hhtoken exchange``: the same as serve-callback, for a code or an address pasted on standard input."""
 
-from hhtoken import config, pasting
+from hhtoken import pasting
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_
 
@@ -14,7 +15,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint_of(settings)
     pasted = pasting.read()

@@ -6,9 +6,10 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, grants, token_status
+from hhtoken import errors, grants, token_status
 from hhtoken.console import signals
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_
 
@@ -52,7 +53,7 @@ def run(arguments):
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words or not words[0]:
         raise errors.UsageError(N_("no command to run"), N_("for example: hhtoken exec -- python3 bot.py"))
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     store = opening.of_settings(settings)
     grants.renew_for("exec", store, token_endpoint_of(settings))
     signals.end_if_asked()

@@ -2,9 +2,10 @@
 
 import os
 
-from hhtoken import config, errors, recovery
+from hhtoken import errors, recovery
 from hhtoken.console import reporting
 from hhtoken.pair import pair_to_text
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.store.private_directory import write_all
 from hhtoken.text import N_, escaped
@@ -23,7 +24,7 @@ def run(arguments):
         raise errors.UsageError(
             N_("the pair does not go to standard output"), N_("name a new file; one called '-' is './-'")
         )
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     if settings.is_own_file(arguments.file):
         raise errors.UsageError(
             N_("{path} is among hhtoken's own files, which go with the pair", path=arguments.file),

@@ -3,10 +3,11 @@
 import os
 import time
 
-from hhtoken import bookkeeping, config, errors, recovery, token_status
+from hhtoken import bookkeeping, errors, recovery, token_status
 from hhtoken.console import durations, reporting
 from hhtoken.console.language import _
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening, record
 from hhtoken.store.private_directory import THROUGH_LINKS, read_regular
 from hhtoken.store.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
@@ -27,7 +28,7 @@ def run(arguments):
             N_("the pair does not come from standard input"),  # a file's time may be all that tells its age
             N_("name a file; one called '-' is './-'"),
         )
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     pair, has_expiry = _read(arguments.file)
     if not opening.is_shared(settings):
         pair.fields.pop(MARK_FIELD, None)  # from here on it is this host's alone

@@ -6,7 +6,6 @@ from secrets import token_urlsafe
 from hhtoken import (
     authorization,
     callback_server,
-    config,
     errors,
     invitation,
     listening,
@@ -23,6 +22,7 @@ from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import account_names, opening
 from hhtoken.text import N_, counted, joined
 
@@ -41,7 +41,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint, api = token_endpoint_of(settings), api_endpoint_of(settings)

@@ -5,9 +5,10 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import config, errors, invitation, notices, token_status
+from hhtoken import errors, invitation, notices, token_status
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
+from hhtoken.settings.settings import load_settings
 from hhtoken.store.pending import LIFE_SECONDS
 from hhtoken.store.private_directory import open_directory
 from hhtoken.store.token_store import open_store
@@ -30,7 +31,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     path = settings.state_directory()
     trouble = notices.trouble_in(_look(settings, path), arguments.failed_with)
     memory = _open_memory(path)

@@ -2,8 +2,9 @@
 
 import time
 
-from hhtoken import config, errors, refresh_policy
+from hhtoken import errors, refresh_policy
 from hhtoken.console import reporting
+from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -56,7 +57,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     if arguments.all or arguments.jobs:
         return _renew_all(settings, arguments)
     if arguments.is_due:

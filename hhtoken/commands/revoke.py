@@ -3,12 +3,13 @@
 import contextlib
 import time
 
-from hhtoken import config, errors, renewers, revocation
+from hhtoken import errors, renewers, revocation
 from hhtoken.console import reporting
 from hhtoken.console.confirmation import require_confirmation
 from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -24,7 +25,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     if arguments.local_only:
         store = open_store(settings.state_directory(), published=settings.published_file())
         comes_back = opening.is_shared(settings) and _is_in_etcd(store)

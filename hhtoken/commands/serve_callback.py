@@ -1,11 +1,12 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import callback_server, config, errors, listening
+from hhtoken import callback_server, errors, listening
 from hhtoken.arguments import add_listener_options
 from hhtoken.arrival import ReturnHandler, conclude
 from hhtoken.callback_rules import CallbackRules
 from hhtoken.console import progress, reporting
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import accounts, opening
 from hhtoken.text import N_, counted
 
@@ -19,7 +20,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     redirect_uri = settings.redirect_uri()
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint_of(settings)

@@ -2,8 +2,9 @@
 
 import time
 
-from hhtoken import config, errors
+from hhtoken import errors
 from hhtoken.console import reporting
+from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -48,7 +49,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     published = settings.published_file() if arguments.refresh else None
     store = open_store(settings.state_directory(), published=published)
     if arguments.refresh:

@@ -5,9 +5,10 @@ import sys
 import time
 from functools import partial
 
-from hhtoken import config, errors, token_status
+from hhtoken import errors, token_status
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
+from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULT_STATE_DIRECTORY, load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -25,7 +26,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     if arguments.all:
         return _run_for_all(settings, arguments)
     directory, account = settings.state_directory(), settings.account()
@@ -98,7 +99,7 @@ def _refresh_command(settings):
     words = [os.path.abspath(sys.argv[0]), "--state-dir", settings.main_directory()]
     if settings.account():
         words += ["--account", settings.account()]
-    if settings.env_file_path() != config.DEFAULT_ENV_FILE:
+    if settings.env_file_path() != DEFAULT_ENV_FILE:
         words += ["--env-file", os.path.abspath(settings.env_file_path())]
     return [*words, "refresh"]
 
@@ -125,5 +126,5 @@ def _published(settings):
 
 def _service_directory(directory):
     """Return where the service keeps its pair, if that is elsewhere and only root may look at it; else None."""
-    service = config.DEFAULT_STATE_DIRECTORY
+    service = DEFAULT_STATE_DIRECTORY
     return service if os.geteuid() != 0 and directory != service and os.path.isdir(service) else None

@@ -3,8 +3,9 @@
 import contextlib
 import time
 
-from hhtoken import config, errors, recovery
+from hhtoken import errors, recovery
 from hhtoken.console import reporting, signals
+from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_
 
@@ -26,7 +27,7 @@ def run(arguments):
     from hhtoken.store.etcd import following
     from hhtoken.store.etcd.settings import open_etcd
 
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     if not opening.is_shared(settings):
         raise errors.ConfigError(
             N_("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),

@@ -4,12 +4,13 @@ heard is remembered for ``status``."""
 import json
 import time
 
-from hhtoken import bookkeeping, config, errors, token_status
+from hhtoken import bookkeeping, errors, token_status
 from hhtoken.console import language, reporting
 from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
+from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -24,7 +25,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = config.load_settings(arguments)
+    settings = load_settings(arguments)
     endpoint = api_endpoint_of(settings)
     store = open_store(settings.state_directory())
     pair = store.load().pair

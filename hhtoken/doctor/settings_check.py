@@ -8,8 +8,9 @@ import shlex
 import stat
 from types import SimpleNamespace
 
-from hhtoken import config, errors
+from hhtoken import errors
 from hhtoken.doctor import findings
+from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULTS
 from hhtoken.text import N_
 
 ABOUT = N_("settings")
@@ -63,7 +64,7 @@ def judge(seen, is_usable):
     if seen.file:
         found += _of_file(seen)
     agent = seen.values.get("HH_USER_AGENT")
-    if agent == config.DEFAULTS["HH_USER_AGENT"]:
+    if agent == DEFAULTS["HH_USER_AGENT"]:
         found.append(
             findings.note(
                 ABOUT,
@@ -116,7 +117,7 @@ def _of_file(seen):
     """The service reads the settings as an account of its own; nobody else is to read the secret."""
     mode, owner, group = seen.file
     path = shlex.quote(seen.path)
-    is_default = seen.path == config.DEFAULT_ENV_FILE
+    is_default = seen.path == DEFAULT_ENV_FILE
     if is_default and seen.service:
         uid, gid = seen.service
         readable = owner == uid and mode & 0o400 or group == gid and mode & 0o040 or mode & 0o004

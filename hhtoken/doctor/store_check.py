@@ -7,9 +7,10 @@ import stat
 import time
 from types import SimpleNamespace
 
-from hhtoken import config, errors
+from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.doctor import findings, settings_check
+from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY
 from hhtoken.store import account_names
 from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
 from hhtoken.store.token_store import open_store
@@ -45,7 +46,7 @@ def look(path):
         mount=None,
         me=os.geteuid(),
         service=settings_check.account(),
-        has_service_pair=os.path.isdir(config.DEFAULT_STATE_DIRECTORY),
+        has_service_pair=os.path.isdir(DEFAULT_STATE_DIRECTORY),
         now=time.time(),
     )
     try:
@@ -132,14 +133,14 @@ def _of_directory(seen, names):
 
 
 def _as_root(seen):
-    if seen.path == config.DEFAULT_STATE_DIRECTORY:
+    if seen.path == DEFAULT_STATE_DIRECTORY:
         return "sudo hhtoken doctor"
     return f"sudo hhtoken doctor --state-dir {shlex.quote(seen.path)}"
 
 
 def _wanted_owner(seen):
     """The service's directory is the service's; any other may belong to anybody."""
-    if seen.path == config.DEFAULT_STATE_DIRECTORY and seen.service:
+    if seen.path == DEFAULT_STATE_DIRECTORY and seen.service:
         return seen.service[0]
     return None
 
@@ -236,9 +237,9 @@ def _kept_aside(seen):
 
 def _other_pair(seen):
     """Whoever forgets sudo on the box looks at a directory of his own."""
-    if seen.me == 0 or not seen.has_service_pair or seen.path == config.DEFAULT_STATE_DIRECTORY:
+    if seen.me == 0 or not seen.has_service_pair or seen.path == DEFAULT_STATE_DIRECTORY:
         return []
-    says = N_("the service's pair is another one, in {path}", path=config.DEFAULT_STATE_DIRECTORY)
+    says = N_("the service's pair is another one, in {path}", path=DEFAULT_STATE_DIRECTORY)
     return [findings.note(ABOUT, says, "sudo hhtoken doctor")]
 
 

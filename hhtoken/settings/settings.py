@@ -260,7 +260,7 @@ class Settings:
         return N_("{name} ({place})", name=name, place=place)
 
     def _read_env_file(self):
-        from hhtoken import env_file
+        from hhtoken.settings import env_file
 
         self._from_file = {}
         content = _read_file(self._env_file_path, optional=not self._env_file)

@@ -1,0 +1,1 @@
+"""Flag, environment, env file."""
