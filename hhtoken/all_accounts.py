@@ -5,8 +5,9 @@ Each minute most accounts, or all, are at rest, so what a renewal needs is impor
 
 import time
 
-from hhtoken import errors, refresh_policy
+from hhtoken import errors
 from hhtoken.console import durations, hints, language, reporting
+from hhtoken.renewal import policy
 from hhtoken.store import accounts
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_, printable
@@ -80,7 +81,7 @@ def _at_rest(name, settings):
     """Return the result, as of ``_renew``, where there is nothing to do; else None."""
     try:
         with _open(name, settings) as store:
-            until = refresh_policy.resting_until(store, time.time())
+            until = policy.resting_until(store, time.time())
             if until is None:
                 return None
             store.publish()  # what an earlier run could not, or a boot has cleared away
@@ -132,8 +133,8 @@ def _result_of(future):
 
 def _renew(name, settings, endpoint, force):
     """In a thread: renew the pair of one account, and return the exit code, a sentence, and what to do, or None."""
-    from hhtoken import grants, outcomes
     from hhtoken.console import signals
+    from hhtoken.renewal import exchange, judgement
     from hhtoken.store import opening
 
     if signals.end_was_asked():
@@ -142,11 +143,11 @@ def _renew(name, settings, endpoint, force):
     reporting.speak_for(account)
     try:
         with opening.shared(_open(name, settings), settings, account) as store:
-            outcome = grants.renew(store, endpoint, force)
+            outcome = exchange.renew(store, endpoint, force)
             store.publish()  # what an earlier run could not, or a boot has cleared away
         if outcome.exit_code:
-            raise outcomes.error_of(outcome)
-        return errors.OK, outcomes.sentence_of(outcome), None
+            raise judgement.error_of(outcome)
+        return errors.OK, judgement.sentence_of(outcome), None
     except errors.Interrupted as end:
         return end.exit_code, end.message, HINT_AGAIN
     except errors.Error as error:
@@ -185,7 +186,7 @@ def status_json(settings):
     from functools import partial
     from json import dumps
 
-    from hhtoken import token_status
+    from hhtoken.renewal import token_status
 
     listed = accounts.listed(settings.main_directory())
     codes = []
@@ -201,7 +202,7 @@ def status_json(settings):
 
 def status_prometheus(settings):
     """The same for node_exporter's textfile collector, which wants the samples of a metric in one block."""
-    from hhtoken import token_status
+    from hhtoken.renewal import token_status
 
     codes = []
 
@@ -216,7 +217,7 @@ def status_prometheus(settings):
 
 def _reports(settings, listed):
     """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
-    from hhtoken import token_status
+    from hhtoken.renewal import token_status
 
     for name in listed:
         path = accounts.directory_of(settings.main_directory(), name)

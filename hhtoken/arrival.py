@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from hhtoken import authorization, callback_page, errors, grants, outcomes
+from hhtoken import authorization, callback_page, errors
 from hhtoken.console import durations, reporting, signals
+from hhtoken.renewal import exchange, judgement
 from hhtoken.store import account_names, accounts, opening
 from hhtoken.store.pending import PendingAuthorizations
 from hhtoken.text import N_
@@ -109,8 +110,8 @@ class ReturnHandler:
         return entry
 
     def _redeem(self, entry, code):
-        self.outcome = grants.redeem(self._store, self.pending, entry, code, self._application, self._endpoint)
-        self.failure = outcomes.error_of(self.outcome)
+        self.outcome = exchange.redeem(self._store, self.pending, entry, code, self._application, self._endpoint)
+        self.failure = judgement.error_of(self.outcome)
 
     def _deny(self, entry, error):
         with self._store.lock():

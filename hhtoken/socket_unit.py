@@ -3,7 +3,7 @@
 import select
 import time
 
-from hhtoken import systemd_units
+from hhtoken.renewal import systemd_units
 from hhtoken.store import record
 
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"

@@ -3,8 +3,9 @@
 import shlex
 import textwrap
 
-from hhtoken import errors, token_status
+from hhtoken import errors
 from hhtoken.console import durations
+from hhtoken.renewal import token_status
 from hhtoken.text import N_, counted, joined, printable
 
 BAR_CELLS = 16

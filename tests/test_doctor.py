@@ -11,7 +11,7 @@ from types import SimpleNamespace as Facts
 
 import pytest
 
-from hhtoken import callback_page, errors, renewers, token_status
+from hhtoken import callback_page, errors
 from hhtoken.console import language
 from hhtoken.doctor import (
     answers,
@@ -29,6 +29,7 @@ from hhtoken.doctor import (
     visiting,
 )
 from hhtoken.doctor.visiting import Visit
+from hhtoken.renewal import timers, token_status
 from hhtoken.settings.settings import Settings
 
 NOW = 1_700_000_000
@@ -667,7 +668,7 @@ DUE = {"LoadState": "loaded", "Environment": "HHTOKEN_STATE_DIR=/var/lib/hh-toke
 
 def units_facts(due=TIMER, refresh=TIMER, service=REFRESH, **changes):
     instance = changes.get("instance", "")
-    units = dict(zip(renewers.names_of(instance), (due, refresh, DUE, service)))
+    units = dict(zip(timers.names_of(instance), (due, refresh, DUE, service)))
     facts = {"has_systemd": True, "units": units, "cron": None, "directory": "/var/lib/hh-token", "instance": ""}
     return Facts(**{**facts, **changes})
 

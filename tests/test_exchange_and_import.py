@@ -533,7 +533,7 @@ def test_an_exchange_that_cannot_begin_leaves_the_authorization_for_another_try(
 
 def test_a_code_that_never_reached_the_provider_is_given_up(operator, sandbox):
     address = come_back(operator)
-    brief = program_with("hhtoken.grants.SEND_PAUSE_SECONDS = 0.1")
+    brief = program_with("hhtoken.renewal.exchange.SEND_PAUSE_SECONDS = 0.1")
     run = operator.run("exchange", input=address, expect=75, program=brief, HH_TOKEN_URL="http://127.0.0.1:9/token")
     assert "nothing was sent" in run.stderr and "the code is given up" in run.stderr
     assert "too old, or was used" in operator.run("exchange", input=address, expect=77).stderr

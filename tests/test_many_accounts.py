@@ -96,13 +96,13 @@ def started(*arguments, operator, patch):
 
 def test_a_defect_costs_its_account_and_no_other(operator, sandbox, three):
     done = started("refresh", "--all", operator=operator, patch="""
-from hhtoken import grants
-renew = grants.renew
+from hhtoken.renewal import exchange
+renew = exchange.renew
 def broken(store, *rest):
     if store.directory.path.endswith("bob"):
         raise RuntimeError("SECRET")
     return renew(store, *rest)
-grants.renew = broken""")  # fmt: skip
+exchange.renew = broken""")  # fmt: skip
     assert done.returncode == 1
     lines = lines_of(done)
     assert [line.split()[0] for line in lines.values()] == ["0", "1", "0"]

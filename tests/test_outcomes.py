@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, outcomes
+from hhtoken import errors
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
+from hhtoken.renewal import judgement
 from hhtoken.store import record
 from hhtoken.store.record import Record
 
@@ -52,7 +53,7 @@ def series(*answers, pause=60, last=None, now=NOW):
     """Judge answers that came one after the other; return the Records."""
     found = []
     for answer in answers:
-        last = outcomes.judge(answer, INTENT, last, now)
+        last = judgement.judge(answer, INTENT, last, now)
         found.append(last)
         now += pause
     return found
@@ -97,7 +98,7 @@ def series(*answers, pause=60, last=None, now=NOW):
     ],
 )
 def test_an_answer_without_a_pair_comes_to(answer, outcome, exit_code, dead):
-    found = outcomes.judge(answer, INTENT, None, NOW)
+    found = judgement.judge(answer, INTENT, None, NOW)
     assert (found.outcome, found.exit_code, found.dead) == (outcome, exit_code, dead)
     assert (found.at, found.failing_since, found.failures) == (NOW, NOW, 1)
     assert (found.http_status, found.refresh_token_sha256) == (answer.status or None, "f" * 64)
@@ -105,37 +106,37 @@ def test_an_answer_without_a_pair_comes_to(answer, outcome, exit_code, dead):
 
 
 def test_a_lost_answer_is_called_an_unknown_outcome_and_says_why():
-    found = outcomes.judge(LOST, INTENT, None, NOW)
+    found = judgement.judge(LOST, INTENT, None, NOW)
     assert found.message.startswith("outcome unknown: ")
     assert "(the connection broke)" in found.message
     assert "hhtoken refresh" in found.hint
-    assert "the run was interrupted" in outcomes.judge(Answer(), INTENT, None, NOW).message
+    assert "the run was interrupted" in judgement.judge(Answer(), INTENT, None, NOW).message
 
 
 def test_nonsense_says_that_it_is_kept_aside():
-    assert "kept aside" in outcomes.judge(GARBAGE, INTENT, None, NOW).message
+    assert "kept aside" in judgement.judge(GARBAGE, INTENT, None, NOW).message
     too_large = Answer(200, b"x", True, failure="larger than 64 KiB")
-    assert "larger than 64 KiB" in outcomes.judge(too_large, INTENT, None, NOW).message
+    assert "larger than 64 KiB" in judgement.judge(too_large, INTENT, None, NOW).message
 
 
 def test_the_providers_own_words_stand_in_the_message():
-    found = outcomes.judge(refusal("token deactivated", request_id="abc-1"), INTENT, None, NOW)
+    found = judgement.judge(refusal("token deactivated", request_id="abc-1"), INTENT, None, NOW)
     assert found.message.endswith("[invalid_grant: token deactivated] (request id abc-1)")
     assert (found.error, found.error_description, found.request_id) == ("invalid_grant", "token deactivated", "abc-1")
 
 
 def test_an_answer_without_words_quotes_none():
-    assert "[" not in outcomes.judge(weather(503), INTENT, None, NOW).message
-    assert outcomes.judge(refusal(None, "x"), INTENT, None, NOW).message.endswith("[x]")
+    assert "[" not in judgement.judge(weather(503), INTENT, None, NOW).message
+    assert judgement.judge(refusal(None, "x"), INTENT, None, NOW).message.endswith("[x]")
 
 
 def test_a_quiet_not_yet_quotes_no_error():
-    assert "invalid_grant" not in outcomes.judge(NOT_YET, INTENT, None, NOW).message
+    assert "invalid_grant" not in judgement.judge(NOT_YET, INTENT, None, NOW).message
 
 
 def test_a_redirect_names_the_host_that_it_points_to():
     answer = Answer(302, b"", True, location_host="evil.example")
-    assert outcomes.judge(answer, INTENT, None, NOW).message.endswith(", to evil.example")
+    assert judgement.judge(answer, INTENT, None, NOW).message.endswith(", to evil.example")
 
 
 # -- may it have been spent? --
@@ -156,8 +157,8 @@ def test_a_redirect_names_the_host_that_it_points_to():
     ],
 )
 def test_the_token_may_be_spent_where_an_answer_got_lost(answer):
-    assert outcomes.judge(answer, INTENT, None, NOW).perhaps_spent_at == NOW - 5
-    assert outcomes.judge(answer, {}, None, NOW + 0.5).perhaps_spent_at == NOW
+    assert judgement.judge(answer, INTENT, None, NOW).perhaps_spent_at == NOW - 5
+    assert judgement.judge(answer, {}, None, NOW + 0.5).perhaps_spent_at == NOW
 
 
 @pytest.mark.parametrize(
@@ -165,16 +166,16 @@ def test_the_token_may_be_spent_where_an_answer_got_lost(answer):
     [NOT_YET, UNCLEAR, UNKNOWN_GRANT, ALREADY, refusal("x", "forbidden", 403), refusal("x", "slow_down", 429)],
 )
 def test_the_token_is_not_spent_where_the_provider_itself_says_no(answer):
-    assert outcomes.judge(answer, INTENT, None, NOW).perhaps_spent_at == 0
+    assert judgement.judge(answer, INTENT, None, NOW).perhaps_spent_at == 0
 
 
 @pytest.mark.parametrize(
     "outcome, may_have_spent",
     [
-        *((outcomes.judge(answer, INTENT, None, NOW), True) for answer in (LOST, GARBAGE, weather(403), weather(502))),
-        *((outcomes.judge(answer, INTENT, None, NOW), True) for answer in (refusal("x", "busy", 503), ALREADY)),
-        *((outcomes.judge(answer, INTENT, None, NOW), False) for answer in (NOT_YET, UNCLEAR, UNKNOWN_GRANT)),
-        (outcomes.not_sent(errors.TryLaterError("no connection", "hint"), INTENT, None, NOW), False),
+        *((judgement.judge(answer, INTENT, None, NOW), True) for answer in (LOST, GARBAGE, weather(403), weather(502))),
+        *((judgement.judge(answer, INTENT, None, NOW), True) for answer in (refusal("x", "busy", 503), ALREADY)),
+        *((judgement.judge(answer, INTENT, None, NOW), False) for answer in (NOT_YET, UNCLEAR, UNKNOWN_GRANT)),
+        (judgement.not_sent(errors.TryLaterError("no connection", "hint"), INTENT, None, NOW), False),
         (record.Record(outcome=record.RENEWED), True),
     ],
 )
@@ -187,7 +188,7 @@ def test_whether_a_request_may_have_spent_the_token_does_not_hang_on_an_earlier_
 def test_the_first_lost_answer_is_the_one_that_counts():
     first, second = series(LOST, LOST)
     assert second.perhaps_spent_at == first.perhaps_spent_at == NOW - 5
-    later = outcomes.judge(LOST, {**INTENT, "started_at": NOW + 500}, second, NOW + 505)
+    later = judgement.judge(LOST, {**INTENT, "started_at": NOW + 500}, second, NOW + 505)
     assert later.perhaps_spent_at == NOW - 5
 
 
@@ -219,8 +220,8 @@ def test_another_refusal_after_a_lost_answer_speaks_for_itself(words):
 
 def test_a_network_failure_in_between_does_not_forget_the_lost_answer():
     lost = series(LOST)[0]
-    offline = outcomes.not_sent(errors.TryLaterError("cannot reach hh.ru"), INTENT, lost, NOW + 60)
-    assert "was lost on the way" in outcomes.judge(ALREADY, INTENT, offline, NOW + 120).message
+    offline = judgement.not_sent(errors.TryLaterError("cannot reach hh.ru"), INTENT, lost, NOW + 60)
+    assert "was lost on the way" in judgement.judge(ALREADY, INTENT, offline, NOW + 120).message
 
 
 @pytest.mark.parametrize("words", ["Token has already been refreshed", "token has already been refreshed "])
@@ -282,7 +283,7 @@ def test_retry_after_is_honoured_except_by_a_quiet_not_yet(answer, seconds):
 
 
 def test_a_fraction_of_a_second_does_not_get_into_the_record():
-    found = outcomes.judge(UNCLEAR, INTENT, series(UNCLEAR)[0], NOW + 60.75)
+    found = judgement.judge(UNCLEAR, INTENT, series(UNCLEAR)[0], NOW + 60.75)
     assert [type(getattr(found, name)) for name in ("at", "not_before", "failing_since", "perhaps_spent_at")] == [
         int
     ] * 4
@@ -319,12 +320,12 @@ def test_one_unclear_answer_after_days_of_bad_weather_is_no_humans_matter():
 def test_one_unclear_answer_after_days_without_network_is_no_humans_matter():
     last = None
     for day in range(3):
-        last = outcomes.not_sent(errors.TryLaterError("cannot reach hh.ru"), INTENT, last, NOW + day * DAY)
-    assert outcomes.judge(UNCLEAR, INTENT, last, NOW + 3 * DAY).exit_code == 75
+        last = judgement.not_sent(errors.TryLaterError("cannot reach hh.ru"), INTENT, last, NOW + day * DAY)
+    assert judgement.judge(UNCLEAR, INTENT, last, NOW + 3 * DAY).exit_code == 75
 
 
 def test_a_clock_that_leapt_back_does_not_use_up_the_patience():
-    assert outcomes.judge(UNCLEAR, INTENT, series(UNCLEAR)[0], NOW - 10 * DAY).exit_code == 75
+    assert judgement.judge(UNCLEAR, INTENT, series(UNCLEAR)[0], NOW - 10 * DAY).exit_code == 75
 
 
 def test_failures_alike_are_counted_in_a_row():
@@ -350,19 +351,19 @@ def test_failures_alike_are_counted_in_a_row():
     ids=["description", "error", "request id", "request id of weather", "redirect", "API form", "body"],
 )
 def test_no_record_repeats_a_secret_that_the_provider_echoes(answer):
-    found = outcomes.judge(answer, INTENT, None, NOW, secrets=(CANARY,))
+    found = judgement.judge(answer, INTENT, None, NOW, secrets=(CANARY,))
     assert CANARY not in record.to_text(found).decode()
 
 
 def test_a_host_name_hides_a_secret_in_small_letters_too():
     answer = Answer(302, b"", True, location_host="canary-0123456789.example")
-    found = outcomes.judge(answer, INTENT, None, NOW, secrets=("Canary-0123456789",))
+    found = judgement.judge(answer, INTENT, None, NOW, secrets=("Canary-0123456789",))
     assert found.message.endswith(", to [hidden].example")
 
 
 def test_not_even_the_record_of_a_success_repeats_a_token():
     pair = Pair({"access_token": CANARY, "refresh_token": CANARY[::-1]}, NOW, NOW + 60)
-    found = outcomes.saved(record.RENEWED, "renewed", pair, Answer(200, b"", True, request_id=CANARY), "f")
+    found = judgement.saved(record.RENEWED, "renewed", pair, Answer(200, b"", True, request_id=CANARY), "f")
     assert CANARY not in record.to_text(found).decode()
 
 
@@ -378,7 +379,7 @@ def test_not_even_the_record_of_a_success_repeats_a_token():
 )
 def test_any_answer_gets_a_record_of_one_printable_line(status, complete, body, request_id):
     answer = Answer(status, body, complete, request_id=request_id, retry_after=request_id)
-    found = outcomes.judge(answer, INTENT, series(LOST)[0], NOW, (CANARY,))
+    found = judgement.judge(answer, INTENT, series(LOST)[0], NOW, (CANARY,))
     assert found.exit_code in (0, 65, 75, 77, 78)
     assert found.message.isascii() and found.message.isprintable()
     assert CANARY not in record.to_text(found).decode()
@@ -392,19 +393,19 @@ PAIR = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW - 1000, 
 
 
 def test_a_due_refresh_has_no_standing():
-    assert outcomes.standing(PAIR, None, NOW) is None
-    assert outcomes.standing(PAIR, None, NOW - 10, force=True) is None
-    assert outcomes.standing(PAIR, series(LOST)[0], NOW + 1) is None
-    assert outcomes.standing(PAIR, series(NOT_YET)[0], NOW + 5) is None
+    assert judgement.standing(PAIR, None, NOW) is None
+    assert judgement.standing(PAIR, None, NOW - 10, force=True) is None
+    assert judgement.standing(PAIR, series(LOST)[0], NOW + 1) is None
+    assert judgement.standing(PAIR, series(NOT_YET)[0], NOW + 5) is None
 
 
 def test_nothing_is_due_before_expiry_and_that_is_no_failure():
-    found = outcomes.standing(PAIR, None, NOW - 10)
+    found = judgement.standing(PAIR, None, NOW - 10)
     assert (found.outcome, found.exit_code, found.not_before) == (record.NOT_DUE, 0, NOW)
 
 
 def test_an_expired_token_without_refresh_token_needs_a_human():
-    found = outcomes.standing(Pair({"access_token": "ACCESS"}, NOW - 1000, NOW), None, NOW)
+    found = judgement.standing(Pair({"access_token": "ACCESS"}, NOW - 1000, NOW), None, NOW)
     assert (found.outcome, found.exit_code) == (record.AUTHORIZATION_NEEDED, 77)
     assert "hhtoken login" in found.hint
 
@@ -412,13 +413,13 @@ def test_an_expired_token_without_refresh_token_needs_a_human():
 @pytest.mark.parametrize("answer", [ALREADY, NOT_YET])
 def test_what_nobody_can_hasten_stands_as_it_was(answer):
     last = series(answer)[0]
-    assert outcomes.standing(PAIR, last, NOW + 1) is last
+    assert judgement.standing(PAIR, last, NOW + 1) is last
 
 
 def test_during_a_pause_the_last_outcome_stands_and_says_until_when():
     last = series(UNKNOWN_GRANT)[0]
     before = last.as_dict()
-    found = outcomes.standing(PAIR, last, NOW + 1)
+    found = judgement.standing(PAIR, last, NOW + 1)
     assert (found.outcome, found.exit_code, found.not_before) == (last.outcome, last.exit_code, NOW + 60)
     assert found.message.startswith(last.message) and "2023-11-14 22:14:20" in found.message
     assert "--force" in found.hint
@@ -426,14 +427,14 @@ def test_during_a_pause_the_last_outcome_stands_and_says_until_when():
 
 
 def test_a_pause_under_an_implausible_clock_says_until_when_too():
-    last = outcomes.judge(weather(503, retry_after="900"), INTENT, None, NOW - 30 * DAY)
-    found = outcomes.standing(PAIR, last, NOW - 30 * DAY + 1)
+    last = judgement.judge(weather(503, retry_after="900"), INTENT, None, NOW - 30 * DAY)
+    found = judgement.standing(PAIR, last, NOW - 30 * DAY + 1)
     assert (found.outcome, found.exit_code) == (last.outcome, last.exit_code)
     assert "1970" not in found.message and "2023-10-15 22:28:20" in found.message
 
 
 def test_a_pair_that_never_left_is_not_spent():
-    found = outcomes.not_sent(errors.TryLaterError("cannot reach hh.ru", "check the network"), INTENT, None, NOW)
+    found = judgement.not_sent(errors.TryLaterError("cannot reach hh.ru", "check the network"), INTENT, None, NOW)
     assert (found.outcome, found.exit_code, found.perhaps_spent_at, found.dead) == (record.TRY_LATER, 75, 0, False)
     assert (found.message, found.hint, found.refresh_token_sha256) == (
         "cannot reach hh.ru",
@@ -444,16 +445,16 @@ def test_a_pair_that_never_left_is_not_spent():
 
 def test_a_saved_pair_is_remembered_with_the_request_id():
     answer = Answer(200, b"", True, request_id="abc\n1")
-    found = outcomes.saved(record.RENEWED, "renewed the pair", PAIR, answer, "f" * 64)
+    found = judgement.saved(record.RENEWED, "renewed the pair", PAIR, answer, "f" * 64)
     assert (found.outcome, found.exit_code, found.at) == (record.RENEWED, 0, NOW - 1000)
     assert (found.message, found.request_id) == ("renewed the pair (request id abc?1)", "abc?1")
     assert (found.http_status, found.refresh_token_sha256, found.perhaps_spent_at) == (200, "f" * 64, 0)
-    assert outcomes.saved(record.AUTHORIZED, "imported", PAIR, Answer(), "f").http_status is None
+    assert judgement.saved(record.AUTHORIZED, "imported", PAIR, Answer(), "f").http_status is None
 
 
 @pytest.mark.parametrize("received_at, at", [(NOW, NOW), (None, NOW - 1000), ("today", NOW - 1000)])
 def test_a_saved_pair_is_remembered_at_the_time_of_its_answer(received_at, at):
-    found = outcomes.saved(record.AUTHORIZED, "imported", PAIR, Answer(received_at=received_at), "f")
+    found = judgement.saved(record.AUTHORIZED, "imported", PAIR, Answer(received_at=received_at), "f")
     assert (found.at, found.lives_until) == (at, PAIR.expires_at)
 
 
@@ -470,14 +471,14 @@ def test_a_saved_pair_is_remembered_at_the_time_of_its_answer(received_at, at):
     ],
 )
 def test_a_failure_ends_with_the_error_of_its_exit_code(exit_code, kind):
-    error = outcomes.error_of(Record(exit_code=exit_code, message="what", hint="next"))
+    error = judgement.error_of(Record(exit_code=exit_code, message="what", hint="next"))
     assert type(error) is kind
     assert (error.exit_code, error.message, error.hint, str(error)) == (exit_code, "what", "next", "what")
 
 
 @pytest.mark.parametrize("outcome", [record.RENEWED, record.NOT_DUE, record.NOT_YET])
 def test_where_all_is_well_there_is_no_error(outcome):
-    assert outcomes.error_of(Record(outcome=outcome, message="fine")) is None
+    assert judgement.error_of(Record(outcome=outcome, message="fine")) is None
 
 
 # -- how long does it live, if our clock was set in between? --
@@ -488,10 +489,10 @@ CLOCK_OF_THE_PROVIDER = "Tue, 14 Nov 2023 22:13:20 GMT"  # NOW
 def dated(description, date, now):
     """The Record of a refusal with a Date header, for a pair that was issued with the provider's clock 500 s ahead."""
     life = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW - 1500, NOW - 500)
-    issued = outcomes.saved(
+    issued = judgement.saved(
         record.RENEWED, "renewed", life, Answer(200, b"", True, date="Tue, 14 Nov 2023 21:56:40 GMT"), "f"
     )
-    return outcomes.judge(refusal(description, date=date), INTENT, issued, now, (), life)
+    return judgement.judge(refusal(description, date=date), INTENT, issued, now, (), life)
 
 
 def test_the_providers_clock_tells_how_much_of_the_life_is_left():
@@ -507,7 +508,7 @@ def test_a_long_life_is_not_waited_out_in_one_go_since_our_clock_may_be_set_agai
     assert found.lives_until == NOW + 10 + 999
     last = Record(outcome=record.RENEWED, provider_ahead=0)
     pair = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW, NOW + 14 * DAY)
-    soon = outcomes.judge(refusal("token not expired", date=CLOCK_OF_THE_PROVIDER), INTENT, last, NOW, (), pair)
+    soon = judgement.judge(refusal("token not expired", date=CLOCK_OF_THE_PROVIDER), INTENT, last, NOW, (), pair)
     assert (soon.lives_until, soon.not_before) == (NOW + 14 * DAY, NOW + 1200)
 
 
@@ -524,10 +525,10 @@ def test_only_not_yet_prolongs_a_life():
 def test_an_outage_is_asked_through_at_first_and_then_ever_more_rarely():
     last, pauses = None, []
     for _ in range(16):
-        last = outcomes.judge(weather(503), INTENT, last, NOW)
+        last = judgement.judge(weather(503), INTENT, last, NOW)
         pauses.append(last.not_before - NOW if last.not_before else 0)
     assert pauses == [0] * 10 + [60, 120, 300, 600, 900, 900]
-    assert outcomes.judge(refusal("token not expired"), INTENT, last, NOW).failures == 1
+    assert judgement.judge(refusal("token not expired"), INTENT, last, NOW).failures == 1
 
 
 # -- in one sentence --
@@ -543,6 +544,6 @@ def test_an_outage_is_asked_through_at_first_and_then_ever_more_rarely():
     ],
 )
 def test_what_a_refresh_came_to_is_one_sentence_with_the_time_that_counts(one, sentence):
-    said = outcomes.sentence_of(one)
+    said = judgement.sentence_of(one)
     assert sentence in said and said.startswith(one.message)
     assert ("2023" in said) == ("2023" in sentence)

@@ -258,7 +258,7 @@ def test_a_stopped_terminal_keeps_no_answer_waiting(operator, expired):
 def test_the_pause_before_another_try_is_announced(operator):
     operator.run("authorize-url")
     nobody = f"http://127.0.0.1:{free_port()}/oauth/token"
-    brief = program_with(TELLS_AT_ONCE, "hhtoken.grants.SEND_PAUSE_SECONDS = 0.5")
+    brief = program_with(TELLS_AT_ONCE, "hhtoken.renewal.exchange.SEND_PAUSE_SECONDS = 0.5")
     terminal = Terminal(operator, "exchange", program=brief, input="A-CODE\n", HH_TOKEN_URL=nobody)
     terminal.end(expect=75)
     assert "hhtoken: nothing was sent yet; waiting to try again, 1 second left" in terminal.stream

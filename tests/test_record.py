@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, outcomes, status_screen, token_status
+from hhtoken import errors, status_screen
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.renewers import Renewers
+from hhtoken.renewal import judgement, token_status
+from hhtoken.renewal.timers import Renewers
 from hhtoken.store import record
 from hhtoken.store.record import Record
 from hhtoken.text import N_
@@ -196,13 +197,13 @@ def use(last):
     """Do with a stored Record all that the next runs would do."""
     now = 1_700_000_000
     expired = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, now - 200, now - 100)
-    standing = outcomes.standing(expired, last, now)
+    standing = judgement.standing(expired, last, now)
     if standing:
-        outcomes.error_of(standing)
+        judgement.error_of(standing)
     refused = b'{"error": "invalid_grant", "error_description": "%s"}'
     for description in (b"token has already been refreshed", b"token not expired", b"new"):
-        outcomes.error_of(outcomes.judge(Answer(400, refused % description, True), {}, last, now))
-    outcomes.error_of(outcomes.not_sent(errors.TryLaterError("no network"), {}, last, now))
+        judgement.error_of(judgement.judge(Answer(400, refused % description, True), {}, last, now))
+    judgement.error_of(judgement.not_sent(errors.TryLaterError("no network"), {}, last, now))
     for report in (
         token_status.of_pair(expired, last, now),
         token_status.of_error(errors.DataError("damaged"), last, now),

@@ -7,7 +7,7 @@ import pytest
 from hhtoken.errors import StorageError
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.recovery import recover
+from hhtoken.renewal.recovery import recover
 from hhtoken.store import journal, record
 from hhtoken.store.token_store import fingerprint, open_store
 

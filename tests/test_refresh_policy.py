@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import refresh_policy
 from hhtoken.pair import Pair
-from hhtoken.refresh_policy import DEAD, DUE, IMPOSSIBLE, NOT_DUE, WAITING, decide
+from hhtoken.renewal import policy
+from hhtoken.renewal.policy import DEAD, DUE, IMPOSSIBLE, NOT_DUE, WAITING, decide
 from hhtoken.store.record import Record
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
@@ -150,7 +150,7 @@ def test_force_asks_at_once_under_an_implausible_clock():
     ],
 )
 def test_after_a_not_yet_the_wait_is_for_the_expiry_where_that_is_known(seconds_left, failures, seconds):
-    assert refresh_policy.not_yet_pause(seconds_left, failures) == seconds
+    assert policy.not_yet_pause(seconds_left, failures) == seconds
 
 
 # -- always --
@@ -186,22 +186,22 @@ def test_a_decision_that_changes_by_itself_does_so_in_the_future(now, last, forc
     ],
 )
 def test_a_due_refresh_waits_out_the_rounding_of_both_clocks(now, seconds):
-    assert refresh_policy.margin_left(pair(), now) == seconds
+    assert policy.margin_left(pair(), now) == seconds
 
 
 @pytest.mark.parametrize("failures, seconds", [(1, 5), (2, 15), (3, 60), (4, 60), (1000, 60)])
 def test_a_pause_grows_along_its_table_and_stays_at_the_last(failures, seconds):
-    assert refresh_policy.pause((5, 15, 60), failures) == seconds
+    assert policy.pause((5, 15, 60), failures) == seconds
 
 
 @pytest.mark.parametrize(
     "pauses",
     [
-        refresh_policy.NOT_YET_PAUSES_SECONDS,
-        refresh_policy.UNCLEAR_PAUSES_SECONDS,
-        refresh_policy.REFUSED_PAUSES_SECONDS,
+        policy.NOT_YET_PAUSES_SECONDS,
+        policy.UNCLEAR_PAUSES_SECONDS,
+        policy.REFUSED_PAUSES_SECONDS,
     ],
 )
 def test_every_table_of_pauses_grows_to_at_most_an_hour(pauses):
     assert list(pauses) == sorted(pauses)
-    assert 0 <= pauses[0] and pauses[-1] <= refresh_policy.LONGEST_PAUSE_SECONDS == 3600
+    assert 0 <= pauses[0] and pauses[-1] <= policy.LONGEST_PAUSE_SECONDS == 3600

@@ -316,7 +316,7 @@ def test_a_provider_out_of_reach_during_the_exchange_is_temporary(operator, list
     fields = authorize(operator)
     listener.process.kill(), listener.end()
     operator.environment["HH_TOKEN_URL"] = "http://127.0.0.1:9/token"
-    listener = listening(program_with("hhtoken.grants.SEND_PAUSE_SECONDS = 0.1"))
+    listener = listening(program_with("hhtoken.renewal.exchange.SEND_PAUSE_SECONDS = 0.1"))
     assert listener.get(**fields).status_code == 502
     assert listener.end() == 75
     assert "nothing was sent" in listener.stderr.text and "hhtoken login" in listener.stderr.text

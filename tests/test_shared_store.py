@@ -17,11 +17,12 @@ import pytest
 import requests
 from conftest import AGENT, obtain_pair, refreshes
 
-from hhtoken import errors, grants, socket_unit
+from hhtoken import errors, socket_unit
 from hhtoken.commands.refresh import _renew_in_time
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.transfer import NotSent
+from hhtoken.renewal import exchange
 from hhtoken.settings.settings import Settings
 from hhtoken.store import record
 from hhtoken.store.etcd import comparison, sealing
@@ -671,21 +672,21 @@ def fall_silent(store, etcd):
 
 @pytest.mark.parametrize("answer", [NO_NETWORK, NOT_YET, NO_APPLICATION], ids=["no network", "not yet", "refused"])
 def test_a_claim_under_which_nothing_was_spent_is_given_back(hosts, etcd, answer):
-    grants.renew(hosts("one"), HeadHunter(answer))
+    exchange.renew(hosts("one"), HeadHunter(answer))
     assert claims(etcd) == []
 
 
 @pytest.mark.parametrize("answer", [LOST, GUARD_PAGE, REVOKED], ids=["lost", "guard", "dead"])
 def test_a_claim_under_which_the_token_may_be_spent_is_kept(hosts, etcd, answer):
-    grants.renew(hosts("one"), HeadHunter(answer))
+    exchange.renew(hosts("one"), HeadHunter(answer))
     assert claims(etcd) == ["intent", "owner"]
     headhunter = HeadHunter(NO_NETWORK)
-    assert grants.renew(hosts("other"), headhunter).exit_code in (75, 77) and not headhunter.is_asked
+    assert exchange.renew(hosts("other"), headhunter).exit_code in (75, 77) and not headhunter.is_asked
 
 
 def test_a_claim_is_kept_where_a_run_ends_while_its_request_is_under_way(hosts, etcd):
     with pytest.raises(KeyError):
-        grants.renew(hosts("one"), HeadHunter(KeyError()))
+        exchange.renew(hosts("one"), HeadHunter(KeyError()))
     assert claims(etcd) == ["intent", "owner"]
 
 
@@ -693,21 +694,21 @@ def test_a_claim_is_given_back_where_the_store_is_found_unwritable_before_anythi
     full = errors.StorageError("no space left on device", "make room")
     monkeypatch.setattr("hhtoken.store.journal.begin", lambda *_given: (_ for _ in ()).throw(full))
     with pytest.raises(errors.StorageError):
-        grants.renew(hosts("one"), HeadHunter(NEW_PAIR))
+        exchange.renew(hosts("one"), HeadHunter(NEW_PAIR))
     assert claims(etcd) == []
 
 
 def test_a_claim_is_over_with_the_new_pair(hosts, etcd):
-    assert grants.renew(hosts("one"), HeadHunter(NEW_PAIR)).exit_code == 0
+    assert exchange.renew(hosts("one"), HeadHunter(NEW_PAIR)).exit_code == 0
     assert list(etcd.values) == [b"/t/-/pair"]
 
 
 @pytest.mark.parametrize("answer", [NO_NETWORK, NO_APPLICATION], ids=["no network", "refused"])
 def test_who_tries_in_place_of_a_silent_host_and_spends_nothing_lets_the_next_one_try(hosts, etcd, answer):
     fall_silent(hosts("one"), etcd)
-    assert grants.renew(hosts("other"), HeadHunter(answer)).outcome != record.OUTCOME_UNKNOWN
+    assert exchange.renew(hosts("other"), HeadHunter(answer)).outcome != record.OUTCOME_UNKNOWN
     assert claims(etcd) == ["intent"], "the silent host's, which the next one learns of"
-    assert grants.renew(hosts("third"), HeadHunter(NEW_PAIR)).outcome == record.RENEWED
+    assert exchange.renew(hosts("third"), HeadHunter(NEW_PAIR)).outcome == record.RENEWED
 
 
 def test_who_tries_in_place_of_a_silent_host_knows_that_it_may_have_spent_the_token(hosts, etcd):
@@ -717,12 +718,12 @@ def test_who_tries_in_place_of_a_silent_host_knows_that_it_may_have_spent_the_to
     with other.lock():
         token = fingerprint(other.load().pair.refresh_token)
         other.remember(record.Record(outcome=record.NOT_DUE, refresh_token_sha256=token, **known))
-    grants.renew(other, HeadHunter(NO_NETWORK))
+    exchange.renew(other, HeadHunter(NO_NETWORK))
     last = other.record()
     assert (last.refused, last.provider_ahead) == ("token_revoked", 7)
     assert last.perhaps_spent_at > 0
     used = Answer(400, b'{"error": "invalid_grant", "error_description": "token has already been refreshed"}', True)
-    assert "was lost on the way" in grants.renew(hosts("other"), HeadHunter(used)).message
+    assert "was lost on the way" in exchange.renew(hosts("other"), HeadHunter(used)).message
 
 
 def test_the_first_lost_answer_counts_also_where_another_host_fell_silent_later(hosts, etcd):
@@ -732,24 +733,24 @@ def test_the_first_lost_answer_counts_also_where_another_host_fell_silent_later(
         token = fingerprint(other.load().pair.refresh_token)
         lost = record.Record(outcome=record.OUTCOME_UNKNOWN, perhaps_spent_at=5, refresh_token_sha256=token)
         other.remember(lost)
-    grants.renew(other, HeadHunter(NO_NETWORK))
+    exchange.renew(other, HeadHunter(NO_NETWORK))
     assert other.record().perhaps_spent_at == 5
 
 
 def test_a_host_whose_answer_was_lost_keeps_its_claim_also_where_it_then_has_no_network(hosts, etcd):
     """It tries alone: the others would only hear that the token is spent."""
     for answer in (LOST, NO_NETWORK, NO_NETWORK):
-        grants.renew(hosts("one"), HeadHunter(answer), force=True)
+        exchange.renew(hosts("one"), HeadHunter(answer), force=True)
         assert claims(etcd) == ["intent", "owner"]
 
 
 @pytest.mark.parametrize("silent", ["one", "other"])
 def test_not_yet_means_that_no_earlier_request_has_spent_the_token(hosts, etcd, silent):
     fall_silent(hosts("one"), etcd)
-    grants.renew(hosts(silent), HeadHunter(LOST))
+    exchange.renew(hosts(silent), HeadHunter(LOST))
     if silent == "other":
         etcd.end_lease(b"/t/-/owner")
-    grants.renew(hosts("one"), HeadHunter(NOT_YET), force=True)
+    exchange.renew(hosts("one"), HeadHunter(NOT_YET), force=True)
     assert claims(etcd) == []
 
 
@@ -757,7 +758,7 @@ def test_a_host_that_was_killed_before_it_sent_anything_gives_its_next_claim_bac
     store = hosts("one")
     with store.lock():
         assert store._claim(False, time.time) is None
-    grants.renew(hosts("one"), HeadHunter(NO_NETWORK))
+    exchange.renew(hosts("one"), HeadHunter(NO_NETWORK))
     assert claims(etcd) == []
 
 
@@ -772,7 +773,7 @@ def test_a_claim_that_a_signal_ends_is_given_back(hosts, etcd):
 def test_a_claim_that_was_not_heard_of_is_given_back(hosts, etcd):
     etcd.lose_answers = 1
     with pytest.raises(Unreachable):
-        grants.renew(hosts("one"), HeadHunter(NEW_PAIR))
+        exchange.renew(hosts("one"), HeadHunter(NEW_PAIR))
     assert claims(etcd) == []
 
 
@@ -782,7 +783,7 @@ def test_a_claim_that_a_second_member_refuses_after_the_first_one_took_it_is_our
     silent = etcd.values[b"/t/-/intent"]
     etcd.ask_twice = 1
     other = hosts("other")
-    assert "no connection" in grants.renew(other, HeadHunter(NO_NETWORK)).message
+    assert "no connection" in exchange.renew(other, HeadHunter(NO_NETWORK)).message
     assert claims(etcd) == ["intent"] and etcd.values[b"/t/-/intent"].revision > silent.revision
     vault = other._vault.read()
     assert vault.intent["id"] == host_identity(hosts("one").directory)["id"], "not the one of the first try"
@@ -793,7 +794,7 @@ def test_of_a_claim_that_another_host_has_nothing_is_given_back(hosts, etcd):
     owner = hosts("one")
     with owner.lock(), owner.claim(False, time.time) as elsewhere:
         assert elsewhere is None
-        assert "has set out to renew" in grants.renew(hosts("other"), HeadHunter(NEW_PAIR)).message
+        assert "has set out to renew" in exchange.renew(hosts("other"), HeadHunter(NEW_PAIR)).message
         assert claims(etcd) == ["intent", "owner"]
 
 
@@ -913,7 +914,7 @@ class Clocks:
         return store
 
     def refresh(self, name, off=0, force=False):
-        return grants.renew(self.host(name, off), self, force, clock=lambda: self.now + off)
+        return exchange.renew(self.host(name, off), self, force, clock=lambda: self.now + off)
 
     def left(self, name, off=0):
         """Return for how long this host takes the access token for valid."""
@@ -1005,7 +1006,7 @@ def test_who_waits_for_a_pair_that_another_host_then_renews_does_not_wait_for_th
     waiting = clocks.host("other", 0)
     watch = SimpleNamespace(time=lambda: clocks.now, monotonic=lambda: clocks.now, sleep=nap)
     monkeypatch.setattr("hhtoken.commands.refresh.time", watch)
-    monkeypatch.setattr("hhtoken.grants.renew", functools.partial(grants.renew, clock=watch.time))
+    monkeypatch.setattr("hhtoken.renewal.exchange.renew", functools.partial(exchange.renew, clock=watch.time))
     assert _renew_in_time(waiting, clocks, False, 2 * LIFE).outcome == record.NOT_DUE
     assert len(clocks.asked) == 2
 

@@ -15,10 +15,11 @@ import pytest
 from conftest import PROGRAM
 from test_token_status import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
 
-from hhtoken import errors, renewers, status_screen, token_status
+from hhtoken import errors, status_screen
 from hhtoken.console import terminal
 from hhtoken.provider import token_errors
-from hhtoken.renewers import Renewers
+from hhtoken.renewal import timers, token_status
+from hhtoken.renewal.timers import Renewers
 
 EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
 BOTH = Renewers({"hh-token-due.timer": NOW + 60, "hh-token-refresh.timer": NOW + 3600})
@@ -241,17 +242,17 @@ StateDirectory=hh-token
 
 
 def test_timers_count_only_where_they_run_for_this_very_pair():
-    units = renewers.systemd_units.parse(ON_THE_BOX)
-    assert renewers.of_units(units, "/var/lib/hh-token") == ({"hh-token-due.timer": 1795435260}, True)
-    assert renewers.of_units(units, "/home/me/.local/state/hh-token") == ({}, False)
-    assert renewers.of_units({}, "/var/lib/hh-token") == ({}, False)
-    absent = renewers.systemd_units.parse(ON_THE_BOX.replace("LoadState=loaded", "LoadState=not-found"))
-    assert renewers.of_units(absent, "/var/lib/hh-token") == ({}, False)
+    units = timers.systemd_units.parse(ON_THE_BOX)
+    assert timers.of_units(units, "/var/lib/hh-token") == ({"hh-token-due.timer": 1795435260}, True)
+    assert timers.of_units(units, "/home/me/.local/state/hh-token") == ({}, False)
+    assert timers.of_units({}, "/var/lib/hh-token") == ({}, False)
+    absent = timers.systemd_units.parse(ON_THE_BOX.replace("LoadState=loaded", "LoadState=not-found"))
+    assert timers.of_units(absent, "/var/lib/hh-token") == ({}, False)
 
 
 @pytest.mark.parametrize("shown", ["", "n/a", "infinity", "0", "Mon 2026-99-23 12:01:00 UTC"])
 def test_a_time_that_systemd_does_not_know_is_none(shown):
-    assert renewers.systemd_units.moment(shown) is None
+    assert timers.systemd_units.moment(shown) is None
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ def test_a_time_that_systemd_does_not_know_is_none(shown):
     ],
 )
 def test_a_line_of_cron_that_renews_is_known(line, expected):
-    assert renewers.has_cron_line(f"PATH=/bin\n{line}\n") is expected
+    assert timers.has_cron_line(f"PATH=/bin\n{line}\n") is expected
 
 
 # -- the command --
@@ -350,7 +351,7 @@ def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
     )
     command = [sys.executable, "-IS", "-c", program, str(Path(__file__).parent.parent), "status", "--json"]
     done = subprocess.run(command, env=lonely.environment, capture_output=True, text=True, timeout=20)
-    assert not set(done.stderr.split()) & {"subprocess", "hhtoken.renewers", "hhtoken.status_screen", "textwrap"}
+    assert not set(done.stderr.split()) & {"subprocess", "hhtoken.renewal.timers", "hhtoken.status_screen", "textwrap"}
 
 
 def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely, tmp_path):
@@ -362,7 +363,7 @@ def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely
     (place / "token.json").write_bytes(lonely.token_file.read_bytes())
     (place / "token.json").chmod(0o600)
     tail = f" --state-dir {lonely.state}"
-    if renewers.cron_table():
+    if timers.cron_table():
         pytest.skip("cron renews a pair on this machine")
     del lonely.environment["HH_TOKEN_URL"]
     assert lonely.run("status").stdout.rstrip().endswith(f"{tail} refresh")
@@ -370,13 +371,13 @@ def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely
     assert shown.endswith(f"{tail} --account alice --env-file '{settings}' refresh")
     line = shown.partition("* * * * * ")[2]
     assert subprocess.run(["sh", "-c", line], env=lonely.environment, timeout=20).returncode == 0
-    assert renewers.has_cron_line(f"* * * * * {line}")
+    assert timers.has_cron_line(f"* * * * * {line}")
     by_environment = lonely.run("status", HHTOKEN_ENV_FILE=str(settings), HHTOKEN_ACCOUNT="alice").stdout.rstrip()
     assert by_environment.endswith(line)
 
 
 def test_no_line_for_cron_is_offered_where_it_would_do_something_else(lonely, tmp_path):
-    if renewers.cron_table():
+    if timers.cron_table():
         pytest.skip("cron renews a pair on this machine")
     lonely.store(FRESH, left=1000, life=1000)
     settings = tmp_path / "settings.env"

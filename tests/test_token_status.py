@@ -12,10 +12,11 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hhtoken import __version__, errors, outcomes, token_status
+from hhtoken import __version__, errors
 from hhtoken.pair import Pair
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import Answer
+from hhtoken.renewal import judgement, token_status
 from hhtoken.store import record
 from hhtoken.store.record import Record
 from hhtoken.store.token_store import fingerprint, open_store
@@ -43,7 +44,7 @@ def pair(left=-100, refresh_token=REFRESH):
 
 def judged(status=400, error=None, description=None, last=None, at=NOW - 50, **details):
     body = json.dumps({"error": error, "error_description": description}).encode() if error else b"<html>"
-    return outcomes.judge(Answer(status, body, True, **details), {}, last, at)
+    return judgement.judge(Answer(status, body, True, **details), {}, last, at)
 
 
 RENEWED = Record(outcome=record.RENEWED, at=NOW - 900, message="renewed the pair", http_status=200)
@@ -52,7 +53,7 @@ DEAD = judged(400, "invalid_grant", "token deactivated")
 LOCKED = judged(400, "invalid_request", "account is locked")
 WRONG_SECRET = judged(400, "invalid_client", "client_id or client_secret not found")
 GUARD = judged(403, retry_after="120")
-LOST = outcomes.judge(Answer(failure="the connection broke"), {}, None, NOW - 50)
+LOST = judgement.judge(Answer(failure="the connection broke"), {}, None, NOW - 50)
 NONSENSE = judged(200)
 UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY))
 ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)

@@ -50,7 +50,7 @@ def test_wait_asks_again_after_a_not_yet(operator, sandbox, expired):
     sandbox.weather.add("token_not_expired")
     started = time.monotonic()
     operator.run(
-        "refresh", "--wait", "30", program=program_with("hhtoken.refresh_policy.NOT_YET_PAUSES_SECONDS = (2, 60)")
+        "refresh", "--wait", "30", program=program_with("hhtoken.renewal.policy.NOT_YET_PAUSES_SECONDS = (2, 60)")
     )
     assert time.monotonic() - started > 1
     assert refreshes(sandbox) == 2 and operator.token_file.read_bytes() != expired

@@ -8,9 +8,9 @@ import pytest
 from conftest import obtain_pair, refreshes
 from rough_provider import answering, http
 
-from hhtoken import bookkeeping
 from hhtoken.pair import Pair
 from hhtoken.provider import api_errors
+from hhtoken.renewal import record_keeping
 from hhtoken.store.token_store import open_store
 
 NAME = "Песочница"
@@ -198,7 +198,7 @@ def test_a_refusal_that_comes_after_the_renewal_is_not_held_against_the_new_pair
     operator.store({"access_token": "NEW-TOKEN", "refresh_token": "S"}, left=60)
     asked_about = Pair(old, int(time.time()), int(time.time()) + 60)
     with contextlib.closing(open_store(str(operator.state))) as store:
-        bookkeeping.remember_refusal(store, asked_about, api_errors.REVOKED, time.time())
+        record_keeping.remember_refusal(store, asked_about, api_errors.REVOKED, time.time())
         assert store.record_of(store.load().pair) is None
     operator.run("status")
 

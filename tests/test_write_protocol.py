@@ -9,9 +9,9 @@ import time
 import pytest
 from conftest import obtain_pair, refreshes
 
-from hhtoken import grants
 from hhtoken.errors import AuthorizationNeededError, StorageError
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.renewal import exchange
 from hhtoken.settings.settings import Settings
 from hhtoken.store import record
 from hhtoken.store.token_store import open_store
@@ -61,7 +61,7 @@ def effects(monkeypatch, keeper):
 
 def test_a_refresh_proves_reserves_notes_sends_notes_and_only_then_replaces(keeper, effects):
     store, endpoint = keeper
-    grants.renew(store, endpoint)
+    exchange.renew(store, endpoint)
     wanted = [
         "fsync token.json.tmp",  # the rehearsal, on the very path that the new pair will take
         "rename token.json.tmp token.json",
@@ -119,7 +119,7 @@ def test_a_fault_before_the_request_keeps_it_from_leaving(keeper, operator, sand
     store, endpoint = keeper
     hit = failing(monkeypatch, *BEFORE[point], code)
     with pytest.raises(StorageError) as raised:
-        grants.renew(store, endpoint)
+        exchange.renew(store, endpoint)
     assert hit and raised.value.hint
     monkeypatch.undo()
     assert refreshes(sandbox) == 0
@@ -150,7 +150,7 @@ def test_a_fault_after_the_request_does_not_cost_the_pair(keeper, operator, sand
     name, when = AFTER[point]
     hit = failing(monkeypatch, name, lambda *given, **more: sent(sandbox) and when(*given, **more))
     try:
-        grants.renew(store, endpoint)
+        exchange.renew(store, endpoint)
     except StorageError as error:
         assert "safe in the journal" in error.message
     assert hit, "the fault did not happen"
@@ -169,7 +169,7 @@ def test_an_answer_that_neither_journal_nor_store_takes_is_rescued_elsewhere(
     failing(monkeypatch, "pwrite", lambda _descriptor, _data, offset: offset == 4096)
     failing(monkeypatch, "rename", lambda _old, new, **_more: sent(sandbox) and new == "token.json")
     with pytest.raises(StorageError) as raised:
-        grants.renew(store, endpoint)
+        exchange.renew(store, endpoint)
     assert "journal.rescued" in raised.value.message
     monkeypatch.undo()
     assert "recovered" in operator.run("refresh").stderr
@@ -182,7 +182,7 @@ def test_short_writes_are_continued(keeper, operator, sandbox, expired, monkeypa
     write, pwrite = os.write, os.pwrite
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data)[:7]))
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: pwrite(descriptor, bytes(data)[:7], offset))
-    grants.renew(store, endpoint)
+    exchange.renew(store, endpoint)
     monkeypatch.undo()
     sandbox.provider.check_user_token(operator.stored()["access_token"])
 
@@ -200,7 +200,7 @@ def test_a_pair_that_was_put_in_place_during_the_request_is_kept_aside(keeper, o
         return answer
 
     monkeypatch.setattr(TokenEndpoint, "post", post_and_meddle)
-    grants.renew(store, endpoint)
+    exchange.renew(store, endpoint)
     kept = json.loads((operator.state / "token.json.prev").read_text())
     assert kept["refresh_token"] == theirs["refresh_token"] != operator.stored()["refresh_token"]
 
@@ -220,7 +220,7 @@ def test_what_another_host_has_made_of_the_pair_is_reported_and_nothing_is_sent(
     store, endpoint = keeper
     theirs = record.Record(outcome=record.TRY_LATER, message="another host is at it", exit_code=75)
     monkeypatch.setattr(store, "claim", lambda _force, _clock: contextlib.nullcontext(theirs))
-    assert grants.renew(store, endpoint) is theirs
+    assert exchange.renew(store, endpoint) is theirs
     assert refreshes(sandbox) == 0
 
 
@@ -231,7 +231,7 @@ def test_a_pair_that_no_place_takes_is_held_in_memory_until_one_does(
     holding(monkeypatch, sandbox, most=6)
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.05)))
-    assert grants.renew(store, endpoint).outcome == "renewed"
+    assert exchange.renew(store, endpoint).outcome == "renewed"
     monkeypatch.undo()
     assert capfd.readouterr().err.count("holding a new pair in memory") == 1, "said once, not with each try"
     sandbox.provider.check_user_token(operator.stored()["access_token"])
@@ -242,10 +242,10 @@ def test_a_pair_that_no_place_takes_for_long_is_said_to_be_lost_and_is_by_the_ne
     keeper, operator, sandbox, expired, monkeypatch
 ):
     store, endpoint = keeper
-    monkeypatch.setattr(grants, "RESCUE_SECONDS", 0)
+    monkeypatch.setattr(exchange, "RESCUE_SECONDS", 0)
     holding(monkeypatch, sandbox, most=99)
     with pytest.raises(StorageError, match="a new pair is lost, no place took it: cannot write .*token.json") as raised:
-        grants.renew(store, endpoint)
+        exchange.renew(store, endpoint)
     assert "dmesg" in raised.value.hint
     monkeypatch.undo()
     assert operator.token_file.read_bytes() == expired
@@ -261,7 +261,7 @@ def test_what_a_refresh_came_to_is_remembered_once_the_journal_has_given_its_roo
     hit = failing(
         monkeypatch, "rename", lambda _old, new, **_more: new == "last-refresh.json" and journal.exists(), errno.ENOSPC
     )
-    outcome = grants.renew(store, endpoint)
+    outcome = exchange.renew(store, endpoint)
     assert hit and outcome.outcome == "try_later"
     assert json.loads((operator.state / "last-refresh.json").read_text())["message"] == outcome.message
     assert not journal.exists()
@@ -279,7 +279,7 @@ def test_a_code_that_a_peer_has_used_meanwhile_is_not_sent_again(operator, sandb
     pending = PendingAuthorizations(store.directory)
     entry = pending.newest()
     both = [store, pending, entry, code_of(address), (settings.client_id(), settings.client_secret()), endpoint]
-    grants.redeem(*both)
+    exchange.redeem(*both)
     with pytest.raises(AuthorizationNeededError, match="used already"):
-        grants.redeem(*both)
+        exchange.redeem(*both)
     assert exchanges(sandbox) == 1

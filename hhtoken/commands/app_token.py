@@ -1,9 +1,9 @@
 """``hhtoken app-token``: print the token of the application itself, asking for one where there is none."""
 
-from hhtoken import application_token
 from hhtoken.console import reporting
 from hhtoken.console.language import _
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.renewal import application_token
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_

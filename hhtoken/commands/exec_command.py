@@ -6,9 +6,10 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import errors, grants, token_status
+from hhtoken import errors
 from hhtoken.console import signals
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.renewal import exchange, token_status
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_
@@ -55,7 +56,7 @@ def run(arguments):
         raise errors.UsageError(N_("no command to run"), N_("for example: hhtoken exec -- python3 bot.py"))
     settings = load_settings(arguments)
     store = opening.of_settings(settings)
-    grants.renew_for("exec", store, token_endpoint_of(settings))
+    exchange.renew_for("exec", store, token_endpoint_of(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()
     now = time.time()

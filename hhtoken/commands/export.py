@@ -2,9 +2,10 @@
 
 import os
 
-from hhtoken import errors, recovery
+from hhtoken import errors
 from hhtoken.console import reporting
 from hhtoken.pair import pair_to_text
+from hhtoken.renewal import recovery
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.store.private_directory import write_all

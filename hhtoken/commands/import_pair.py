@@ -3,10 +3,11 @@
 import os
 import time
 
-from hhtoken import bookkeeping, errors, recovery, token_status
+from hhtoken import errors
 from hhtoken.console import durations, reporting
 from hhtoken.console.language import _
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
+from hhtoken.renewal import record_keeping, recovery, token_status
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening, record
 from hhtoken.store.private_directory import THROUGH_LINKS, read_regular
@@ -109,7 +110,7 @@ def _remember(store, pair):
         refresh_token_sha256=fingerprint(pair.refresh_token),
         lives_until=pair.expires_at,
     )
-    bookkeeping.remember(store, imported)
+    record_keeping.remember(store, imported)
 
 
 def _is_ours(store, path, is_kept):

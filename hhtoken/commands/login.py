@@ -3,17 +3,7 @@
 import contextlib
 from secrets import token_urlsafe
 
-from hhtoken import (
-    authorization,
-    callback_server,
-    errors,
-    invitation,
-    listening,
-    pasting,
-    renewers,
-    socket_unit,
-    status_screen,
-)
+from hhtoken import authorization, callback_server, errors, invitation, listening, pasting, socket_unit, status_screen
 from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
 from hhtoken.arrival import ReturnHandler, conclude, is_address
 from hhtoken.callback_rules import CallbackRules
@@ -22,6 +12,7 @@ from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.renewal import timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import account_names, opening
 from hhtoken.text import N_, counted, joined
@@ -191,7 +182,7 @@ def _say_who_renews(pair, settings):
         reporting.message(hint, "hint: ")
         return
     account = settings.account()
-    found = renewers.look(settings.main_directory(), account)
+    found = timers.look(settings.main_directory(), account)
     if found.timers:
         reporting.message(N_("renewed by {who}", who=joined(", ", list(found.timers))))
     elif found.cron:

@@ -5,9 +5,10 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import errors, invitation, notices, token_status
+from hhtoken import errors, invitation, notices
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
+from hhtoken.renewal import token_status
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.pending import LIFE_SECONDS
 from hhtoken.store.private_directory import open_directory

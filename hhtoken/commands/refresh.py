@@ -2,8 +2,9 @@
 
 import time
 
-from hhtoken import errors, refresh_policy
+from hhtoken import errors
 from hhtoken.console import reporting
+from hhtoken.renewal import policy
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -99,14 +100,14 @@ def _is_work_ahead(settings, until):
     try:
         store = open_store(settings.state_directory())
         if store.has_journal():
-            from hhtoken import token_status
+            from hhtoken.renewal import token_status
 
             if token_status.look(store, time.time()).state == token_status.IN_FLIGHT:
                 return True
         pair, now = store.load().pair, time.time()
-        if refresh_policy.decide(pair, None, now).kind == refresh_policy.NOT_DUE and pair.expires_at > until:
+        if policy.decide(pair, None, now).kind == policy.NOT_DUE and pair.expires_at > until:
             return False
-        at = refresh_policy.next_refresh_at(pair, store.record_of(pair), now)
+        at = policy.next_refresh_at(pair, store.record_of(pair), now)
         return at is not None and at <= until
     except errors.Error:
         return False  # a refresh that is not asked for so often says what is wrong
@@ -114,7 +115,7 @@ def _is_work_ahead(settings, until):
 
 def _is_at_rest(store, patience):
     """Tell whether there is nothing to do, nor within so many seconds: what a timer hears nearly every time."""
-    until = refresh_policy.resting_until(store, time.time())
+    until = policy.resting_until(store, time.time())
     if until is None:
         return False
     store.publish()  # what an earlier run could not, or a boot has cleared away
@@ -128,33 +129,33 @@ def _is_at_rest(store, patience):
 
 
 def _renew(store, settings, arguments):
-    from hhtoken import outcomes
     from hhtoken.console import signals
     from hhtoken.provider.endpoints import token_endpoint_of
+    from hhtoken.renewal import judgement
     from hhtoken.store import record
 
     signals.end_on_signals()
     endpoint = token_endpoint_of(settings)
     outcome = _renew_in_time(store, endpoint, arguments.force, arguments.wait)
-    failure = outcomes.error_of(outcome)
+    failure = judgement.error_of(outcome)
     if failure:
         raise failure
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED) or reporting.is_watched():
-        reporting.message(outcomes.sentence_of(outcome))
+        reporting.message(judgement.sentence_of(outcome))
     return 0
 
 
 def _renew_in_time(store, endpoint, force, patience):
     """Renew, waiting for what falls due within ``patience`` seconds. Without the lock, so that nobody waits for us."""
-    from hhtoken import grants
     from hhtoken.console import progress, signals
+    from hhtoken.renewal import exchange
     from hhtoken.store import record
 
     patient_until = time.monotonic() + patience
     awaited = None
     with progress.waiting(N_("waiting for the access token to expire")) as tick:
         while True:
-            outcome = grants.renew(store, endpoint, force)
+            outcome = exchange.renew(store, endpoint, force)
             force = False
             token = store.load().pair.refresh_token
             was_replaced, awaited = awaited not in (None, token), token  # by another run, whose pair falls due later

@@ -3,12 +3,13 @@
 import contextlib
 import time
 
-from hhtoken import errors, renewers, revocation
+from hhtoken import errors
 from hhtoken.console import reporting
 from hhtoken.console.confirmation import require_confirmation
 from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.renewal import revocation, timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
@@ -120,8 +121,8 @@ def _give_up_expired(store, pair, verdict, is_confirmed):
 
 def _say_what_goes_on(settings):
     account = settings.account()
-    timers = renewers.look(settings.main_directory(), account).timers
-    if timers:
-        command = "systemctl disable --now " + " ".join(timers)
+    timer_units = timers.look(settings.main_directory(), account).timers
+    if timer_units:
+        command = "systemctl disable --now " + " ".join(timer_units)
         hint = N_("the timers go on, and find no pair; to stop them, type '{command}'", command=command)
         reporting.message(hint, "hint: ")

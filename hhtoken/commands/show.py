@@ -79,20 +79,20 @@ def run(arguments):
 
 
 def _report(store, pair, now):
-    from hhtoken import token_status
+    from hhtoken.renewal import token_status
 
     return token_status.of_pair(pair, store.record_of(pair), now)
 
 
 def _renew(store, settings):
-    from hhtoken import grants
     from hhtoken.console import signals
     from hhtoken.provider.endpoints import token_endpoint_of
+    from hhtoken.renewal import exchange
     from hhtoken.store import opening
 
     signals.end_on_signals()
     shared = opening.shared(store, settings, settings.account())
-    grants.renew_for("show --refresh", shared, token_endpoint_of(settings))
+    exchange.renew_for("show --refresh", shared, token_endpoint_of(settings))
 
 
 def _field(store, pair, name, now):

@@ -5,9 +5,10 @@ import sys
 import time
 from functools import partial
 
-from hhtoken import errors, token_status
+from hhtoken import errors
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
+from hhtoken.renewal import token_status
 from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULT_STATE_DIRECTORY, load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
@@ -66,12 +67,13 @@ def _look(directory):
 
 def _screen(report, settings, shared):
     # Not for --json, which runs each minute.
-    from hhtoken import renewers, status_screen
+    from hhtoken import status_screen
     from hhtoken.console import terminal
+    from hhtoken.renewal import timers
     from hhtoken.store import account_names
 
     directory, account = settings.state_directory(), settings.account()
-    who = renewers.look(settings.main_directory(), account)
+    who = timers.look(settings.main_directory(), account)
     place = directory
     if shared:
         place = N_("{directory}; shared with other hosts through {store}", directory=directory, store=shared)

@@ -3,8 +3,9 @@
 import contextlib
 import time
 
-from hhtoken import errors, recovery
+from hhtoken import errors
 from hhtoken.console import reporting, signals
+from hhtoken.renewal import recovery
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_

@@ -4,12 +4,13 @@ heard is remembered for ``status``."""
 import json
 import time
 
-from hhtoken import bookkeeping, errors, token_status
+from hhtoken import errors
 from hhtoken.console import language, reporting
 from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.api_endpoint import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
+from hhtoken.renewal import record_keeping, token_status
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -39,7 +40,7 @@ def run(arguments):
     now = time.time()
     left = pair.seconds_left(now)
     if person or verdict.kind in api_errors.FOR_GOOD:
-        bookkeeping.remember_refusal(store, pair, None if person else verdict.kind, now)
+        record_keeping.remember_refusal(store, pair, None if person else verdict.kind, now)
     if verdict.kind == api_errors.EXPIRED and not left:
         verdict = _expired(token_status.look(store, now), verdict)
     if arguments.json:

@@ -5,7 +5,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from hhtoken import errors, systemd_units, token_status
+from hhtoken import errors
 from hhtoken.doctor import (
     findings,
     listener_check,
@@ -21,6 +21,7 @@ from hhtoken.doctor import (
     units_check,
 )
 from hhtoken.provider import transfer
+from hhtoken.renewal import systemd_units, token_status
 from hhtoken.store import account_names
 from hhtoken.text import N_
 

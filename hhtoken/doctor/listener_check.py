@@ -4,9 +4,10 @@ import re
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from hhtoken import errors, listening, systemd_units
+from hhtoken import errors, listening
 from hhtoken.doctor import answers, findings, sockets, visiting
 from hhtoken.provider import addresses
+from hhtoken.renewal import systemd_units
 from hhtoken.text import N_
 
 ABOUT = N_("listener")

@@ -3,9 +3,10 @@
 import os
 import time
 
-from hhtoken import errors, token_status
+from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.doctor import findings
+from hhtoken.renewal import token_status
 from hhtoken.store.private_directory import PrivateDirectory, open_directory
 from hhtoken.store.token_store import TokenStore, no_pair
 from hhtoken.text import N_

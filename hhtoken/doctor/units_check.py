@@ -2,13 +2,14 @@
 
 from types import SimpleNamespace
 
-from hhtoken import errors, renewers, systemd_units
+from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.doctor import findings
+from hhtoken.renewal import systemd_units, timers
 from hhtoken.text import N_
 
 ABOUT = N_("renewal")
-PROPERTIES = (*renewers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")
+PROPERTIES = (*timers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")
 PREDECESSOR = "/etc/systemd/system/hh-token-refresh.service"
 
 
@@ -16,25 +17,25 @@ def look(directory, instance=""):
     """Given the main state directory, and what stands behind the units' names ("" or "@account"), return the facts."""
     return SimpleNamespace(
         has_systemd=systemd_units.is_running(),
-        units=systemd_units.show(renewers.names_of(instance), PROPERTIES),
+        units=systemd_units.show(timers.names_of(instance), PROPERTIES),
         instance=instance,
-        cron=renewers.cron_table(),
+        cron=timers.cron_table(),
         directory=directory,
     )
 
 
 def judge(seen):
     """Given the facts, return the Findings."""
-    timers = [name for name in renewers.names_of(seen.instance) if name.endswith(".timer")]
-    if seen.units is None or not any(seen.units[timer].get("LoadState") == "loaded" for timer in timers):
+    timer_units = [name for name in timers.names_of(seen.instance) if name.endswith(".timer")]
+    if seen.units is None or not any(seen.units[timer].get("LoadState") == "loaded" for timer in timer_units):
         return [_without_timers(seen)]
-    if seen.directory not in renewers.directories_of(seen.units):
+    if seen.directory not in timers.directories_of(seen.units):
         says = N_("the timers look after another pair, not the one in {path}", path=seen.directory)
         return [findings.note(ABOUT, says), *([_cron(seen)] if seen.cron else [])]
     found = []
-    for timer in timers:
+    for timer in timer_units:
         found += _of_timer(timer, seen.units[timer])
-    service = f"{renewers.REFRESH}{seen.instance}.service"
+    service = f"{timers.REFRESH}{seen.instance}.service"
     return found + _of_last_run(service, seen.units[service])
 
 

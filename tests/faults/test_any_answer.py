@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rough_provider import RoughProvider, reset
 
-from hhtoken import errors, grants, outcomes
+from hhtoken import errors
 from hhtoken.provider.endpoints import TokenEndpoint
+from hhtoken.renewal import exchange, judgement
 from hhtoken.store.token_store import open_store
 
 EXAMPLES = int(os.environ.get("HHTOKEN_EXAMPLES", 0))
@@ -157,8 +158,8 @@ def test_any_answer_is_survived_and_any_full_pair_is_saved(provider, fast_disk, 
     (path / "token.json").chmod(0o600)
     store = open_store(str(path))
     try:
-        outcome = grants.renew(store, TokenEndpoint([provider.url], "tests/1.0", 10), force=True)
-        failure = outcomes.error_of(outcome)
+        outcome = exchange.renew(store, TokenEndpoint([provider.url], "tests/1.0", 10), force=True)
+        failure = judgement.error_of(outcome)
     except errors.Error as error:
         failure = error
     os.close(store.directory.descriptor)

@@ -13,9 +13,10 @@ import pytest
 from conftest import Operator, obtain_pair, refreshes, wait_for
 
 from faults.strace import HHTOKEN, PROGRAM, PYTHON
-from hhtoken import errors, grants, outcomes
+from hhtoken import errors
 from hhtoken.pair import pair_from_answer
 from hhtoken.provider.answer import Answer
+from hhtoken.renewal import exchange, judgement
 from hhtoken.sandbox.provider import Provider
 from hhtoken.sandbox.refusals import Refused
 from hhtoken.sandbox.settings import Settings
@@ -64,7 +65,7 @@ class World:
         if issued_off is not None:
             date = formatdate(NOW, usegmt=True) if has_date else None
             answer, token = Answer(200, b"", True, date=date), fingerprint(issued.refresh_token)
-            self.store.remember(outcomes.saved(record.AUTHORIZED, "stored a new pair", issued, answer, token))
+            self.store.remember(judgement.saved(record.AUTHORIZED, "stored a new pair", issued, answer, token))
 
     def end(self):
         os.close(self.store.directory.descriptor)
@@ -87,7 +88,7 @@ class World:
 
     def run(self):
         """Let the timer fire; return the exit code."""
-        return grants.renew(self.store, self, clock=lambda: self.now + self.error).exit_code
+        return exchange.renew(self.store, self, clock=lambda: self.now + self.error).exit_code
 
     def pass_time(self, seconds, step=60):
         """Let the timer fire every minute for so long; return the exit codes."""

@@ -13,8 +13,10 @@ import time
 import pytest
 
 from faults.crash_model import SYNC_FILE, SYNC_NAMES, Recorder, cuts
-from hhtoken import errors, grants, recovery
+from hhtoken import errors
 from hhtoken.provider.answer import Answer
+from hhtoken.renewal import recovery
+from hhtoken.renewal.exchange import redeem, renew
 from hhtoken.store import journal, record
 from hhtoken.store.pending import PendingAuthorizations
 from hhtoken.store.token_store import JOURNAL_FILE, KEPT_ANSWER_FILE, LOCK_FILE, TOKEN_FILE, fingerprint, open_store
@@ -70,7 +72,7 @@ def opened(path):
 
 def refresh(path, provider):
     with opened(path) as store:
-        return grants.renew(store, provider)
+        return renew(store, provider)
 
 
 def exchange(path, provider):
@@ -78,7 +80,7 @@ def exchange(path, provider):
         pending = PendingAuthorizations(store.directory)
         with store.lock():
             pending.add("STATE", "VERIFIER", "http://127.0.0.1/callback")
-        return grants.redeem(store, pending, pending.newest(), "CODE", ("ID", "SECRET"), provider)
+        return redeem(store, pending, pending.newest(), "CODE", ("ID", "SECRET"), provider)
 
 
 def interrupted():
@@ -129,9 +131,9 @@ def _after_power_cut(store, was_sent, needs_pair):
             return UNREADABLE
     provider = Provider(was_sent)
     try:
-        outcome = grants.renew(store, provider)
+        outcome = renew(store, provider)
         if outcome.outcome == record.OUTCOME_UNKNOWN:
-            outcome = grants.renew(store, provider)
+            outcome = renew(store, provider)
     except errors.AuthorizationNeededError:
         return LOST if was_sent else SAVED
     if outcome.exit_code == 0:

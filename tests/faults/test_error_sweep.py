@@ -14,8 +14,9 @@ from conftest import refreshes
 
 from faults.episodes import EPISODES, LOST, SAVED, RefreshEpisode
 from faults.strace import IS_LONG, PROGRAM, WORKER, require_strace, run_with, share, traces
-from hhtoken import errors, grants
+from hhtoken import errors
 from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.renewal import exchange
 from hhtoken.settings.settings import Settings
 from hhtoken.store import token_store
 from hhtoken.store.token_store import RESERVE_FILE, open_store
@@ -124,7 +125,7 @@ def test_a_write_may_be_as_short_as_a_byte(sandbox, tmp_path, nth, everafter, mo
     shorten("write")
     shorten("pwrite")
     settings = Settings(episode.operator.environment)
-    grants.renew(open_store(str(episode.operator.state)), token_endpoint_of(settings))
+    exchange.renew(open_store(str(episode.operator.state)), token_endpoint_of(settings))
     assert len(made) > nth, "no write was short"
     assert refreshes(sandbox) == 1
     sandbox.provider.check_user_token(episode.operator.stored()["access_token"])
@@ -153,7 +154,7 @@ def test_a_disk_that_refuses_everything_for_a_while_after_the_request_costs_no_p
         refuse_for_a_while(name)
     settings = Settings(episode.operator.environment)
     with pytest.raises(errors.StorageError) as raised:
-        grants.renew(open_store(str(episode.operator.state)), token_endpoint_of(settings))
+        exchange.renew(open_store(str(episode.operator.state)), token_endpoint_of(settings))
     assert "it is safe in" in raised.value.message and len(refused) == 20
     monkeypatch.undo()
     episode.operator.run("refresh", program=PROGRAM)

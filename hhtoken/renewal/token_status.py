@@ -2,8 +2,9 @@
 
 import json
 
-from hhtoken import __version__, errors, outcomes, refresh_policy
+from hhtoken import __version__, errors
 from hhtoken.provider import api_errors, token_errors
+from hhtoken.renewal import judgement, policy
 from hhtoken.store import record
 from hhtoken.store.opening import is_shared, where_else
 from hhtoken.store.token_store import shared_elsewhere
@@ -163,14 +164,14 @@ def of_pair(pair, last, now, in_flight=None):
         state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
         return report(state, reason, hint, exit_code)
     if not pair.refresh_token:
-        reason = outcomes.why_impossible(pair, now)
+        reason = judgement.why_impossible(pair, now)
         return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if lives.seconds_left:
         return lives
     if last and last.outcome in STATE_AFTER:
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
-        is_paused = refresh_policy.decide(pair, last, now).kind == refresh_policy.WAITING
-        hint = last.hint or (outcomes.HINT_PAUSE if is_paused else HINT_REFRESH)
+        is_paused = policy.decide(pair, last, now).kind == policy.WAITING
+        hint = last.hint or (judgement.HINT_PAUSE if is_paused else HINT_REFRESH)
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
     return report(DUE, N_("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
 
@@ -274,15 +275,14 @@ def _state_samples(report):
 
 def next_refresh_at(report):
     """Given the Report, return the Unix seconds of the earliest refresh, or None where none is possible."""
-    return refresh_policy.next_refresh_at(report.pair, report.last, report.now) if report.pair else None
+    return policy.next_refresh_at(report.pair, report.last, report.now) if report.pair else None
 
 
 def in_view_of(report, settings):
     """Given the Report of a state directory, and the Settings, return the Report that knows of accounts and of other
     hosts, too. Nothing is sent. Raise ConfigError."""
-    from hhtoken import token_status
 
-    if report.state == token_status.NO_PAIR:
+    if report.state == NO_PAIR:
         report.next_step = where_else(settings) or report.next_step
     return in_view_of_hosts(report, settings, settings.state_directory())
 
@@ -290,12 +290,11 @@ def in_view_of(report, settings):
 def in_view_of_hosts(report, settings, directory):
     """Given the Report of any state directory, its path, and the Settings, return the Report that knows of other hosts.
     Raise ConfigError."""
-    from hhtoken import token_status
 
     pair = report.pair
     if pair and pair.is_shared and not is_shared(settings) and report.exit_code != errors.NOPERM:
-        return token_status.misconfigured(report, shared_elsewhere(directory))
-    if pair and pair.is_shared and report.state == token_status.IN_FLIGHT:
+        return misconfigured(report, shared_elsewhere(directory))
+    if pair and pair.is_shared and report.state == IN_FLIGHT:
         from hhtoken.store.etcd.comparison import mark_of
 
         mark = mark_of(pair)

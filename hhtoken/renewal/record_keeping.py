@@ -2,8 +2,9 @@
 
 import time
 
-from hhtoken import errors, outcomes
+from hhtoken import errors
 from hhtoken.console import reporting
+from hhtoken.renewal import judgement
 from hhtoken.store.record import NOT_DUE, Record
 from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
@@ -21,7 +22,7 @@ def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
 
 def remember_saved(store, pair, answer, outcome, message, spent_sha256=None):
     """Write down that a Pair has been saved; return the Record of it."""
-    saved = outcomes.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token), spent_sha256)
+    saved = judgement.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token), spent_sha256)
     remember(store, saved)
     return saved
 

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from hhtoken import systemd_units
+from hhtoken.renewal import systemd_units
 from hhtoken.store import account_names
 
 DUE, REFRESH = "hh-token-due", "hh-token-refresh"

@@ -7,12 +7,13 @@ between waits. The order is the product; ``docs/reliability.md`` has the reasons
 
 import time
 
-from hhtoken import errors, outcomes, refresh_policy
-from hhtoken.bookkeeping import keep_evidence, received_at, remember, report_saved, settle_quietly
+from hhtoken import errors
 from hhtoken.console import progress, reporting, signals
 from hhtoken.provider.answer import pair_in
 from hhtoken.provider.transfer import NotSent
-from hhtoken.recovery import recover
+from hhtoken.renewal import judgement, policy
+from hhtoken.renewal.record_keeping import keep_evidence, received_at, remember, report_saved, settle_quietly
+from hhtoken.renewal.recovery import recover
 from hhtoken.store import record
 from hhtoken.store.record import CODE, REFRESH
 from hhtoken.store.token_store import NEW_GRANT, fingerprint
@@ -47,7 +48,7 @@ def renew(store, endpoint, force=False, clock=time.time):
         if standing:
             return standing
         endpoint.prepare()
-        time.sleep(refresh_policy.margin_left(store.load().pair, clock()))
+        time.sleep(policy.margin_left(store.load().pair, clock()))
         with store.claim(force, clock) as elsewhere:
             if elsewhere:
                 return elsewhere
@@ -62,7 +63,7 @@ def renew_for(user, store, endpoint):
     Raise what ``renew`` raises, and the Error of a renewal that failed.
     """
     try:
-        failure = outcomes.error_of(renew(store, endpoint))
+        failure = judgement.error_of(renew(store, endpoint))
     except errors.TryLaterError as error:
         failure = error
     if isinstance(failure, errors.TryLaterError) and _lives(store):
@@ -74,7 +75,7 @@ def renew_for(user, store, endpoint):
 
 def _lives(store):
     try:
-        return refresh_policy.decide(store.load().pair, None, time.time()).kind == refresh_policy.NOT_DUE
+        return policy.decide(store.load().pair, None, time.time()).kind == policy.NOT_DUE
     except errors.Error:
         return False
 
@@ -97,7 +98,7 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
 def _standing(store, force, now):
     """Return the Record to report as things stand, or None where a refresh is due."""
     stored = store.load()
-    return outcomes.standing(stored.pair, store.record_of(stored.pair), now, force)
+    return judgement.standing(stored.pair, store.record_of(stored.pair), now, force)
 
 
 def _refresh(store, endpoint, clock):
@@ -114,7 +115,7 @@ def _refresh(store, endpoint, clock):
         answer = endpoint.post(form, journal)
     except NotSent as error:
         settle_quietly(store)
-        outcome = outcomes.not_sent(error, intent, last, clock())
+        outcome = judgement.not_sent(error, intent, last, clock())
         remember(store, outcome)
         return outcome
     finally:
@@ -123,7 +124,7 @@ def _refresh(store, endpoint, clock):
     if pair:
         return _save(store, pair, intent, answer, journal.durable, record.RENEWED, N_("renewed the pair"))
     secrets = (stored.pair.refresh_token, stored.pair.access_token)
-    outcome = outcomes.judge(answer, intent, last, clock(), secrets, stored.pair)
+    outcome = judgement.judge(answer, intent, last, clock(), secrets, stored.pair)
     _close_without_pair(store, outcome, answer)
     return outcome
 
@@ -151,7 +152,7 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
     pair = pair_in(answer, received_at(intent, answer))
     if pair:
         return _save(store, pair, intent, answer, journal.durable, record.AUTHORIZED, N_("stored a new pair"))
-    outcome = outcomes.judge(answer, intent, None, clock(), (code, client_secret, entry["verifier"]))
+    outcome = judgement.judge(answer, intent, None, clock(), (code, client_secret, entry["verifier"]))
     keep_evidence(store, answer)
     settle_quietly(store)
     return outcome

@@ -3,11 +3,11 @@
 import time
 
 from hhtoken import errors
-from hhtoken.bookkeeping import settle_quietly
 from hhtoken.console import reporting, signals
 from hhtoken.provider import api_errors
 from hhtoken.provider.transfer import NotSent
-from hhtoken.recovery import recover
+from hhtoken.renewal.record_keeping import settle_quietly
+from hhtoken.renewal.recovery import recover
 from hhtoken.store.record import REVOKE
 from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_

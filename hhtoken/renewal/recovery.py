@@ -2,10 +2,11 @@
 
 import time
 
-from hhtoken import errors, outcomes
-from hhtoken.bookkeeping import keep_evidence, received_at, remember_saved, report_saved
+from hhtoken import errors
 from hhtoken.console import reporting
 from hhtoken.provider.answer import Answer, pair_in
+from hhtoken.renewal import judgement
+from hhtoken.renewal.record_keeping import keep_evidence, received_at, remember_saved, report_saved
 from hhtoken.store import record
 from hhtoken.store.record import CODE, REFRESH, REVOKE
 from hhtoken.store.token_store import fingerprint
@@ -36,7 +37,7 @@ def _judge(store, intent, answer, now):
     last = store.record()
     if last and last.refresh_token_sha256 != intent.get("refresh_token_sha256"):
         last = None
-    outcome = outcomes.judge(answer or Answer(), intent, last, now, secrets)
+    outcome = judgement.judge(answer or Answer(), intent, last, now, secrets)
     store.remember(outcome)  # or this run ends here: without it, nobody would know of the lost answer
     keep_evidence(store, answer)
     reporting.trouble(N_("an interrupted refresh: {outcome}", outcome=outcome.message))

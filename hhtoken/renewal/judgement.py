@@ -3,10 +3,11 @@
 The question "temporary, or a matter for a human?" is decided here and in ``token_errors``, and nowhere else.
 """
 
-from hhtoken import errors, refresh_policy
+from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import http_date, object_in, wait_seconds
+from hhtoken.renewal import policy
 from hhtoken.store import record
 from hhtoken.store.record import Record, is_the_providers_word
 from hhtoken.text import N_, joined
@@ -25,27 +26,27 @@ OUTCOME_OF = {
 HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
 PAUSES_OF = {
-    token_errors.UNCLEAR: refresh_policy.UNCLEAR_PAUSES_SECONDS,
-    token_errors.REFUSED: refresh_policy.REFUSED_PAUSES_SECONDS,
+    token_errors.UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
+    token_errors.REFUSED: policy.REFUSED_PAUSES_SECONDS,
 }
 
 
 def standing(pair, last, now, force=False):
     """Given the Pair, the Record of its last refresh (or None) and the time, return the Record to report as things
     stand, or None where a refresh is due."""
-    decision = refresh_policy.decide(pair, last, now, force)
-    if decision.kind == refresh_policy.DUE:
+    decision = policy.decide(pair, last, now, force)
+    if decision.kind == policy.DUE:
         return None
-    if decision.kind == refresh_policy.NOT_DUE:
+    if decision.kind == policy.NOT_DUE:
         return record.not_due(decision.until)
-    if decision.kind == refresh_policy.IMPOSSIBLE:
+    if decision.kind == policy.IMPOSSIBLE:
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
             message=why_impossible(pair, now),
             hint=token_errors.HINT_AUTHORIZE,
         )
-    if decision.kind == refresh_policy.WAITING and last.exit_code:
+    if decision.kind == policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
         waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
         waiting.hint = HINT_PAUSE
@@ -126,7 +127,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     outcome.message += _quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)
-        outcome.not_before = int(now) + refresh_policy.not_yet_pause(left, outcome.failures)
+        outcome.not_before = int(now) + policy.not_yet_pause(left, outcome.failures)
         if pair:
             outcome.lives_until = outcome.not_before if left is None else int(now) + left
     return outcome
@@ -203,12 +204,12 @@ def _next_step(verdict, kind):
 def _not_before(kind, answer, failures, now):
     pause = wait_seconds(answer.retry_after, now)
     if pause is None and kind in PAUSES_OF:
-        pause = refresh_policy.pause(PAUSES_OF[kind], failures)
+        pause = policy.pause(PAUSES_OF[kind], failures)
     return int(now) + pause if pause else 0
 
 
 def _is_out_of_patience(outcome, now):
-    return now - outcome.failing_since > refresh_policy.UNCLEAR_PATIENCE_SECONDS
+    return now - outcome.failing_since > policy.UNCLEAR_PATIENCE_SECONDS
 
 
 def _continue(last, now, outcome, exit_code, message, hint):
@@ -216,7 +217,7 @@ def _continue(last, now, outcome, exit_code, message, hint):
     again = last is not None and last.outcome == outcome
     failures = last.failures + 1 if again else 1
     is_weather = outcome in (record.TRY_LATER, record.OUTCOME_UNKNOWN, record.NONSENSE)
-    pause = refresh_policy.pause(refresh_policy.WEATHER_PAUSES_SECONDS, failures) if is_weather else 0
+    pause = policy.pause(policy.WEATHER_PAUSES_SECONDS, failures) if is_weather else 0
     return record.after(
         last,
         outcome=outcome,

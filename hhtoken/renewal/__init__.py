@@ -1,0 +1,1 @@
+"""A refresh token becomes a new pair: policy, exchange, judgement, recovery, report."""
