@@ -3,8 +3,8 @@
 from argparse import ArgumentTypeError
 
 from hhtoken import arguments as argument_types
+from hhtoken.authorization.port import DEFAULT_LISTEN
 from hhtoken.console.language import _, translated
-from hhtoken.listening import DEFAULT_LISTEN
 from hhtoken.text import N_
 
 LONGEST_SECONDS = 10 * 365 * 24 * 3600

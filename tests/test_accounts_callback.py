@@ -12,8 +12,8 @@ from test_accounts import account
 from test_serve_callback import authorize, token_requests
 from test_unattended import activate
 
-from hhtoken import callback_page
-from hhtoken.arrival import ReturnHandler
+from hhtoken.authorization import pages
+from hhtoken.authorization.browser_return import ReturnHandler
 from hhtoken.settings.settings import Settings
 from hhtoken.store import account_names, accounts
 from hhtoken.store.token_store import open_store
@@ -131,11 +131,11 @@ def test_strangers_who_run_into_damage_are_told_of_once_each(operator, capfd):
     main = str(operator.state)
     arrival = ReturnHandler(open_store(main), ("id", "secret"), None, Settings({"HHTOKEN_STATE_DIR": main}))
     for _ in range(3):
-        assert arrival.by_browser("code=a&state=a7.x").page is callback_page.TRY_LATER
+        assert arrival.by_browser("code=a&state=a7.x").page is pages.TRY_LATER
     said = capfd.readouterr().err.splitlines()
     assert len(said) == 2 and "a7/pending.json is damaged" in said[0] and "hint: " in said[1]
     for number in range(200):
-        assert arrival.by_browser(f"code=a&state=a{number % 50}.x").page is callback_page.TRY_LATER
+        assert arrival.by_browser(f"code=a&state=a{number % 50}.x").page is pages.TRY_LATER
     assert len(capfd.readouterr().err.splitlines()) <= 18, "and there is a limit to it"
 
 
@@ -150,7 +150,7 @@ def test_ten_thousand_strangers_at_a_thousand_accounts_cost_little(operator):
     began = time.process_time()
     for number in range(10_000):
         reply = arrival.by_browser(f"code=a&state=a{number % 2000}.x")
-        assert reply.page is callback_page.REFUSED
+        assert reply.page is pages.REFUSED
     assert time.process_time() - began < 10
     assert open_descriptors() == descriptors
 

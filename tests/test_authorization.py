@@ -7,8 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import authorization, errors
-from hhtoken.authorization import Refused, read_return
+from hhtoken import errors
+from hhtoken.authorization.request import (
+    Refused,
+    code_challenge,
+    denial,
+    is_printable,
+    read_return,
+    request_url,
+    state_in,
+)
 from hhtoken.store.pending import same_state
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
@@ -21,9 +29,7 @@ VSCHAR = st.text([chr(code) for code in range(0x20, 0x7F)], min_size=1, max_size
 
 
 def url(authorize_url=AUTHORIZE, options=()):
-    return authorization.request_url(
-        authorize_url, "CLIENT", "https://me.example/cb?a=1&b=2", "STATE", VERIFIER, options
-    )
+    return request_url(authorize_url, "CLIENT", "https://me.example/cb?a=1&b=2", "STATE", VERIFIER, options)
 
 
 # -- the request --
@@ -31,16 +37,16 @@ def url(authorize_url=AUTHORIZE, options=()):
 
 def test_the_state_of_an_address_can_be_told():
     for authorize_url in (AUTHORIZE, AUTHORIZE + "?x=1"):
-        assert authorization.state_in(url(authorize_url)) == "STATE"
+        assert state_in(url(authorize_url)) == "STATE"
 
 
 def test_the_challenge_is_the_one_of_rfc_7636():
-    assert authorization.code_challenge(VERIFIER) == CHALLENGE
+    assert code_challenge(VERIFIER) == CHALLENGE
 
 
 def test_the_challenge_of_any_verifier_is_43_characters_without_padding():
-    assert all(len(authorization.code_challenge(str(n))) == 43 for n in range(50))
-    assert not any(set(authorization.code_challenge(str(n))) & set("=+/") for n in range(50))
+    assert all(len(code_challenge(str(n))) == 43 for n in range(50))
+    assert not any(set(code_challenge(str(n))) & set("=+/") for n in range(50))
 
 
 def test_the_address_asks_for_a_code_with_state_redirect_uri_and_challenge():
@@ -75,7 +81,7 @@ def test_an_authorize_address_with_a_query_keeps_it(base):
 @QUICK
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_client_id_and_state_arrive_unchanged(client_id, state):
-    address = authorization.request_url(AUTHORIZE, client_id, "https://me.example/cb", state, VERIFIER)
+    address = request_url(AUTHORIZE, client_id, "https://me.example/cb", state, VERIFIER)
     fields = dict(parse_qsl(urlsplit(address).query, keep_blank_values=True))
     assert (fields["client_id"], fields["state"]) == (client_id, state)
     assert address.isascii() and address.isprintable() and " " not in address
@@ -144,7 +150,7 @@ def test_what_is_no_return_is_refused_and_not_repeated(query):
     assert "canary" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert traceback.format_exception_only(Refused, caught.value) == [
-        f"hhtoken.authorization.Refused: {caught.value}\n"
+        f"hhtoken.authorization.request.Refused: {caught.value}\n"
     ]
 
 
@@ -175,9 +181,9 @@ def test_arbitrary_text_is_a_return_or_refused(query):
         came = read_return(query)
     except Refused:
         return
-    assert authorization.is_printable(came.state)
+    assert is_printable(came.state)
     assert (came.code is None) != (came.error is None)
-    assert authorization.is_printable(came.code or came.error)
+    assert is_printable(came.code or came.error)
 
 
 def test_the_repr_of_a_return_hides_it():
@@ -201,7 +207,7 @@ def test_the_repr_of_a_return_hides_it():
     ],
 )
 def test_a_denial_says_what_to_do_and_repeats_nothing(error, kind, exit_code):
-    denied = authorization.denial(error)
+    denied = denial(error)
     assert type(denied) is kind and denied.exit_code == exit_code
     assert "hhtoken login" in denied.hint
     assert "canary" not in denied.message + denied.hint
@@ -210,12 +216,12 @@ def test_a_denial_says_what_to_do_and_repeats_nothing(error, kind, exit_code):
 
 @pytest.mark.parametrize("text", ["a", " ", "~", "a b", "x" * 10000])
 def test_vschar_is_printable(text):
-    assert authorization.is_printable(text)
+    assert is_printable(text)
 
 
 @pytest.mark.parametrize("text", [None, "", "\n", "a\n", "a\x7f", "\x1f", "\u044f", "a\u00a0", "\ud800"])
 def test_anything_else_is_not_printable(text):
-    assert not authorization.is_printable(text)
+    assert not is_printable(text)
 
 
 @QUICK

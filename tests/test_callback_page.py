@@ -8,18 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import callback_page
-from hhtoken.callback_page import language
+from hhtoken.authorization import pages
+from hhtoken.authorization.pages import language
 from hhtoken.console.language import translated_into
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 NAMED = {
-    callback_page.AUTHORIZED: 200,
-    callback_page.DENIED: 200,
-    callback_page.REFUSED: 400,
-    callback_page.TRY_LATER: 503,
-    callback_page.FAILED: 502,
+    pages.AUTHORIZED: 200,
+    pages.DENIED: 200,
+    pages.REFUSED: 400,
+    pages.TRY_LATER: 503,
+    pages.FAILED: 502,
 }
 REFUSALS = [400, 404, 405, 414, 421, 431]  # all that the listener refuses with
 ALL = [*NAMED, *REFUSALS]
@@ -28,7 +28,7 @@ BOTH = pytest.mark.parametrize("tongue", ["ru", "en"])
 
 
 def response(name, accept_language):
-    return callback_page.response(name, language(accept_language), translated_into)
+    return pages.response(name, language(accept_language), translated_into)
 
 
 def taken_apart(name, tongue):
@@ -44,15 +44,15 @@ def words(html):
 
 
 def test_no_page_is_forgotten_here():
-    assert {name for name in callback_page.PAGES if isinstance(name, str)} == set(NAMED)
-    assert {status for status in callback_page.PAGES if isinstance(status, int)} == set(REFUSALS)
-    assert set(callback_page.REASONS) == {200, *NAMED.values(), *REFUSALS}
+    assert {name for name in pages.PAGES if isinstance(name, str)} == set(NAMED)
+    assert {status for status in pages.PAGES if isinstance(status, int)} == set(REFUSALS)
+    assert set(pages.REASONS) == {200, *NAMED.values(), *REFUSALS}
 
 
 @pytest.mark.parametrize("name, status", [*NAMED.items(), *zip(REFUSALS, REFUSALS)])
 def test_a_page_is_a_whole_http_response_with_its_status(name, status):
     status_line, headers, body = taken_apart(name, "en")
-    assert status_line == f"HTTP/1.0 {status} {callback_page.REASONS[status]}"
+    assert status_line == f"HTTP/1.0 {status} {pages.REASONS[status]}"
     assert int(dict(headers)["Content-Length"]) == len(body.encode())
     assert body.startswith("<!doctype html>") and body.endswith("</html>\n")
 
@@ -74,7 +74,7 @@ def test_a_page_says_what_happened_and_what_to_do_next(name, tongue):
     title = re.search("<h1>(.+?)</h1>", body).group(1)
     assert f"<title>{title}</title>" in body
     assert len(re.findall("<p>.+?</p>", body)) == (1 if name == 404 else 2)
-    if name not in (callback_page.AUTHORIZED, 404):
+    if name not in (pages.AUTHORIZED, 404):
         assert "hhtoken" in body.partition("<footer>")[0]
 
 
@@ -83,16 +83,16 @@ def test_a_page_is_made_once_however_often_junk_asks_for_it():
 
 
 def test_a_refusal_does_not_call_a_good_address_bad():
-    assert "This address is not valid" in taken_apart(callback_page.REFUSED, "en")[2]
+    assert "This address is not valid" in taken_apart(pages.REFUSED, "en")[2]
     for status in REFUSALS:
         assert "This address is not valid" not in taken_apart(status, "en")[2]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMED if name != callback_page.AUTHORIZED] + REFUSALS)
+@pytest.mark.parametrize("name", [name for name in NAMED if name != pages.AUTHORIZED] + REFUSALS)
 def test_no_failure_looks_like_a_success(name):
     assert 'class="bad"' in taken_apart(name, "en")[2]
-    assert 'class="good"' in taken_apart(callback_page.AUTHORIZED, "en")[2]
-    assert taken_apart(name, "ru")[2] != taken_apart(callback_page.AUTHORIZED, "ru")[2]
+    assert 'class="good"' in taken_apart(pages.AUTHORIZED, "en")[2]
+    assert taken_apart(name, "ru")[2] != taken_apart(pages.AUTHORIZED, "ru")[2]
 
 
 @EVERY_PAGE

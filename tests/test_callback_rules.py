@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import callback_page
-from hhtoken.callback_rules import CallbackRules, fault_in
+from hhtoken.authorization import pages
+from hhtoken.authorization.callback_rules import CallbackRules, fault_in
 from hhtoken.console.language import translated_into
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
@@ -283,4 +283,4 @@ def test_an_http_redirect_uri_needs_nobody_to_vouch(lines):
 )
 def test_every_request_is_a_return_or_has_a_page(redirect_uri, target, headers):
     status = refusal(redirect_uri, target, headers=[f"{name}: {value}" for name, value in headers])
-    assert status is None or callback_page.response(status, "en", translated_into).startswith(b"HTTP/1.0 %d " % status)
+    assert status is None or pages.response(status, "en", translated_into).startswith(b"HTTP/1.0 %d " % status)

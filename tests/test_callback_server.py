@@ -12,18 +12,20 @@ import pytest
 from conftest import wait_for
 from rough_provider import reset
 
-from hhtoken import callback_page, callback_server, listening
-from hhtoken.callback_rules import CallbackRules
-from hhtoken.callback_server import CallbackServer
+from hhtoken.authorization import listener as callback_listener
+from hhtoken.authorization import pages
+from hhtoken.authorization.callback_rules import CallbackRules
+from hhtoken.authorization.listener import CallbackServer
+from hhtoken.authorization.port import BACKLOG, open_listener
 from hhtoken.console.language import translated_into
 from hhtoken.errors import ConfigError
 
 RETURN = b"GET /callback?code=C HTTP/1.0\r\n\r\n"
 ELSEWHERE = b"GET /favicon.ico HTTP/1.0\r\n\r\n"
 DONE, GO_ON, REFUSED = (
-    (callback_page.AUTHORIZED, True),
-    (callback_page.TRY_LATER, False),
-    (callback_page.REFUSED, False),
+    (pages.AUTHORIZED, True),
+    (pages.TRY_LATER, False),
+    (pages.REFUSED, False),
 )
 
 
@@ -49,7 +51,7 @@ class Running:
     """A CallbackServer whose main thread is one of the test's; its clients, ``crowd`` of whom are there before it."""
 
     def __init__(self, handle_return, crowd=0, redirect_uri="http://127.0.0.1/callback"):
-        plain = socket.create_server(("127.0.0.1", 0), backlog=listening.BACKLOG)
+        plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.listener = Listener(fileno=plain.detach())
         self.server = CallbackServer(self.listener, CallbackRules(redirect_uri), handle_return)
         self.server.addresses["/ticket"] = "https://hh.example.org/oauth/authorize?state=S"
@@ -128,7 +130,7 @@ def request(line="GET /callback?code=C HTTP/1.1", *headers, host="Host: 127.0.0.
 def check_refused(running, data, status):
     """It is answered with our page, the same whatever came, and nobody dealt with it."""
     running.queries.clear()
-    assert running.whole_answer(data) == callback_page.response(status, "en", translated_into)
+    assert running.whole_answer(data) == pages.response(status, "en", translated_into)
     assert running.queries == []
 
 
@@ -251,7 +253,7 @@ def test_what_is_too_large_is_refused_before_its_end(strict, data, status):
 )
 def test_a_return_comes_through_and_is_answered_once(strict, data):
     strict.queries.clear()
-    assert strict.whole_answer(data) == callback_page.response(callback_page.TRY_LATER, "en", translated_into)
+    assert strict.whole_answer(data) == pages.response(pages.TRY_LATER, "en", translated_into)
     assert strict.queries == ["code=C"]
 
 
@@ -264,9 +266,9 @@ def test_a_return_may_come_byte_by_byte(strict):
 
 
 def test_the_page_is_in_the_browsers_language(strict):
-    for line, page in (("GET /callback HTTP/1.1", callback_page.TRY_LATER), ("GET / HTTP/1.1", 404)):
+    for line, page in (("GET /callback HTTP/1.1", pages.TRY_LATER), ("GET / HTTP/1.1", 404)):
         asked = request(line, "Accept-Language: ru,en;q=0.5")
-        assert strict.whole_answer(asked) == callback_page.response(page, "ru", translated_into)
+        assert strict.whole_answer(asked) == pages.response(page, "ru", translated_into)
 
 
 def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(serving):
@@ -282,14 +284,14 @@ def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(serving):
 @pytest.mark.parametrize("said", [b"", b"GET /callback?code=C HTTP/1.1\r\nHo"])
 def test_a_silent_client_is_let_go_without_an_answer(serving, monkeypatch, said):
     running = serving()
-    assert running.server.RequestHandlerClass.timeout == callback_server.READ_SECONDS
+    assert running.server.RequestHandlerClass.timeout == callback_listener.READ_SECONDS
     monkeypatch.setattr(running.server.RequestHandlerClass, "timeout", 0.1)
     assert told(running.client(said)) == 0
     assert running.thread.is_alive()
 
 
 def test_a_client_that_drips_is_cut_off(serving, monkeypatch):
-    monkeypatch.setattr(callback_server, "CONNECTION_SECONDS", 0.3)
+    monkeypatch.setattr(callback_listener, "CONNECTION_SECONDS", 0.3)
     running = serving()
     client, began = running.client(), time.monotonic()
     with contextlib.suppress(OSError):
@@ -300,7 +302,7 @@ def test_a_client_that_drips_is_cut_off(serving, monkeypatch):
 
 
 def test_a_client_that_never_closes_is_not_waited_for(serving, monkeypatch, capfd):
-    monkeypatch.setattr(callback_server, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(callback_listener, "DRAIN_SECONDS", 0.1)
     running = serving()
     assert running.get(ELSEWHERE) == 404
     wait_for(lambda: not running.server.connections)
@@ -419,7 +421,7 @@ def test_without_descriptors_and_clients_the_browser_is_served_as_soon_as_there_
     began, before = time.monotonic(), running.listener.times_out
     time.sleep(0.5)
     tries, seconds = running.listener.times_out - before, time.monotonic() - began
-    assert tries <= seconds / callback_server.NO_ROOM_PAUSE_SECONDS + 1, "it spins"
+    assert tries <= seconds / callback_listener.NO_ROOM_PAUSE_SECONDS + 1, "it spins"
     descriptors.lift()
     with client:
         assert told(client) == 200
@@ -433,7 +435,7 @@ def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(s
         may_go_on.wait(10)
         return REFUSED
 
-    monkeypatch.setattr(callback_server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(callback_listener, "MOST_CONNECTIONS", 2)
     running = serving(handle)
     oldest = running.client()
     asking = running.client(RETURN)
@@ -452,14 +454,14 @@ def test_a_browser_whose_return_is_being_dealt_with_makes_no_room(serving, monke
         return DONE
 
     newcomers = []
-    monkeypatch.setattr(callback_server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(callback_listener, "MOST_CONNECTIONS", 2)
     running = serving(handle)
     assert running.get() == 200
     assert [told(client) for client in newcomers[:4]] == [0] * 4
 
 
 def test_a_crowd_that_fills_the_queue_is_served_to_the_last(serving):
-    running = serving(crowd=listening.BACKLOG)
+    running = serving(crowd=BACKLOG)
     for client in running.crowd:
         client.sendall(ELSEWHERE)
     assert {told(client) for client in running.crowd} == {404}
@@ -471,19 +473,19 @@ def test_a_crowd_that_fills_the_queue_is_served_to_the_last(serving):
 
 def test_an_address_of_another_machine_is_said_to_be_that():
     with pytest.raises(ConfigError, match="cannot listen on 192.0.2.1 port 8000: cannot assign requested address"):
-        listening.open_listener("192.0.2.1:8000", "https://hh.example.org/callback")
+        open_listener("192.0.2.1:8000", "https://hh.example.org/callback")
 
 
 def test_behind_nginx_the_listener_waits_on_loopback_port_8000():
     try:
-        with listening.open_listener(None, "https://hh.example.org/callback") as listener:
+        with open_listener(None, "https://hh.example.org/callback") as listener:
             assert listener.getsockname() == ("127.0.0.1", 8000)
     except ConfigError as taken:
         assert "cannot listen on 127.0.0.1 port 8000" in taken.message
 
 
 def test_a_listener_on_ipv6_serves_as_well():
-    with listening.open_listener("[::1]:0", "https://[::1]/callback") as listener:
+    with open_listener("[::1]:0", "https://[::1]/callback") as listener:
         server = CallbackServer(listener, CallbackRules("http://[::1]/callback"), lambda _query: DONE)
         with socket.create_connection(listener.getsockname()[:2], timeout=10) as browser:
             browser.sendall(RETURN)

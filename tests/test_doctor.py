@@ -11,7 +11,8 @@ from types import SimpleNamespace as Facts
 
 import pytest
 
-from hhtoken import callback_page, errors
+from hhtoken import errors
+from hhtoken.authorization import pages
 from hhtoken.console import language
 from hhtoken.doctor import (
     answers,
@@ -40,11 +41,11 @@ LOCAL_URI = "http://127.0.0.1:8000/callback"
 
 def page(name, tongue="en"):
     """A page of the listener's: its status and its HTML."""
-    whole = callback_page.response(name, tongue, language.translated_into).decode()
+    whole = pages.response(name, tongue, language.translated_into).decode()
     return int(whole.split()[1]), whole.partition("\r\n\r\n")[2]
 
 
-OUR_PAGE = page(callback_page.REFUSED)[1]
+OUR_PAGE = page(pages.REFUSED)[1]
 NO_HTTPS_PAGE, OTHER_HOST_PAGE = page(400)[1], page(421)[1]
 NGINX = Path(__file__).parent.parent / "nginx"
 DOWN_PAGE, SITE = (NGINX / "hh-token-down.html").read_text(), (NGINX / "hh-token").read_text()
@@ -485,7 +486,7 @@ def test_a_page_is_known_for_whose_it_is(status, headers, body, whose):
     assert answers.whose(status, headers, body) == whose
 
 
-@pytest.mark.parametrize("name", [*callback_page.PAGES])
+@pytest.mark.parametrize("name", [*pages.PAGES])
 def test_each_page_of_ours_is_known_as_ours(name):
     status, body = page(name)
     assert answers.whose(status, {}, body) in (answers.OURS, answers.NOT_HTTPS, answers.OTHER_HOST)

@@ -154,7 +154,7 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
 
 
 def test_records_do_not_show_their_secrets_when_printed():
-    from hhtoken.authorization import BrowserReturn
+    from hhtoken.authorization.request import BrowserReturn
     from hhtoken.pair import pair_from_answer
     from hhtoken.provider.answer import Answer
 

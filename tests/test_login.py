@@ -401,7 +401,7 @@ def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
 
 def test_systemds_listener_is_looked_on_until_the_pair_is_stored(operator, sandbox, tmp_path):
     """The service is another process that uses up the authorization; here, exchange stands in for it."""
-    from hhtoken import socket_unit
+    from hhtoken.authorization import systemd_socket
     from hhtoken.store import record
     from hhtoken.store.pending import PendingAuthorizations
     from hhtoken.store.token_store import open_store
@@ -412,14 +412,14 @@ def test_systemds_listener_is_looked_on_until_the_pair_is_stored(operator, sandb
     state = parse_qs(urlsplit(address).query)["state"][0]
     version = store.record_version()
     told = []
-    assert not socket_unit.wait(store, pending, state, None, 0.2, told.append)
+    assert not systemd_socket.wait(store, pending, state, None, 0.2, told.append)
     assert told and max(told) <= 0.2
-    assert socket_unit.new_authorization(store, version) is None
+    assert systemd_socket.new_authorization(store, version) is None
     operator.run("exchange", input=send_out(address))
     started = time.monotonic()
-    assert socket_unit.wait(store, pending, state, None, 20, told.append) and time.monotonic() - started < 5
-    assert socket_unit.new_authorization(store, version).outcome == record.AUTHORIZED
-    assert socket_unit.new_authorization(store, store.record_version()) is None
+    assert systemd_socket.wait(store, pending, state, None, 20, told.append) and time.monotonic() - started < 5
+    assert systemd_socket.new_authorization(store, version).outcome == record.AUTHORIZED
+    assert systemd_socket.new_authorization(store, store.record_version()) is None
 
 
 def test_an_account_logs_in_for_itself(operator, login):

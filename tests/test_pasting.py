@@ -5,7 +5,7 @@ import pty
 
 import pytest
 
-from hhtoken import pasting
+from hhtoken.authorization import pasting
 from hhtoken.errors import UsageError
 
 

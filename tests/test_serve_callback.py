@@ -13,7 +13,7 @@ import requests
 from conftest import AGENT, Operator, Reader, free_port, has_open, obtain_pair, program_with, wait_for
 from rough_provider import answering
 
-from hhtoken.arrival import ReturnHandler
+from hhtoken.authorization.browser_return import ReturnHandler
 from hhtoken.console import signals
 from hhtoken.errors import StorageError
 from hhtoken.provider.endpoints import token_endpoint_of
@@ -240,7 +240,7 @@ def test_pkce_and_the_redirect_uri_are_the_same_in_both_steps(operator, listenin
     assert form["redirect_uri"] == [asked["redirect_uri"]] == [operator.environment["HH_REDIRECT_URI"]]
     assert form["grant_type"] == ["authorization_code"] and form["code"] == ["CODE"]
     assert sorted(form) == ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri"]
-    from hhtoken.authorization import code_challenge
+    from hhtoken.authorization.request import code_challenge
 
     assert code_challenge(form["code_verifier"][0]) == asked["code_challenge"]
 

@@ -17,7 +17,8 @@ import pytest
 import requests
 from conftest import AGENT, obtain_pair, refreshes
 
-from hhtoken import errors, socket_unit
+from hhtoken import errors
+from hhtoken.authorization import systemd_socket
 from hhtoken.commands.refresh import _renew_in_time
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_answer, pair_from_stored, pair_to_text
 from hhtoken.provider.answer import Answer
@@ -584,7 +585,7 @@ def test_a_defect_on_the_way_to_etcd_does_not_keep_a_pair_from_being_saved_here(
 
 def came_back(store, pending, seconds=20):
     """Tell whether ``login`` sees that the authorization, which is used up, has come to its end."""
-    return socket_unit.wait(store, pending, "used-up", None, seconds, lambda left: left)
+    return systemd_socket.wait(store, pending, "used-up", None, seconds, lambda left: left)
 
 
 def test_login_sees_that_access_was_denied_also_where_no_host_has_a_pair_yet(tmp_path, etcd):

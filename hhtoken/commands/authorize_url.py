@@ -1,7 +1,7 @@
 """``hhtoken authorize-url``: remember a fresh state and verifier, print the address to open."""
 
-from hhtoken import invitation
 from hhtoken.arguments import add_authorization_options, authorization_options
+from hhtoken.authorization.start import invite
 from hhtoken.console import reporting
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.pending import LIFE_SECONDS
@@ -15,7 +15,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    reporting.result(invitation.invite(load_settings(arguments), authorization_options(arguments)))
+    reporting.result(invite(load_settings(arguments), authorization_options(arguments)))
     reporting.message(
         N_(
             "open this address in a browser within {minutes} minutes, while 'hhtoken serve-callback', or "

@@ -1,7 +1,7 @@
 """``hhtoken exchange``: the same as serve-callback, for a code or an address pasted on standard input."""
 
-from hhtoken import pasting
-from hhtoken.arrival import ReturnHandler, conclude
+from hhtoken.authorization import pasting
+from hhtoken.authorization.browser_return import ReturnHandler, conclude
 from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening

@@ -3,10 +3,15 @@
 import contextlib
 from secrets import token_urlsafe
 
-from hhtoken import authorization, callback_server, errors, invitation, listening, pasting, socket_unit, status_screen
+from hhtoken import errors, status_screen
 from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
-from hhtoken.arrival import ReturnHandler, conclude, is_address
-from hhtoken.callback_rules import CallbackRules
+from hhtoken.authorization import pasting, systemd_socket
+from hhtoken.authorization.browser_return import ReturnHandler, conclude, is_address
+from hhtoken.authorization.callback_rules import CallbackRules
+from hhtoken.authorization.listener import CallbackServer
+from hhtoken.authorization.port import address_of, announce, open_listener
+from hhtoken.authorization.request import state_in
+from hhtoken.authorization.start import invite
 from hhtoken.console import desktop, durations, language, progress, reporting, terminal
 from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors
@@ -41,7 +46,7 @@ def run(arguments):
     with _listener(arguments.listen, redirect_uri, settings.main_directory()) as listener:
         endpoint.prepare()
         version = store.record_version()
-        address = invitation.invite(settings, authorization_options(arguments))
+        address = invite(settings, authorization_options(arguments))
         reporting.result(address)
         reporting.event("an authorization was started")
         if arguments.qr:
@@ -72,23 +77,23 @@ def run(arguments):
 def _listener(chosen, redirect_uri, directory):
     """Return a context with the listening socket; with None where systemd listens in our place."""
     try:
-        return listening.open_listener(chosen, redirect_uri)
+        return open_listener(chosen, redirect_uri)
     except errors.ConfigError:
-        if chosen or not socket_unit.serves(directory):
+        if chosen or not systemd_socket.serves(directory):
             raise
         return contextlib.nullcontext()
 
 
 def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
-    server = callback_server.CallbackServer(listener, rules, arrival.by_browser)
-    listening.announce(listener, rules.path, timeout)
+    server = CallbackServer(listener, rules, arrival.by_browser)
+    announce(listener, rules.path, timeout)
     _offer_pasting(on_input)
     if to_open and desktop.has_browser():
         # The state stands in the address, and everybody can read what stands in `ps`, for as long as the browser runs.
         # So it is told a ticket of our listener instead, which is good for one visitor, and sends that one on.
         ticket = f"/{token_urlsafe(TICKET_BYTES)}"
         server.addresses[ticket] = to_open
-        if desktop.open_browser(listening.address_of(listener) + ticket):
+        if desktop.open_browser(address_of(listener) + ticket):
             reporting.message(N_("opening the address in your browser"))
     with _telling(on_input) as tick:
         return server.serve(timeout, tick, on_input)
@@ -102,13 +107,13 @@ def _telling(on_input):
 
 def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
     span = durations.span(timeout)
-    reporting.message(N_("{unit} waits for the browser, for {span}", unit=socket_unit.SOCKET, span=span))
+    reporting.message(N_("{unit} waits for the browser, for {span}", unit=systemd_socket.SOCKET, span=span))
     _offer_pasting(on_input)
-    state = authorization.state_in(address)
+    state = state_in(address)
     with _telling(on_input) as tick:
-        came = socket_unit.wait(store, arrival.pending, state, on_input, timeout, tick)
+        came = systemd_socket.wait(store, arrival.pending, state, on_input, timeout, tick)
     if came and not (arrival.failure or arrival.outcome):
-        arrival.outcome = socket_unit.new_authorization(store, version)
+        arrival.outcome = systemd_socket.new_authorization(store, version)
         if arrival.outcome is None:
             arrival.failure = errors.AuthorizationNeededError(
                 N_("a browser came back, but no pair was stored"),

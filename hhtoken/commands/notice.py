@@ -5,7 +5,8 @@ import os
 import time
 
 from hhtoken import arguments as argument_types
-from hhtoken import errors, invitation, notices
+from hhtoken import errors, notices
+from hhtoken.authorization.start import invite
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
 from hhtoken.renewal import token_status
@@ -68,7 +69,7 @@ def _look(settings, path):
 
 def _invite(settings, trouble):
     try:
-        return invitation.invite(settings)
+        return invite(settings)
     except errors.Error as error:
         first = trouble.next_step if trouble.next_step != errors.HINT_AUTHORIZE else None
         trouble.next_step = joined("; ", [first, error.message, error.hint])

@@ -1,9 +1,11 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
-from hhtoken import callback_server, errors, listening
+from hhtoken import errors
 from hhtoken.arguments import add_listener_options
-from hhtoken.arrival import ReturnHandler, conclude
-from hhtoken.callback_rules import CallbackRules
+from hhtoken.authorization import port as authorization_port
+from hhtoken.authorization.browser_return import ReturnHandler, conclude
+from hhtoken.authorization.callback_rules import CallbackRules
+from hhtoken.authorization.listener import CallbackServer
 from hhtoken.console import progress, reporting
 from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.settings.settings import load_settings
@@ -32,17 +34,17 @@ def run(arguments):
         and accounts.is_any_authorization_under_way(settings.main_directory())
     )
     rules = CallbackRules(redirect_uri)
-    inherited = listening.inherited()
+    inherited = authorization_port.inherited()
     timeout = arguments.timeout if not inherited or is_expected else STRAY_VISIT_SECONDS
-    with inherited or listening.open_listener(arguments.listen, redirect_uri) as listener:
+    with inherited or authorization_port.open_listener(arguments.listen, redirect_uri) as listener:
         endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
         if not inherited:
-            listening.announce(listener, rules.path, timeout)
+            authorization_port.announce(listener, rules.path, timeout)
             if not is_expected:
                 hint = N_("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
                 reporting.message(hint, "hint: ")
         with progress.waiting(N_("waiting for the browser")) as tick:
-            came = callback_server.CallbackServer(listener, rules, arrival.by_browser).serve(timeout, tick)
+            came = CallbackServer(listener, rules, arrival.by_browser).serve(timeout, tick)
     if not came and inherited:
         return 0  # systemd keeps the port; whoever comes next starts us again
     if not came:

@@ -1,6 +1,6 @@
 """Whose page came back from the redirect URI. Pure."""
 
-from hhtoken import callback_page
+from hhtoken.authorization import pages
 
 OURS = "ours"  # hhtoken's listener
 NOT_HTTPS = "not_https"  # hhtoken's, which misses X-Forwarded-Proto
@@ -21,7 +21,7 @@ def whose(status, headers, body):
     if "<footer>hhtoken</footer>" in body:
         if status == 421:
             return OTHER_HOST
-        return NOT_HTTPS if callback_page.PAGES[400][2] in body else OURS
+        return NOT_HTTPS if pages.PAGES[400][2] in body else OURS
     if status == 429:
         return BUSY
     if "<footer>hhtoken " in body:

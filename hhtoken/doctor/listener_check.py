@@ -4,7 +4,8 @@ import re
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from hhtoken import errors, listening
+from hhtoken import errors
+from hhtoken.authorization.port import default_address
 from hhtoken.doctor import answers, findings, sockets, visiting
 from hhtoken.provider import addresses
 from hhtoken.renewal import systemd_units
@@ -21,7 +22,7 @@ def place(redirect_uri, units):
     shown = re.search(r"(\S+:\d+) \(Stream\)", units.get(SOCKET, {}).get("Listen", ""))
     if shown and units[SOCKET].get("LoadState") == "loaded":
         return addresses.parse_listen(shown[1])
-    return addresses.parse_listen(listening.default_address(redirect_uri))
+    return addresses.parse_listen(default_address(redirect_uri))
 
 
 def is_local(redirect_uri):

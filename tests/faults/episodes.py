@@ -8,7 +8,7 @@ import requests
 from conftest import AGENT, Operator, obtain_pair, refreshes
 
 from faults.strace import PROGRAM
-from hhtoken import invitation
+from hhtoken.authorization.start import invite
 from hhtoken.settings.settings import Settings
 from hhtoken.store.journal import BODY_AT
 from hhtoken.store.token_store import JOURNAL_FILE
@@ -67,7 +67,7 @@ class ExchangeEpisode(RefreshEpisode):
         shutil.rmtree(self.operator.state, ignore_errors=True)
         self.sandbox.reset()
         self.operator.state.mkdir(mode=0o700, exist_ok=True)
-        address = invitation.invite(Settings(self.operator.environment), [])
+        address = invite(Settings(self.operator.environment), [])
         asked = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10)
         self.input = asked.headers["Location"] + "\n"
 

@@ -3,7 +3,8 @@
 import os
 import sys
 
-from hhtoken import authorization, errors
+from hhtoken import errors
+from hhtoken.authorization.request import is_printable
 from hhtoken.console import reporting
 from hhtoken.text import N_
 
@@ -64,7 +65,7 @@ def is_ours():
 def clean(data):
     """Given the bytes that were pasted, return their first line without what surrounds it; raise UsageError."""
     pasted = data.strip().split(b"\n")[0].strip().decode("ascii", "replace").strip("'\"")
-    if not authorization.is_printable(pasted) or " " in pasted or len(data) > LONGEST_INPUT_BYTES:
+    if not is_printable(pasted) or " " in pasted or len(data) > LONGEST_INPUT_BYTES:
         raise errors.UsageError(
             N_("what was pasted is neither a code nor an address"),
             N_("paste the whole address that the browser ended up on"),

@@ -14,7 +14,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from hhtoken import callback_page, callback_rules
+from hhtoken.authorization import callback_rules, pages
 from hhtoken.console import language, reporting
 from hhtoken.text import counted
 
@@ -56,23 +56,23 @@ class _Handler(BaseHTTPRequestHandler):
         path, _mark, query = target.partition("?")
         address = self.server.addresses.pop(path, None)
         if address:
-            self._send(callback_page.redirect(address))
+            self._send(pages.redirect(address))
             return
         self.server.connections[self.connection] = False
         self._send_page(self.server.rules.refusal(path, version, self.headers) or self.server.page_for(query))
 
     def send_error(self, code, message=None, explain=None):
         """Answer with a page of ours, which repeats nothing. http.server's own code for another method is 501."""
-        self._send_page(code if code in callback_page.PAGES else 405)
+        self._send_page(code if code in pages.PAGES else 405)
 
     def log_message(self, *_arguments):
         """Nothing: a query holds a code, and strangers must not fill the log."""
 
     def _send_page(self, name):
-        if callback_page.PAGES[name][0] // 100 == 4:
+        if pages.PAGES[name][0] // 100 == 4:
             self.server.refusals.append(name)
-        tongue = callback_page.language(self.headers.get("Accept-Language"))
-        self._send(callback_page.response(name, tongue, language.translated_into))
+        tongue = pages.language(self.headers.get("Accept-Language"))
+        self._send(pages.response(name, tongue, language.translated_into))
 
     def _send(self, response):
         until = time.monotonic() + DRAIN_SECONDS
@@ -143,7 +143,7 @@ class CallbackServer(ThreadingHTTPServer):
 
     def _deal_with(self, query, answer):
         if self._final:
-            answer.put(self._final.get(query, callback_page.REFUSED))
+            answer.put(self._final.get(query, pages.REFUSED))
             return
         page, is_final = self._handle_return(query)
         if is_final:
@@ -154,7 +154,7 @@ class CallbackServer(ThreadingHTTPServer):
         """Return the function to call for the next input, or None."""
         try:
             if on_input():
-                self._final = {None: callback_page.REFUSED}
+                self._final = {None: pages.REFUSED}
         except EOFError:
             return None
         return on_input

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from hhtoken import authorization, callback_page, errors
+from hhtoken import errors
+from hhtoken.authorization import pages
+from hhtoken.authorization.request import BrowserReturn, Refused, denial, read_return
 from hhtoken.console import durations, reporting, signals
 from hhtoken.renewal import exchange, judgement
 from hhtoken.store import account_names, accounts, opening
@@ -41,24 +43,24 @@ class ReturnHandler:
     def by_browser(self, query):
         """Given the query of a request on the callback path, return a Reply. Nothing is sent before the state fits."""
         try:
-            came = authorization.read_return(query)
+            came = read_return(query)
             entry = self._find(came.state)
-        except authorization.Refused:
+        except Refused:
             entry = None
         except errors.Error as error:
             return self._not_now(error, is_worth_telling=self._is_new(error))
         if entry is None:
-            return Reply(callback_page.REFUSED)
+            return Reply(pages.REFUSED)
         try:
             if came.error:
                 self._deny(entry, came.error)
-                return Reply(callback_page.DENIED, is_final=True)
+                return Reply(pages.DENIED, is_final=True)
             self._redeem(entry, came.code)
         except errors.Error as error:
             if self._is_pending(came.state):
                 return self._not_now(error)
             self.failure = error
-        return Reply(callback_page.FAILED if self.failure else callback_page.AUTHORIZED, is_final=True)
+        return Reply(pages.FAILED if self.failure else pages.AUTHORIZED, is_final=True)
 
     def by_paste(self, pasted):
         """Given what was pasted, a code or the whole address that the browser ended up on, use it.
@@ -80,10 +82,10 @@ class ReturnHandler:
         if not is_address(pasted):
             entry = self.pending.newest()  # a bare code has no state; verifier and redirect URI still have to fit
             hint = None if entry or not self._settings else accounts.hint_for_bare_code(self._settings.main_directory())
-            return _require(entry, hint), authorization.BrowserReturn(None, pasted, None)
+            return _require(entry, hint), BrowserReturn(None, pasted, None)
         try:
-            came = authorization.read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
-        except authorization.Refused as refused:
+            came = read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
+        except Refused as refused:
             raise errors.UsageError(
                 refused.args[0], N_("paste the whole address that the browser ended up on")
             ) from None
@@ -116,7 +118,7 @@ class ReturnHandler:
     def _deny(self, entry, error):
         with self._store.lock():
             self.pending.remove(entry)
-        self.failure = authorization.denial(error)
+        self.failure = denial(error)
 
     def _is_pending(self, state):
         try:
@@ -135,11 +137,11 @@ class ReturnHandler:
         """The authorization is not used up: say why, and go on waiting for a reload."""
         if signals.end_was_asked():
             self.failure = error
-            return Reply(callback_page.TRY_LATER, is_final=True)
+            return Reply(pages.TRY_LATER, is_final=True)
         if is_worth_telling:
             reporting.failure(error)
             reporting.event(f"callback: {error.message}", reporting.ERROR)
-        return Reply(callback_page.TRY_LATER)
+        return Reply(pages.TRY_LATER)
 
 
 def is_address(pasted):

@@ -2,7 +2,7 @@
 
 from secrets import token_urlsafe
 
-from hhtoken import authorization
+from hhtoken.authorization.request import request_url
 from hhtoken.store import account_names
 from hhtoken.store.pending import PendingAuthorizations
 from hhtoken.store.token_store import open_store
@@ -21,4 +21,4 @@ def invite(settings, options=()):
     store = open_store(settings.state_directory(), create=True)
     with store.lock():
         PendingAuthorizations(store.directory).add(state, verifier, redirect_uri)
-    return authorization.request_url(authorize_url, client_id, redirect_uri, state, verifier, options)
+    return request_url(authorize_url, client_id, redirect_uri, state, verifier, options)

@@ -1,0 +1,1 @@
+"""A browser's consent becomes a code, and the code a pair."""
