@@ -89,7 +89,7 @@ def test_every_command_that_may_save_a_pair_publishes_it():
 
 def test_requests_is_used_in_one_place_and_where_a_bots_own_requests_are_signed():
     users = {path.name for path in modules() if any(name.split(".")[0] == "requests" for name in imports_of(path))}
-    assert users == {"transfer.py", "headhunter_auth.py"}
+    assert users == {"transfer.py", "requests_auth.py"}
 
 
 def library_sources():

@@ -16,8 +16,8 @@ import requests
 from conftest import AGENT, Reader, obtain_pair, refreshes, wait_for
 from rough_provider import HeldUp, answering, http
 
-from hhtoken import errors, living_token
-from hhtoken.client import HeadHunterAuth, access_token
+from hhtoken import errors
+from hhtoken.client import HeadHunterAuth, access_token, token_source
 from hhtoken.pair import Pair, pair_from_answer
 from hhtoken.store import published_file
 from hhtoken.store.token_store import fingerprint, open_store
@@ -576,7 +576,7 @@ def test_a_token_is_in_no_message_and_no_repr(bot, sandbox):
 
 # It waits for a new token for longer than it would, for the sake of a busy machine.
 BOT = (
-    "import runpy, sys; from hhtoken import living_token; living_token.WAIT_SECONDS = 60\n"
+    "import runpy, sys; from hhtoken.client import token_source; token_source.WAIT_SECONDS = 60\n"
     "sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')\n"
 )
 
@@ -641,4 +641,4 @@ def test_the_example_is_short():
 
 
 def test_the_module_that_renews_knows_its_own_place():
-    assert (Path(living_token.ROOT) / "hhtoken" / "main.py").exists()
+    assert (Path(token_source.ROOT) / "hhtoken" / "main.py").exists()

@@ -9,7 +9,7 @@ from requests.utils import rewind_body
 from urllib3.util import parse_url
 
 from hhtoken import errors
-from hhtoken.living_token import WAIT_SECONDS, access_token
+from hhtoken.client.token_source import WAIT_SECONDS, access_token
 from hhtoken.provider import api_errors
 from hhtoken.provider.answer import Answer
 from hhtoken.settings.settings import Settings

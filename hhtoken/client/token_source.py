@@ -24,7 +24,7 @@ REFRESH = (
     "import sys; root = sys.argv.pop(1); sys.path[:] = [root, *filter(None, sys.path)]\n"
     "from hhtoken.main import main; sys.exit(main())\n"
 )
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 _renewals = {}  # the _Renewal of each state directory
 
