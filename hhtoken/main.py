@@ -2,7 +2,7 @@
 
 ``show`` stands in front of every API call of a shell script, and ``refresh`` runs every minute for nothing. Their plain
 forms are understood here at a glance, without argparse, which would cost more than all the rest; all other command
-lines, and odd ones, are for ``hhtoken.cli``.
+lines, and odd ones, are for ``hhtoken.commands.parser``.
 """
 
 import os
@@ -52,11 +52,11 @@ def main(argv=None):
 def _run(argv, umask):
     command, arguments = _plain(argv)
     if arguments is None:
-        from hhtoken import cli
+        from hhtoken.commands.parser import parse_command_line
         from hhtoken.console import signals
 
         signals.end_on_signals()
-        command, arguments = cli.parse_command_line(argv)
+        command, arguments = parse_command_line(argv)
         arguments.umask = umask  # the caller's, for `exec` to hand on
     try:
         return command.run(arguments)

@@ -15,7 +15,8 @@ from argparse_manpage.manpage import Manpage
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hhtoken import cli, manual  # noqa: E402
+from hhtoken import manual  # noqa: E402
+from hhtoken.commands.parser import build_parser  # noqa: E402
 from hhtoken.console import language  # noqa: E402
 from hhtoken.console.language import translated  # noqa: E402
 from hhtoken.pair import ESSENTIAL_FIELDS, OUR_FIELDS  # noqa: E402
@@ -59,7 +60,7 @@ def write(path, content):
 
 def completion(shell):
     """Return the script that completes hhtoken in this shell."""
-    parser = cli.build_parser()
+    parser = build_parser()
     for command in [parser, *commands_of(parser).values()]:
         for action in command._actions:
             if action.metavar in BY_METAVAR:
@@ -90,7 +91,7 @@ class Unwrapped(argparse.HelpFormatter):
 
 def page():
     """Return the page in the language of the environment."""
-    parser = cli.build_parser()
+    parser = build_parser()
     parser.formatter_class = Unwrapped
     parser.description = parser.epilog = None
     parser.usage = f"%(prog)s {translated(manual.USAGE)}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import arguments
+from hhtoken.commands import options
 
 TEN_YEARS = 10 * 365 * 24 * 3600
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
@@ -17,7 +17,7 @@ QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_hea
     "text, value", [("0", 0), ("1", 1), ("007", 7), ("1209600", 1209600), (str(TEN_YEARS), TEN_YEARS)]
 )
 def test_whole_seconds_are_taken(text, value):
-    assert arguments.seconds(text) == value
+    assert options.seconds(text) == value
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,16 @@ def test_whole_seconds_are_taken(text, value):
     ids=lambda text: ascii(text[:12]),
 )
 def test_anything_else_is_refused_and_not_repeated(text):
-    for kind in (arguments.seconds, arguments.positive_seconds):
+    for kind in (options.seconds, options.positive_seconds):
         with pytest.raises(ArgumentTypeError, match="^takes a whole number of seconds from [01] to 315360000$"):
             kind(text)
 
 
 def test_a_timeout_of_zero_is_refused():
-    assert arguments.positive_seconds("1") == 1
+    assert options.positive_seconds("1") == 1
     for text in ("0", "000"):
         with pytest.raises(ArgumentTypeError, match="^takes a whole number of seconds from 1 to "):
-            arguments.positive_seconds(text)
+            options.positive_seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -61,24 +61,24 @@ def test_a_timeout_of_zero_is_refused():
     ids=lambda value: ascii(value)[:12],
 )
 def test_an_exit_code_is_a_byte_and_any_other_text_is_0(text, code):
-    assert arguments.exit_code(text) == code
+    assert options.exit_code(text) == code
 
 
 @pytest.mark.parametrize("word", ["applicant", "employer"])
 def test_a_choice_takes_its_words(word):
-    assert arguments.one_of("applicant", "employer")(word) == word
+    assert options.one_of("applicant", "employer")(word) == word
 
 
 @pytest.mark.parametrize("word", ["", "canary", "Applicant", "applicant ", "app", "applicant|employer"])
 def test_a_choice_takes_no_other_word_and_does_not_repeat_it(word):
     with pytest.raises(ArgumentTypeError, match="^takes one of: applicant, employer$"):
-        arguments.one_of("applicant", "employer")(word)
+        options.one_of("applicant", "employer")(word)
 
 
 @QUICK
 @given(st.text(max_size=15))
 def test_arbitrary_text_is_seconds_or_refused(text):
     try:
-        assert 0 <= arguments.seconds(text) <= TEN_YEARS
+        assert 0 <= options.seconds(text) <= TEN_YEARS
     except ArgumentTypeError:
         pass

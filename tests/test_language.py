@@ -16,7 +16,7 @@ import pytest
 from babel.messages.pofile import read_po
 from conftest import PROGRAM
 
-from hhtoken import cli
+from hhtoken.commands.parser import COMMANDS
 from hhtoken.console import language
 from hhtoken.store import record
 from hhtoken.text import N_, counted
@@ -276,7 +276,7 @@ def run(*arguments, **environment):
     )
 
 
-@pytest.mark.parametrize("command", [None, *cli.COMMANDS])
+@pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_help_is_russian_throughout_and_has_the_same_flags(command):
     words = [*([command] if command else []), "--help"]
     shown, english = run(*words, **RUSSIAN), run(*words, LANG="en_US.UTF-8")

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from hhtoken import cli, errors, manual
+from hhtoken import errors, manual
 from hhtoken.commands import exec_command
+from hhtoken.commands.parser import build_parser, parse_command_line
 from hhtoken.settings.settings import DEFAULTS
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +37,7 @@ def flags_of(parser):
 
 def parsers():
     """Return each command's parser by its name; that of hhtoken itself is named ""."""
-    parser = cli.build_parser()
+    parser = build_parser()
     subparsers = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     return {"": parser, **subparsers.choices}
 
@@ -100,7 +101,7 @@ def test_the_examples_are_what_the_parser_takes():
     typed = [words for line in commands for words in re.findall(r"hhtoken ([^)&\n]+)", line) if "systemctl" not in line]
     assert len(typed) >= 8
     for words in typed:
-        cli.parse_command_line(words.split())
+        parse_command_line(words.split())
 
 
 def test_the_documents_have_every_command_flag_and_exit_code():

@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rough_provider import answering, http
 from test_accounts import account, place
 
-from hhtoken import all_accounts, errors
+from hhtoken import errors
+from hhtoken.commands import all_accounts
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ROOT = Path(__file__).parent.parent

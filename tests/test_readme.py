@@ -15,7 +15,7 @@ import requests
 from conftest import AGENT, PROGRAM, Operator
 from test_manual import EXIT_CODES, OF_COMMANDS
 
-from hhtoken import cli
+from hhtoken.commands.parser import parse_command_line
 from hhtoken.sandbox.server import start
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +126,7 @@ def test_each_command_line_is_what_the_parser_takes(name):
     lines = [words for words in lines if not words[-1].startswith("--help")]
     assert len(lines) >= 15
     for words in lines:
-        cli.parse_command_line(words)
+        parse_command_line(words)
 
 
 @pytest.mark.parametrize("name", LANGUAGES)

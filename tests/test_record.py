@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhtoken import errors, status_screen
+from hhtoken import errors
+from hhtoken.commands import status_screen
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
 from hhtoken.renewal import judgement, token_status

@@ -235,15 +235,16 @@ WORDS = ["show", "--field", "access_token", "--field=expires_in", "--header", "-
 
 @given(st.lists(st.sampled_from(WORDS[1:]), max_size=5))
 def test_the_short_way_in_reads_a_command_line_as_argparse_does(words):
-    from hhtoken import cli, errors
+    from hhtoken import errors
     from hhtoken.commands import show
+    from hhtoken.commands.parser import build_parser
     from hhtoken.main import plain_arguments
 
     plain = plain_arguments(words, show.PLAIN, show.FORMS)
     if plain is None:
         return  # argparse has the word
     try:
-        parsed = vars(cli.build_parser(["show"]).parse_args(["show", *words]))
+        parsed = vars(build_parser(["show"]).parse_args(["show", *words]))
     except errors.UsageError:
         raise AssertionError("argparse refuses what the short way takes") from None
     parsed = {"account": None, "state_dir": None, "env_file": None, **parsed}

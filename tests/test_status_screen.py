@@ -15,7 +15,8 @@ import pytest
 from conftest import PROGRAM
 from test_token_status import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
 
-from hhtoken import errors, status_screen
+from hhtoken import errors
+from hhtoken.commands import status_screen
 from hhtoken.console import terminal
 from hhtoken.provider import token_errors
 from hhtoken.renewal import timers, token_status
@@ -351,7 +352,12 @@ def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
     )
     command = [sys.executable, "-IS", "-c", program, str(Path(__file__).parent.parent), "status", "--json"]
     done = subprocess.run(command, env=lonely.environment, capture_output=True, text=True, timeout=20)
-    assert not set(done.stderr.split()) & {"subprocess", "hhtoken.renewal.timers", "hhtoken.status_screen", "textwrap"}
+    assert not set(done.stderr.split()) & {
+        "subprocess",
+        "hhtoken.renewal.timers",
+        "hhtoken.commands.status_screen",
+        "textwrap",
+    }
 
 
 def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import requests
 from conftest import AGENT, PROGRAM, catches, obtain_pair, program_with, refreshes, wait_for
 
-from hhtoken import notices
+from hhtoken.commands import notices
 from hhtoken.store.token_store import fingerprint
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}

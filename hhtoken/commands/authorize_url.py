@@ -1,7 +1,7 @@
 """``hhtoken authorize-url``: remember a fresh state and verifier, print the address to open."""
 
-from hhtoken.arguments import add_authorization_options, authorization_options
 from hhtoken.authorization.start import invite
+from hhtoken.commands.options import add_authorization_options, authorization_options
 from hhtoken.console import reporting
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.pending import LIFE_SECONDS

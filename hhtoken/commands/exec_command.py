@@ -5,8 +5,8 @@ import contextlib
 import os
 import time
 
-from hhtoken import arguments as argument_types
 from hhtoken import errors
+from hhtoken.commands import options
 from hhtoken.console import signals
 from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.renewal import exchange, token_status
@@ -39,7 +39,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--min-seconds",
         metavar="N",
-        type=argument_types.seconds,
+        type=options.seconds,
         default=0,
         help=_("only with a token that lives for at least N more seconds"),
     )

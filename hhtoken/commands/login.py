@@ -3,8 +3,7 @@
 import contextlib
 from secrets import token_urlsafe
 
-from hhtoken import errors, status_screen
-from hhtoken.arguments import add_authorization_options, add_listener_options, authorization_options
+from hhtoken import errors
 from hhtoken.authorization import pasting, systemd_socket
 from hhtoken.authorization.browser_return import ReturnHandler, conclude, is_address
 from hhtoken.authorization.callback_rules import CallbackRules
@@ -12,6 +11,8 @@ from hhtoken.authorization.listener import CallbackServer
 from hhtoken.authorization.port import address_of, announce, open_listener
 from hhtoken.authorization.request import state_in
 from hhtoken.authorization.start import invite
+from hhtoken.commands import status_screen
+from hhtoken.commands.options import add_authorization_options, add_listener_options, authorization_options
 from hhtoken.console import desktop, durations, language, progress, reporting, terminal
 from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors

@@ -4,9 +4,9 @@ import json
 import os
 import time
 
-from hhtoken import arguments as argument_types
-from hhtoken import errors, notices
+from hhtoken import errors
 from hhtoken.authorization.start import invite
+from hhtoken.commands import notices, options
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
 from hhtoken.renewal import token_status
@@ -26,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--failed-with",
         metavar=_("CODE"),
-        type=argument_types.exit_code,
+        type=options.exit_code,
         default=0,
         help=_("the exit code of the run that failed (systemd: $MONITOR_EXIT_STATUS)"),
     )

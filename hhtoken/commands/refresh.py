@@ -30,7 +30,7 @@ PLAIN = {
 
 
 def add_arguments(parser):
-    from hhtoken import arguments as argument_types
+    from hhtoken.commands import options
     from hhtoken.console.language import _
 
     form = parser.add_mutually_exclusive_group()
@@ -43,7 +43,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--wait",
         metavar=_("SECONDS"),
-        type=argument_types.seconds,
+        type=options.seconds,
         default=0,
         help=_("wait up to so long for a pair that is about to fall due; for timers"),
     )
@@ -51,7 +51,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--jobs",
         metavar=_("N"),
-        type=argument_types.positive_number,
+        type=options.positive_number,
         default=0,
         help=_("with --all: so many at once; default 8"),
     )
@@ -78,7 +78,7 @@ def run(arguments):
 
 
 def _renew_all(settings, arguments):
-    from hhtoken import all_accounts
+    from hhtoken.commands import all_accounts
 
     if not arguments.all:
         raise errors.UsageError(N_("--jobs goes with --all"), N_("type 'hhtoken refresh --help'"))

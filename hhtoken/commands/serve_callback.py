@@ -1,11 +1,11 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
 from hhtoken import errors
-from hhtoken.arguments import add_listener_options
 from hhtoken.authorization import port as authorization_port
 from hhtoken.authorization.browser_return import ReturnHandler, conclude
 from hhtoken.authorization.callback_rules import CallbackRules
 from hhtoken.authorization.listener import CallbackServer
+from hhtoken.commands.options import add_listener_options
 from hhtoken.console import progress, reporting
 from hhtoken.provider.endpoints import token_endpoint_of
 from hhtoken.settings.settings import load_settings

@@ -30,7 +30,7 @@ CLOCK_SLACK_SECONDS = 60
 
 
 def add_arguments(parser):
-    from hhtoken import arguments as argument_types
+    from hhtoken.commands import options
     from hhtoken.console.language import _
 
     form = parser.add_mutually_exclusive_group()
@@ -40,7 +40,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--min-seconds",
         metavar="N",
-        type=argument_types.seconds,
+        type=options.seconds,
         default=0,
         help=_("only a token that lives for at least N more seconds"),
     )

@@ -47,7 +47,7 @@ def run(arguments):
 
 
 def _run_for_all(settings, arguments):
-    from hhtoken import all_accounts
+    from hhtoken.commands import all_accounts
 
     if getattr(arguments, "account", None) is not None:
         raise errors.UsageError(N_("--all goes with no --account"), N_("name one account, or all of them"))
@@ -67,7 +67,7 @@ def _look(directory):
 
 def _screen(report, settings, shared):
     # Not for --json, which runs each minute.
-    from hhtoken import status_screen
+    from hhtoken.commands import status_screen
     from hhtoken.console import terminal
     from hhtoken.renewal import timers
     from hhtoken.store import account_names
@@ -108,7 +108,7 @@ def _refresh_command(settings):
 
 def _hidden_from_cron(settings):
     """Return the Hidden settings without which that command would do something else, or None."""
-    from hhtoken.status_screen import Hidden
+    from hhtoken.commands.status_screen import Hidden
 
     names = settings.of_refresh_in_environment_alone()
     return Hidden(names, settings.env_file_to_write()) if names else None

@@ -160,7 +160,7 @@ def _renew(name, settings, endpoint, force):
 
 def status(settings):
     """Given the Settings, print a line for each account; return the exit code."""
-    from hhtoken import status_screen
+    from hhtoken.commands import status_screen
 
     listed = accounts.listed(settings.main_directory())
     states = {state: language.translated(word) for state, word in status_screen.WORDS.items()}

@@ -2,7 +2,6 @@
 
 from argparse import ArgumentTypeError
 
-from hhtoken import arguments as argument_types
 from hhtoken.authorization.port import DEFAULT_LISTEN
 from hhtoken.console.language import _, translated
 from hhtoken.text import N_
@@ -52,7 +51,7 @@ def add_authorization_options(parser):
     parser.add_argument("--skip-choose-account", action="store_true", help=_("skip the choice between accounts"))
     parser.add_argument(
         "--role",
-        type=argument_types.one_of("applicant", "employer"),
+        type=one_of("applicant", "employer"),
         metavar="applicant|employer",
         help=_("which kind of account to log in with"),
     )
@@ -85,7 +84,7 @@ def add_listener_options(parser):
     parser.add_argument(
         "--timeout",
         metavar=_("SECONDS"),
-        type=argument_types.positive_seconds,
+        type=positive_seconds,
         default=DEFAULT_TIMEOUT_SECONDS,
         help=_("how long to wait; default {default}").format(default=DEFAULT_TIMEOUT_SECONDS),
     )
