@@ -13,9 +13,7 @@ import pytest
 
 from hhtoken import errors
 from hhtoken.authorization import pages
-from hhtoken.console import language
-from hhtoken.doctor import (
-    answers,
+from hhtoken.commands.doctor import (
     findings,
     listener_check,
     log_check,
@@ -27,9 +25,23 @@ from hhtoken.doctor import (
     sockets,
     store_check,
     units_check,
-    visiting,
+    whose_page,
 )
-from hhtoken.doctor.visiting import Visit
+from hhtoken.commands.doctor.visit import (
+    BROKEN,
+    CERTIFICATE_FAILURES,
+    NO_NAME_SERVER,
+    NO_ROUTE,
+    NO_TLS,
+    REFUSED,
+    RESET,
+    SENTENCES,
+    SILENT,
+    UNKNOWN_NAME,
+    Visit,
+    failure_of,
+)
+from hhtoken.console import language
 from hhtoken.renewal import timers, token_status
 from hhtoken.settings.settings import Settings
 
@@ -393,32 +405,32 @@ def test_each_host_is_visited_once_and_the_api_first():
     assert provider_check.addresses_of({}) == {}
 
 
-@pytest.mark.parametrize("failure", visiting.SENTENCES)
+@pytest.mark.parametrize("failure", SENTENCES)
 def test_every_way_not_to_reach_headhunter_has_its_sentence_and_its_advice(failure):
     [finding] = provider_check.judge("HH_API_URL", Visit("api.hh.ru", failure), True)
     assert (finding.kind, finding.exit_code) == ("problem", 75)
-    assert finding.says == f"api.hh.ru: {visiting.SENTENCES[failure]}" and finding.advice
-    assert (finding.command == "getent hosts api.hh.ru") == (failure == visiting.UNKNOWN_NAME)
+    assert finding.says == f"api.hh.ru: {SENTENCES[failure]}" and finding.advice
+    assert (finding.command == "getent hosts api.hh.ru") == (failure == UNKNOWN_NAME)
 
 
 @pytest.mark.parametrize(
     "error, failure",
     [
-        (socket.gaierror(socket.EAI_NONAME, "x"), visiting.UNKNOWN_NAME),
-        (socket.gaierror(socket.EAI_AGAIN, "x"), visiting.NO_NAME_SERVER),
-        (UnicodeError("label too long"), visiting.UNKNOWN_NAME),
-        (ConnectionRefusedError(111, "x"), visiting.REFUSED),
-        (OSError(101, "x"), visiting.NO_ROUTE),
-        (OSError(113, "x"), visiting.NO_ROUTE),
-        (ConnectionResetError(104, "x"), visiting.RESET),
-        (socket.timeout("timed out"), visiting.SILENT),
-        (TimeoutError(110, "x"), visiting.SILENT),
-        (ssl.SSLError(1, "wrong version number"), visiting.NO_TLS),
-        (OSError("odd"), visiting.BROKEN),
+        (socket.gaierror(socket.EAI_NONAME, "x"), UNKNOWN_NAME),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), NO_NAME_SERVER),
+        (UnicodeError("label too long"), UNKNOWN_NAME),
+        (ConnectionRefusedError(111, "x"), REFUSED),
+        (OSError(101, "x"), NO_ROUTE),
+        (OSError(113, "x"), NO_ROUTE),
+        (ConnectionResetError(104, "x"), RESET),
+        (socket.timeout("timed out"), SILENT),
+        (TimeoutError(110, "x"), SILENT),
+        (ssl.SSLError(1, "wrong version number"), NO_TLS),
+        (OSError("odd"), BROKEN),
     ],
 )
 def test_what_a_connection_raises_tells_how_far_it_came(error, failure):
-    assert visiting.failure_of(error) == failure
+    assert failure_of(error) == failure
 
 
 @pytest.mark.parametrize("code, failure", [(9, "not_yet_valid"), (10, "expired"), (62, "wrong_name"),
@@ -426,7 +438,7 @@ def test_what_a_connection_raises_tells_how_far_it_came(error, failure):
 def test_what_is_wrong_with_a_certificate_is_told_apart(code, failure):
     error = ssl.SSLCertVerificationError(1, "x")
     error.verify_code = code
-    assert visiting.failure_of(error) == failure
+    assert failure_of(error) == failure
 
 
 def answer(status=403, ahead=0.0, body="{}", until=None):
@@ -467,29 +479,29 @@ def test_a_user_agent_that_headhunter_refuses_is_a_problem():
 @pytest.mark.parametrize(
     "status, headers, body, whose",
     [
-        (400, {}, OUR_PAGE, answers.OURS),
-        (400, {}, NO_HTTPS_PAGE, answers.NOT_HTTPS),
-        (421, {}, OTHER_HOST_PAGE, answers.OTHER_HOST),
-        (502, {"server": "nginx"}, DOWN_PAGE, answers.DOWN_PAGE),
-        (429, {}, DOWN_PAGE, answers.BUSY),
-        (200, {}, "<h1>Welcome to nginx!</h1>", answers.WELCOME),
-        (404, {"server": "nginx"}, NGINX_404, answers.NOT_FOUND),
-        (502, {"server": "nginx"}, "<center>nginx</center>", answers.GATEWAY),
-        (404, {"server": "KeenDNS"}, "", answers.ROUTER),
-        (200, {}, "<title>Keenetic Web</title>", answers.ROUTER),
-        (301, {"location": "https://x/"}, "", answers.REDIRECT),
-        (200, {}, "hello", answers.STRANGER),
-        (401, {}, "", answers.STRANGER),
+        (400, {}, OUR_PAGE, whose_page.OURS),
+        (400, {}, NO_HTTPS_PAGE, whose_page.NOT_HTTPS),
+        (421, {}, OTHER_HOST_PAGE, whose_page.OTHER_HOST),
+        (502, {"server": "nginx"}, DOWN_PAGE, whose_page.DOWN_PAGE),
+        (429, {}, DOWN_PAGE, whose_page.BUSY),
+        (200, {}, "<h1>Welcome to nginx!</h1>", whose_page.WELCOME),
+        (404, {"server": "nginx"}, NGINX_404, whose_page.NOT_FOUND),
+        (502, {"server": "nginx"}, "<center>nginx</center>", whose_page.GATEWAY),
+        (404, {"server": "KeenDNS"}, "", whose_page.ROUTER),
+        (200, {}, "<title>Keenetic Web</title>", whose_page.ROUTER),
+        (301, {"location": "https://x/"}, "", whose_page.REDIRECT),
+        (200, {}, "hello", whose_page.STRANGER),
+        (401, {}, "", whose_page.STRANGER),
     ],
 )
 def test_a_page_is_known_for_whose_it_is(status, headers, body, whose):
-    assert answers.whose(status, headers, body) == whose
+    assert whose_page.whose(status, headers, body) == whose
 
 
 @pytest.mark.parametrize("name", [*pages.PAGES])
 def test_each_page_of_ours_is_known_as_ours(name):
     status, body = page(name)
-    assert answers.whose(status, {}, body) in (answers.OURS, answers.NOT_HTTPS, answers.OTHER_HOST)
+    assert whose_page.whose(status, {}, body) in (whose_page.OURS, whose_page.NOT_HTTPS, whose_page.OTHER_HOST)
 
 
 # -- the listener --
@@ -638,12 +650,12 @@ def test_a_site_of_the_operators_own_is_not_measured_by_ours():
         (Visit("h", None, 404), "problem", 78, "not found"),
         (Visit("h", None, 200, {}, "hi"), "problem", 78, "somebody else"),
         (Visit("h", None, 429), "note", 0, "held off"),
-        *[(Visit("h", failure), "problem", 78, "certificate") for failure in visiting.CERTIFICATE_FAILURES],
-        (Visit("h", visiting.NO_TLS), "problem", 78, "TLS"),
-        (Visit("h", visiting.UNKNOWN_NAME), "problem", 78, "unknown"),
-        (Visit("h", visiting.NO_NAME_SERVER), "problem", 75, "name server"),
+        *[(Visit("h", failure), "problem", 78, "certificate") for failure in CERTIFICATE_FAILURES],
+        (Visit("h", NO_TLS), "problem", 78, "TLS"),
+        (Visit("h", UNKNOWN_NAME), "problem", 78, "unknown"),
+        (Visit("h", NO_NAME_SERVER), "problem", 75, "name server"),
         *[(Visit("h", failure), "problem", 75, "h: ") for failure in
-          (visiting.NO_ROUTE, visiting.REFUSED, visiting.SILENT, visiting.RESET, visiting.BROKEN)],
+          (NO_ROUTE, REFUSED, SILENT, RESET, BROKEN)],
     ],
 )  # fmt: skip
 def test_who_answers_the_public_address_is_told(visit, kind, exit_code, word):

@@ -16,7 +16,7 @@ import pytest
 import trustme
 from conftest import PROGRAM, free_port, obtain_pair, wait_for
 
-from hhtoken.doctor import (
+from hhtoken.commands.doctor import (
     examination,
     listener_check,
     log_check,
@@ -25,7 +25,7 @@ from hhtoken.doctor import (
     public_check,
     sockets,
     store_check,
-    visiting,
+    visit,
 )
 
 NOW = datetime.now(timezone.utc)
@@ -76,31 +76,31 @@ def http(status="200 OK", body="", **headers):
 def test_an_answer_is_brought_back_with_its_date_and_page():
     date = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     with peer(http("418 Tea", "the page", Date=date)) as port:
-        seen = visiting.visit(f"http://127.0.0.1:{port}/x?y=z", {"User-Agent": "a"})
+        seen = visit.visit(f"http://127.0.0.1:{port}/x?y=z", {"User-Agent": "a"})
     assert (seen.failure, seen.status, seen.body) == (None, 418, "the page")
     assert abs(seen.ahead - 3600) < 60
 
 
 @pytest.mark.parametrize(
     "answer, failure",
-    [(b"", visiting.RESET), (b"junk\r\n\r\n", visiting.BROKEN), (None, visiting.SILENT),
+    [(b"", visit.RESET), (b"junk\r\n\r\n", visit.BROKEN), (None, visit.SILENT),
      (http(Date="tomorrow"), None)],
 )  # fmt: skip
 def test_what_is_no_answer_is_told_apart(answer, failure):
     with peer(answer) as port:
-        seen = visiting.visit(f"http://127.0.0.1:{port}/", seconds=0.3)
+        seen = visit.visit(f"http://127.0.0.1:{port}/", seconds=0.3)
     assert (seen.failure, seen.ahead) == (failure, None)
     assert failure is None or seen.why
 
 
 def test_a_port_where_nobody_listens_is_refused():
-    assert visiting.visit(f"http://127.0.0.1:{free_port()}/").failure == visiting.REFUSED
+    assert visit.visit(f"http://127.0.0.1:{free_port()}/").failure == visit.REFUSED
 
 
 def test_a_name_that_there_is_not_is_unknown_or_cannot_be_asked_for():
-    failure = visiting.visit("https://no-such-host.invalid/").failure
-    assert failure in (visiting.UNKNOWN_NAME, visiting.NO_NAME_SERVER)
-    assert visiting.visit(f"https://{'a' * 70}.example/").failure == visiting.UNKNOWN_NAME
+    failure = visit.visit("https://no-such-host.invalid/").failure
+    assert failure in (visit.UNKNOWN_NAME, visit.NO_NAME_SERVER)
+    assert visit.visit(f"https://{'a' * 70}.example/").failure == visit.UNKNOWN_NAME
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +116,10 @@ def authority(tmp_path_factory):
     "name, days, trusted, failure",
     [
         ("localhost", (-1, 30), True, None),
-        ("localhost", (-30, -1), True, visiting.EXPIRED),
-        ("localhost", (5, 30), True, visiting.NOT_YET_VALID),
-        ("other.example", (-1, 30), True, visiting.WRONG_NAME),
-        ("localhost", (-1, 30), False, visiting.UNTRUSTED),
+        ("localhost", (-30, -1), True, visit.EXPIRED),
+        ("localhost", (5, 30), True, visit.NOT_YET_VALID),
+        ("other.example", (-1, 30), True, visit.WRONG_NAME),
+        ("localhost", (-1, 30), False, visit.UNTRUSTED),
     ],
 )
 def test_what_is_wrong_with_a_certificate_is_told_apart_over_tls(authority, name, days, trusted, failure):
@@ -128,7 +128,7 @@ def test_what_is_wrong_with_a_certificate_is_told_apart_over_tls(authority, name
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     with peer(http("200 OK", "page"), context) as port:
-        seen = visiting.visit(f"https://localhost:{port}/", authorities=authority.path if trusted else None)
+        seen = visit.visit(f"https://localhost:{port}/", authorities=authority.path if trusted else None)
     assert seen.failure == failure
     if failure is None:
         assert (seen.status, seen.body) == (200, "page")
@@ -137,23 +137,23 @@ def test_what_is_wrong_with_a_certificate_is_told_apart_over_tls(authority, name
 
 def test_what_does_not_speak_tls_is_told_from_a_bad_certificate():
     with peer(http("400 Bad Request")) as port:
-        assert visiting.visit(f"https://localhost:{port}/").failure == visiting.NO_TLS
+        assert visit.visit(f"https://localhost:{port}/").failure == visit.NO_TLS
 
 
 def test_a_listener_that_is_just_ending_is_visited_once_more(monkeypatch):
-    answers = [visiting.Visit("h", visiting.RESET), visiting.Visit("h", None, 502), visiting.Visit("h", None, 400)]
+    answers = [visit.Visit("h", visit.RESET), visit.Visit("h", None, 502), visit.Visit("h", None, 400)]
     coming = iter(answers)
-    monkeypatch.setattr(visiting, "PAUSES_SECONDS", (0, 0, 0))
-    monkeypatch.setattr(visiting, "visit", lambda *_arguments: next(coming))
-    assert visiting.visit_callback("http://h/callback") is answers[2]
+    monkeypatch.setattr(visit, "PAUSES_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(visit, "visit", lambda *_arguments: next(coming))
+    assert visit.visit_callback("http://h/callback") is answers[2]
     coming = iter([answers[1]] * 4)
-    assert visiting.visit_callback("http://h/callback").status == 502
+    assert visit.visit_callback("http://h/callback").status == 502
     assert len(list(coming)) == 1
 
 
 def test_a_visit_can_go_to_another_place_than_its_address_says():
     with peer(http("200 OK", "here")) as port:
-        seen = visiting.visit("http://hh-test.keenetic.pro/callback", {"Host": "h"}, ("127.0.0.1", port))
+        seen = visit.visit("http://hh-test.keenetic.pro/callback", {"Host": "h"}, ("127.0.0.1", port))
     assert (seen.status, seen.body) == (200, "here")
 
 
@@ -269,7 +269,7 @@ def test_what_waits_waits_at_the_same_time_and_what_is_late_is_left_behind():
 def test_a_check_that_never_ends_does_not_hold_up_the_end_of_the_program():
     program = (
         "import sys, threading; sys.path.insert(0, sys.argv[1])\n"
-        "from hhtoken.doctor import examination\n"
+        "from hhtoken.commands.doctor import examination\n"
         "examination.together({'never': threading.Event().wait}, 0.1)\n"
     )
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
@@ -290,7 +290,7 @@ def test_a_check_that_is_late_is_a_problem_of_its_own(monkeypatch):
 
 
 def test_all_waiting_together_stays_below_a_quarter_of_a_minute():
-    assert visiting.SECONDS <= 5 and examination.SECONDS + 2 * log_check.ANSWER_SECONDS < 25
+    assert visit.SECONDS <= 5 and examination.SECONDS + 2 * log_check.ANSWER_SECONDS < 25
     assert examination.SECONDS < 15
 
 

@@ -1,7 +1,7 @@
 """The published file: whether an access token could be put there, for the readers that it is meant for."""
 
 from hhtoken import errors
-from hhtoken.doctor import findings
+from hhtoken.commands.doctor import findings
 from hhtoken.store import published_file
 from hhtoken.text import N_
 

@@ -3,8 +3,8 @@
 from urllib.parse import urlsplit
 
 from hhtoken import errors
+from hhtoken.commands.doctor import findings, provider_check, visit, whose_page
 from hhtoken.console import durations
-from hhtoken.doctor import answers, findings, provider_check, visiting
 from hhtoken.text import N_
 
 ABOUT = N_("public address")
@@ -20,40 +20,40 @@ LOOK_OUTSIDE = N_(
 def look(redirect_uri, authorities):
     """Given the redirect URI and the path of the certificate authorities, visit it without parameters, which uses
     nothing up, and return the Visit."""
-    return visiting.visit_callback(redirect_uri, {"User-Agent": "hhtoken-doctor"}, authorities=authorities)
+    return visit.visit_callback(redirect_uri, {"User-Agent": "hhtoken-doctor"}, authorities=authorities)
 
 
 def judge(redirect_uri, seen):
     """Given the redirect URI and the Visit, return the Findings."""
     if seen.failure:
         return [_unreached(seen)]
-    whose = answers.whose(seen.status, seen.headers, seen.body)
+    whose = whose_page.whose(seen.status, seen.headers, seen.body)
     status = seen.status
-    if whose == answers.OURS:
+    if whose == whose_page.OURS:
         return _reached(redirect_uri, seen)
-    if whose in (answers.NOT_HTTPS, answers.OTHER_HOST):
+    if whose in (whose_page.NOT_HTTPS, whose_page.OTHER_HOST):
         says = N_("{uri} comes to hhtoken, which refuses it ({status})", uri=redirect_uri, status=status)
         return [_problem(says, N_("mend nginx, above, or whatever is in its place"))]
-    if whose == answers.BUSY:
+    if whose == whose_page.BUSY:
         return [findings.note(ABOUT, N_("{uri} is held off just now (429)", uri=redirect_uri))]
-    if whose == answers.DOWN_PAGE:
+    if whose == whose_page.DOWN_PAGE:
         says = N_("{uri} comes as far as nginx, which finds nobody on the listener's port", uri=redirect_uri)
         return [_problem(says, N_("mend the listener, above"), errors.UNAVAILABLE)]
-    if whose == answers.ROUTER:
+    if whose == whose_page.ROUTER:
         says = N_("the router or KeenDNS itself answers {uri} ({status})", uri=redirect_uri, status=status)
         return [_problem(says, ROUTER_ADVICE)]
-    if whose == answers.GATEWAY:
+    if whose == whose_page.GATEWAY:
         says = N_("{uri}: what is in front of this machine reaches nobody behind it ({status})", uri=redirect_uri,
                     status=status)  # fmt: skip
         return [_problem(says, ROUTER_ADVICE)]
-    if whose == answers.WELCOME:
+    if whose == whose_page.WELCOME:
         says = N_("{uri} ends at nginx's default site", uri=redirect_uri)
         return [_problem(says, N_("mend nginx, above: the domain in its site, and the link in sites-enabled"))]
-    if whose == answers.REDIRECT:
+    if whose == whose_page.REDIRECT:
         host = urlsplit(seen.headers.get("location", "")).hostname or "?"
         says = N_("{uri} is redirected ({status}, to {host})", uri=redirect_uri, status=status, host=host)
         return [_problem(says, N_("the address must be answered, not redirected: mend what ends TLS"))]
-    if whose == answers.NOT_FOUND:
+    if whose == whose_page.NOT_FOUND:
         says = N_("{uri} is not found (404): somebody answers who does not know the path", uri=redirect_uri)
         return [_problem(says, N_("domain and path of the redirect URI and of nginx's site must agree"))]
     says = N_("{uri}: somebody else answers ({status})", uri=redirect_uri, status=status)
@@ -71,12 +71,12 @@ def _reached(redirect_uri, seen):
 
 def _unreached(seen):
     says = N_("{host}: {why}", host=seen.host, why=seen.why)
-    if seen.failure == visiting.UNKNOWN_NAME:
+    if seen.failure == visit.UNKNOWN_NAME:
         return findings.problem(ABOUT, says, f"getent hosts {seen.host}", ROUTER_ADVICE)
-    if seen.failure == visiting.NO_NAME_SERVER:
+    if seen.failure == visit.NO_NAME_SERVER:
         advice = N_("check the network, and the name server in /etc/resolv.conf")
         return _problem(says, advice, errors.TEMPFAIL)
-    if seen.failure in visiting.CERTIFICATE_FAILURES or seen.failure == visiting.NO_TLS:
+    if seen.failure in visit.CERTIFICATE_FAILURES or seen.failure == visit.NO_TLS:
         advice = N_("on the router (KeenDNS), or whatever ends TLS: have a certificate made for this name")
         return _problem(says, advice)
     return _problem(says, LOOK_OUTSIDE, errors.TEMPFAIL)

@@ -8,8 +8,8 @@ import time
 from types import SimpleNamespace
 
 from hhtoken import errors
+from hhtoken.commands.doctor import findings, settings_check
 from hhtoken.console import durations
-from hhtoken.doctor import findings, settings_check
 from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY
 from hhtoken.store import account_names
 from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own

@@ -9,7 +9,7 @@ import stat
 from types import SimpleNamespace
 
 from hhtoken import errors
-from hhtoken.doctor import findings
+from hhtoken.commands.doctor import findings
 from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULTS
 from hhtoken.text import N_
 

@@ -4,9 +4,9 @@ import os
 from functools import partial
 
 from hhtoken import errors
+from hhtoken.commands.doctor import examination, findings
 from hhtoken.console import hints, reporting, terminal
 from hhtoken.console.language import _
-from hhtoken.doctor import examination, findings
 from hhtoken.settings.settings import Settings, load_settings
 from hhtoken.text import N_
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 from types import SimpleNamespace
 
-from hhtoken.doctor import findings
+from hhtoken.commands.doctor import findings
 from hhtoken.provider import token_errors
 from hhtoken.text import N_
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from hhtoken import errors
-from hhtoken.doctor import findings
+from hhtoken.commands.doctor import findings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 from hhtoken import errors
+from hhtoken.commands.doctor import findings
 from hhtoken.console import durations
-from hhtoken.doctor import findings
 from hhtoken.renewal import systemd_units, timers
 from hhtoken.text import N_
 

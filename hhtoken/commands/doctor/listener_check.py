@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from hhtoken import errors
 from hhtoken.authorization.port import default_address
-from hhtoken.doctor import answers, findings, sockets, visiting
+from hhtoken.commands.doctor import findings, sockets, whose_page
+from hhtoken.commands.doctor.visit import SILENT, visit_callback
 from hhtoken.provider import addresses
 from hhtoken.renewal import systemd_units
 from hhtoken.text import N_
@@ -44,7 +45,7 @@ def look(redirect_uri):
     visit = None
     if found:
         address = f"http://{_bracketed(host)}:{port}{urlsplit(redirect_uri).path or '/'}"
-        visit = visiting.visit_callback(address, headers(redirect_uri))
+        visit = visit_callback(address, headers(redirect_uri))
     after = systemd_units.show((SERVICE,), PROPERTIES) or {}
     return SimpleNamespace(
         host=host,
@@ -66,7 +67,7 @@ def judge(seen):
             says = N_("nobody listens on {where}, where the browser is waited for", where=where)
             return [findings.problem(ABOUT, says, f"systemctl enable --now {SOCKET}")]
         return [_free(seen, where)]
-    if seen.visit and not seen.visit.failure and _whose(seen.visit) == answers.OURS:
+    if seen.visit and not seen.visit.failure and _whose(seen.visit) == whose_page.OURS:
         says = N_("hhtoken answers on {where}", where=where)
         return [findings.ok(ABOUT, says), *_about_start(seen)]
     if _is_ours(seen):
@@ -109,7 +110,7 @@ def _is_ours(seen):
 def _failing(seen, where):
     code = seen.service.get("ExecMainStatus", "")
     code = int(code) if code.isdigit() else 0
-    if seen.visit and seen.visit.failure == visiting.SILENT:
+    if seen.visit and seen.visit.failure == SILENT:
         says = N_("hhtoken does not answer on {where}: {why}", where=where, why=seen.visit.why)
     else:
         says = N_("the listener on {where} ends at once, with exit code {code}", where=where, code=code)
@@ -119,7 +120,7 @@ def _failing(seen, where):
 
 
 def _whose(visit):
-    return answers.whose(visit.status, visit.headers, visit.body)
+    return whose_page.whose(visit.status, visit.headers, visit.body)
 
 
 def _bracketed(host):

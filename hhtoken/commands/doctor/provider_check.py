@@ -5,8 +5,8 @@ import time
 from urllib.parse import urlsplit
 
 from hhtoken import errors
+from hhtoken.commands.doctor import findings, visit
 from hhtoken.console import durations
-from hhtoken.doctor import findings, visiting
 from hhtoken.text import N_
 
 ABOUT = N_("provider")
@@ -17,15 +17,15 @@ SET_CLOCK = "timedatectl set-ntp true"
 
 CLOCK_ADVICE = N_("look at the clock with 'date' first; then at the package ca-certificates")
 ADVICE = {
-    visiting.UNKNOWN_NAME: N_("check the network ('getent hosts debian.org'), then the address in the settings"),
-    visiting.NO_NAME_SERVER: N_("check the network, and the name server in /etc/resolv.conf"),
-    visiting.NO_ROUTE: N_("check the network: 'ip route' should have a line that begins with default"),
-    visiting.REFUSED: N_("check the port in the address, and the firewall"),
-    visiting.SILENT: N_("check the firewall; HeadHunter may hold off the addresses of some networks"),
-    visiting.RESET: N_("something on the way cuts the connection: a firewall, or a filter"),
-    visiting.BROKEN: N_("check the address in the settings"),
-    visiting.NO_TLS: N_("check the address in the settings; a filter on the way may answer instead"),
-    **dict.fromkeys(visiting.CERTIFICATE_FAILURES, CLOCK_ADVICE),
+    visit.UNKNOWN_NAME: N_("check the network ('getent hosts debian.org'), then the address in the settings"),
+    visit.NO_NAME_SERVER: N_("check the network, and the name server in /etc/resolv.conf"),
+    visit.NO_ROUTE: N_("check the network: 'ip route' should have a line that begins with default"),
+    visit.REFUSED: N_("check the port in the address, and the firewall"),
+    visit.SILENT: N_("check the firewall; HeadHunter may hold off the addresses of some networks"),
+    visit.RESET: N_("something on the way cuts the connection: a firewall, or a filter"),
+    visit.BROKEN: N_("check the address in the settings"),
+    visit.NO_TLS: N_("check the address in the settings; a filter on the way may answer instead"),
+    **dict.fromkeys(visit.CERTIFICATE_FAILURES, CLOCK_ADVICE),
 }
 
 
@@ -43,14 +43,14 @@ def addresses_of(values):
 
 def look(address, user_agent, authorities):
     """Given an address, the User-Agent and the path of the certificate authorities, return the Visit."""
-    return visiting.visit(address, {"User-Agent": user_agent, "Accept": "application/json"}, authorities=authorities)
+    return visit.visit(address, {"User-Agent": user_agent, "Accept": "application/json"}, authorities=authorities)
 
 
 def judge(name, seen, has_systemd):
     """Given the setting that names the address, its Visit, and whether systemd runs here, return the Findings."""
     if seen.failure:
         says = N_("{host}: {why}", host=seen.host, why=seen.why)
-        command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visiting.UNKNOWN_NAME else None
+        command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visit.UNKNOWN_NAME else None
         return [findings.problem(ABOUT, says, command, ADVICE[seen.failure], errors.TEMPFAIL)]
     if "bad_user_agent" in seen.body:
         says = N_("{host} does not like the User-Agent (bad_user_agent)", host=seen.host)

@@ -4,8 +4,8 @@ import os
 import time
 
 from hhtoken import errors
+from hhtoken.commands.doctor import findings
 from hhtoken.console import durations
-from hhtoken.doctor import findings
 from hhtoken.renewal import token_status
 from hhtoken.store.private_directory import PrivateDirectory, open_directory
 from hhtoken.store.token_store import TokenStore, no_pair

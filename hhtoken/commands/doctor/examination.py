@@ -6,7 +6,7 @@ import time
 from types import SimpleNamespace
 
 from hhtoken import errors
-from hhtoken.doctor import (
+from hhtoken.commands.doctor import (
     findings,
     listener_check,
     log_check,

@@ -6,7 +6,8 @@ import shlex
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from hhtoken.doctor import answers, findings, sockets, visiting
+from hhtoken.commands.doctor import findings, sockets, whose_page
+from hhtoken.commands.doctor.visit import visit_callback
 from hhtoken.text import N_
 
 ABOUT = N_("nginx")
@@ -27,7 +28,7 @@ def look(redirect_uri, folder=FOLDER, port=PORT):
     visit = None
     if listeners:
         asked = {"Host": urlsplit(redirect_uri).hostname, "User-Agent": "hhtoken-doctor"}
-        visit = visiting.visit_callback(f"http://127.0.0.1{path}", asked, ("127.0.0.1", port))
+        visit = visit_callback(f"http://127.0.0.1{path}", asked, ("127.0.0.1", port))
     sites, unreadable = _sites(folder, path)
     available = os.path.join(folder, AVAILABLE)
     return SimpleNamespace(
@@ -56,8 +57,8 @@ def judge(seen, listener):
         return [findings.problem(ABOUT, says, "systemctl enable --now nginx", _config_advice())]
     if not seen.listeners:
         return wrong
-    whose = answers.whose(seen.visit.status, seen.visit.headers, seen.visit.body)
-    if not seen.visit.failure and whose == answers.OURS:
+    whose = whose_page.whose(seen.visit.status, seen.visit.headers, seen.visit.body)
+    if not seen.visit.failure and whose == whose_page.OURS:
         path = urlsplit(seen.redirect_uri).path
         good = findings.ok(ABOUT, N_("brings {name} to hhtoken", name=f"{host}{path}"))
         return [good, *(_tolerated(finding) for finding in wrong)]
@@ -78,11 +79,11 @@ def _of_answer(seen, whose):
     if visit.failure:
         says = N_("port {port}: {why}", port=seen.port, why=visit.why)
         return findings.problem(ABOUT, says, "systemctl restart nginx")
-    if whose in (answers.NOT_HTTPS, answers.OTHER_HOST):
-        return _wrong_header("X-Forwarded-Proto https" if whose == answers.NOT_HTTPS else "Host $host")
-    if whose == answers.BUSY:
+    if whose in (whose_page.NOT_HTTPS, whose_page.OTHER_HOST):
+        return _wrong_header("X-Forwarded-Proto https" if whose == whose_page.NOT_HTTPS else "Host $host")
+    if whose == whose_page.BUSY:
         return findings.note(ABOUT, N_("holds off visits just now (429); try again in some seconds"))
-    if whose in (answers.DOWN_PAGE, answers.GATEWAY):
+    if whose in (whose_page.DOWN_PAGE, whose_page.GATEWAY):
         says = N_("reaches nobody behind it ({status})", status=visit.status)
         return findings.problem(ABOUT, says, RELOAD, N_("the listener above must answer first"))
     if who and who != "nginx":
