@@ -1,4 +1,4 @@
-"""Writes the manual pages and the shells' completions, from the parser and ``hhtoken.manual``: ``make manual``.
+"""Writes the manual pages and the shells' completions, from the parser and ``manual_text``: ``make manual``.
 
 write_manual.py DIRECTORY: man/hhtoken.1, man/ru/hhtoken.1, completions/… below it. Their bytes depend on the sources
 alone: on no date, terminal or locale. argparse-manpage writes the commands, shtab the completions.
@@ -15,7 +15,8 @@ from argparse_manpage.manpage import Manpage
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hhtoken import manual  # noqa: E402
+import manual_text as manual  # noqa: E402
+
 from hhtoken.commands.parser import build_parser  # noqa: E402
 from hhtoken.console import language  # noqa: E402
 from hhtoken.console.language import translated  # noqa: E402
@@ -134,7 +135,7 @@ def with_translated_headings(made):
 
 
 def rendered(items):
-    """Given the items of a section, as ``hhtoken.manual`` has them, return its roff."""
+    """Given the items of a section, as ``manual_text`` has them, return its roff."""
     return "\n".join(map(rendered_item, items)).removeprefix(".PP\n")
 
 

@@ -8,11 +8,13 @@ import io
 from pathlib import Path
 
 from babel.messages import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-PACKAGE = Path(__file__).parent.parent / "hhtoken"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "hhtoken"
+MANUAL = "man/manual_text.py"
 LOCALE = PACKAGE / "locale"
 TEMPLATE = LOCALE / "hhtoken.pot"
 TRANSLATED = ("ru",)
@@ -111,8 +113,11 @@ def extracted():
     """Return the Catalog of all that hhtoken can say to a person."""
     catalog = new_catalog(None)
     found = extract_from_dir(str(PACKAGE), [("text.py", "ignore"), ("**.py", marked)], keywords=KEYWORDS)
-    for name, _line, message, _comments, _context in sorted(found, key=lambda one: one[0]):
-        catalog.add(message, locations=[(f"hhtoken/{name}", None)])
+    found = [(f"hhtoken/{name}", message) for name, _line, message, _comments, _context in found]
+    with open(ROOT / MANUAL, "rb") as manual:
+        found += [(MANUAL, message) for _line, message, *_more in extract(marked, manual, KEYWORDS)]
+    for place, message in sorted(found, key=lambda one: one[0]):
+        catalog.add(message, locations=[(place, None)])
     for where, phrases in (("argparse", ARGPARSE), ("strerror", SYSTEM)):
         for phrase in phrases:
             catalog.add(phrase, locations=[(where, None)])
