@@ -21,7 +21,7 @@ from hhtoken.commands.parser import build_parser  # noqa: E402
 from hhtoken.console import language  # noqa: E402
 from hhtoken.console.language import translated  # noqa: E402
 from hhtoken.pair import ESSENTIAL_FIELDS, OUR_FIELDS  # noqa: E402
-from hhtoken.sandbox.weather import FAULTS  # noqa: E402
+from hhtoken.sandbox.faults import FAULTS  # noqa: E402
 
 PAGES = {"man/hhtoken.1": "C", "man/ru/hhtoken.1": "ru_RU.UTF-8"}
 COMPLETIONS = {"completions/hhtoken": "bash", "completions/_hhtoken": "zsh", "completions/hhtoken.fish": "fish"}

@@ -17,7 +17,7 @@ from rough_provider import answering, http, reset
 
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.token_errors import DOCUMENTED
-from hhtoken.sandbox.weather import FAULTS
+from hhtoken.sandbox.faults import FAULTS
 from hhtoken.store import journal
 from hhtoken.store.token_store import fingerprint
 

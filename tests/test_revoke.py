@@ -14,7 +14,7 @@ from conftest import PROGRAM, obtain_pair, wait_for
 from rough_provider import answering, http
 
 from hhtoken import errors
-from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.provider.endpoints import api_endpoint_of
 from hhtoken.renewal import revocation
 from hhtoken.settings.settings import Settings
 from hhtoken.store.token_store import TokenStore, open_store

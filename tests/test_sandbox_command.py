@@ -16,7 +16,7 @@ import requests
 
 from hhtoken import errors
 from hhtoken.commands import sandbox
-from hhtoken.sandbox.weather import FAULTS
+from hhtoken.sandbox.faults import FAULTS
 
 ROOT = str(Path(__file__).resolve().parents[1])
 PROGRAM = """

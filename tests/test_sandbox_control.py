@@ -7,11 +7,11 @@ import pytest
 import requests
 
 from hhtoken.sandbox import control
+from hhtoken.sandbox.faults import FAULTS
 from hhtoken.sandbox.messages import Request
 from hhtoken.sandbox.refusals import DOCUMENTED
 from hhtoken.sandbox.server import start
 from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI
-from hhtoken.sandbox.weather import FAULTS
 
 AGENT = {"User-Agent": "App/1.0 (contact@example.com)"}
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hhtoken.sandbox.authorization_request import BadAuthorizationRequest
+from hhtoken.sandbox.authorization import BadAuthorizationRequest
 from hhtoken.sandbox.provider import APP_TOKEN_PAUSE_SECONDS, TICKET_LIFE_SECONDS, Provider
 from hhtoken.sandbox.refusals import DOCUMENTED, BadAccess, Refused
 from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI
@@ -474,7 +474,7 @@ def test_nothing_secret_shows_in_a_record(bench):
 
 
 def test_old_things_are_forgotten_beyond_the_limit(monkeypatch, bench):
-    monkeypatch.setattr("hhtoken.sandbox.records.REMEMBERED", 3)
+    monkeypatch.setattr("hhtoken.sandbox.provider.REMEMBERED", 3)
     first = bench.expired_pair()
     for _ in range(3):
         bench.pair()

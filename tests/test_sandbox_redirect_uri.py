@@ -2,7 +2,7 @@
 
 import pytest
 
-from hhtoken.sandbox import redirect_uri
+from hhtoken.sandbox.authorization import is_allowed, with_parameters
 
 OAUTH = "http://example.com/oauth"
 LOOPBACK = "http://127.0.0.1:8000/callback"
@@ -28,7 +28,7 @@ LOOPBACK = "http://127.0.0.1:8000/callback"
     ],
 )
 def test_the_same_or_a_closer_address_is_allowed(given, registered):
-    assert redirect_uri.is_allowed(given, registered)
+    assert is_allowed(given, registered)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_the_same_or_a_closer_address_is_allowed(given, registered):
     ],
 )
 def test_any_other_address_is_refused(given, registered):
-    assert not redirect_uri.is_allowed(given, registered)
+    assert not is_allowed(given, registered)
 
 
 def test_parameters_join_those_that_the_address_has():
-    address = redirect_uri.with_parameters("http://h/cb?lang=RU", code="a b", state=None, error="x&y")
+    address = with_parameters("http://h/cb?lang=RU", code="a b", state=None, error="x&y")
     assert address == "http://h/cb?lang=RU&code=a+b&error=x%26y"

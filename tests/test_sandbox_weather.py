@@ -14,10 +14,10 @@ import pytest
 import requests
 
 from hhtoken.sandbox import delivery
+from hhtoken.sandbox.faults import FAULTS, Weather
 from hhtoken.sandbox.refusals import DOCUMENTED
 from hhtoken.sandbox.server import start
 from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET
-from hhtoken.sandbox.weather import FAULTS, Weather
 
 RESET = "reset"  # stands for a connection reset at the end of what came
 SILENCE = "silence"  # stands for a connection that stays open and says nothing

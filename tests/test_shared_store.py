@@ -28,9 +28,9 @@ from hhtoken.settings.settings import Settings
 from hhtoken.store import record
 from hhtoken.store.etcd import comparison, sealing
 from hhtoken.store.etcd import settings as shared_settings
+from hhtoken.store.etcd.claim import IDENTITY_FILE, host_identity
 from hhtoken.store.etcd.client import Unreachable, Value
 from hhtoken.store.etcd.comparison import Mark, compare, mark_of, marked
-from hhtoken.store.etcd.host_identity import IDENTITY_FILE, host_identity
 from hhtoken.store.etcd.shared_store import SharedStore
 from hhtoken.store.etcd.vault import Vault
 from hhtoken.store.pending import PendingAuthorizations

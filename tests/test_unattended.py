@@ -12,7 +12,7 @@ import pytest
 import requests
 from conftest import AGENT, PROGRAM, catches, obtain_pair, program_with, refreshes, wait_for
 
-from hhtoken.commands import notices
+from hhtoken.commands.notice import Trouble, is_new
 from hhtoken.store.token_store import fingerprint
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
@@ -232,9 +232,9 @@ def test_temporary_trouble_is_told_once_it_has_lasted(lonely, minutes, told):
 
 
 def test_the_same_trouble_is_told_again_after_a_day():
-    trouble = notices.Trouble("key", "reason")
-    assert notices.is_new(trouble, None, 0)
-    assert not notices.is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86399)
-    assert notices.is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86400)
-    assert notices.is_new(trouble, {"key": "other", "at": 1000}, 1001)
-    assert notices.is_new(trouble, {"key": "key", "at": 1000}, 999), "the clock was set back"
+    trouble = Trouble("key", "reason")
+    assert is_new(trouble, None, 0)
+    assert not is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86399)
+    assert is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86400)
+    assert is_new(trouble, {"key": "other", "at": 1000}, 1001)
+    assert is_new(trouble, {"key": "key", "at": 1000}, 999), "the clock was set back"

@@ -16,8 +16,7 @@ from hhtoken.commands.options import add_authorization_options, add_listener_opt
 from hhtoken.console import desktop, durations, language, progress, reporting, terminal
 from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors
-from hhtoken.provider.api_endpoint import api_endpoint_of
-from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.provider.endpoints import api_endpoint_of, token_endpoint_of
 from hhtoken.renewal import timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import account_names, opening

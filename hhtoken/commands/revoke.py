@@ -5,10 +5,10 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import reporting
-from hhtoken.console.confirmation import require_confirmation
 from hhtoken.console.language import _
+from hhtoken.console.terminal import require_confirmation
 from hhtoken.provider import api_errors
-from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.provider.endpoints import api_endpoint_of
 from hhtoken.renewal import revocation, timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening

@@ -139,7 +139,7 @@ def _announce(sandbox, host):
 
 
 def _fault_table():
-    from hhtoken.sandbox.weather import FAULTS
+    from hhtoken.sandbox.faults import FAULTS
 
     width = max(map(len, FAULTS))
     return "\n".join(
@@ -171,7 +171,7 @@ def _client_id(value):
 
 
 def _redirect_uri(value):
-    from hhtoken.sandbox.redirect_uri import problem_with
+    from hhtoken.sandbox.authorization import problem_with
 
     problem = problem_with(value)
     if problem:

@@ -25,7 +25,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from hhtoken.store.etcd import following
+    from hhtoken.store.etcd import vault
     from hhtoken.store.etcd.settings import open_etcd
 
     settings = load_settings(arguments)
@@ -34,8 +34,8 @@ def run(arguments):
             N_("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),
             N_("a host on its own needs no 'hhtoken sync'"),
         )
-    account = following.ALL if arguments.all else settings.account()
-    changes = following.Following(*open_etcd(settings), account)
+    account = vault.ALL if arguments.all else settings.account()
+    changes = vault.Following(*open_etcd(settings), account)
     bring = _bring_one_of_many if arguments.all else _bring_in_step
     if arguments.once:
         for name in changes.accounts():

@@ -8,7 +8,7 @@ from hhtoken import errors
 from hhtoken.console import language, reporting
 from hhtoken.console.language import _
 from hhtoken.provider import api_errors
-from hhtoken.provider.api_endpoint import api_endpoint_of
+from hhtoken.provider.endpoints import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
 from hhtoken.renewal import record_keeping, token_status
 from hhtoken.settings.settings import load_settings

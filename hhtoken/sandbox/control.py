@@ -9,10 +9,10 @@ import re
 from typing import Callable, NamedTuple
 
 from hhtoken.sandbox import messages, pages
+from hhtoken.sandbox.faults import FAULTS
 from hhtoken.sandbox.messages import html_answer, json_answer
 from hhtoken.sandbox.provider import ACCOUNT_STATES, APPLICATION_STATES
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS
-from hhtoken.sandbox.weather import FAULTS
 from hhtoken.text import N_
 
 UNTIL_CLEARED = "always"

@@ -3,12 +3,13 @@
 ``sandbox`` is the running server's bundle: ``provider``, ``weather``, ``requests``, ``settings``, ``auto``.
 """
 
-from hhtoken.sandbox import authorization_request, delivery, messages, pages
+from hhtoken.sandbox import delivery, messages, pages
+from hhtoken.sandbox.authorization import REPEATED_PARAMETER, BadAuthorizationRequest
+from hhtoken.sandbox.faults import FAULTS
 from hhtoken.sandbox.messages import Answer, api_error, html_answer, json_answer, redirect_answer
 from hhtoken.sandbox.refusals import BadAccess, Refused
 from hhtoken.sandbox.request_log import grant_name
 from hhtoken.sandbox.settings import ALLOW, DENY
-from hhtoken.sandbox.weather import FAULTS
 
 USER = {
     "auth_type": "applicant",
@@ -31,9 +32,9 @@ def authorize(sandbox, request):
     pairs = messages.parameters(request.query)
     try:
         if len(pairs) != len(dict(pairs)):
-            raise authorization_request.BadAuthorizationRequest(authorization_request.REPEATED_PARAMETER)
+            raise BadAuthorizationRequest(REPEATED_PARAMETER)
         asked = sandbox.provider.read_authorization(dict(pairs))
-    except authorization_request.BadAuthorizationRequest as error:
+    except BadAuthorizationRequest as error:
         return _refused_page(lang, error.reason)
     answered = sandbox.auto or (ALLOW if sandbox.provider.may_skip_consent(asked) else None)
     if asked.error or answered:

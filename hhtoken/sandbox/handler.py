@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 from hhtoken.sandbox import control, delivery, endpoints
+from hhtoken.sandbox.faults import ELSEWHERE
 from hhtoken.sandbox.messages import BadForm, Request, api_error, json_answer
-from hhtoken.sandbox.weather import ELSEWHERE
 
 IDLE_SECONDS = 10  # a client that says nothing for so long frees its thread
 LARGEST_BODY = 64 * 1024

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from html import escape
 
-from hhtoken.sandbox import authorization_request as reasons
+from hhtoken.sandbox.authorization import BAD_REDIRECT_URI, REPEATED_PARAMETER, UNKNOWN_CLIENT
 
 LANGUAGES = ("en", "ru")  # the first is for those who asked for neither
 
@@ -35,10 +35,10 @@ _TEXTS = {
         "deny": "Deny",
         "notice": "This is a sandbox on your own machine: there is no account, and nothing leaves it.",
         "refused": "This request cannot be granted",
-        reasons.UNKNOWN_CLIENT: "No application with this client_id is registered here.",
-        reasons.BAD_REDIRECT_URI: "The redirect_uri does not fit the registered one: scheme, host, port and the "
+        UNKNOWN_CLIENT: "No application with this client_id is registered here.",
+        BAD_REDIRECT_URI: "The redirect_uri does not fit the registered one: scheme, host, port and the "
         "beginning of the path must be the same.",
-        reasons.REPEATED_PARAMETER: "A parameter stands in the address more than once.",
+        REPEATED_PARAMETER: "A parameter stands in the address more than once.",
         "used_ticket": "This page has been answered already, or is too old. Start again from your program.",
         "no_answer": "The form was sent without an answer.",
     },
@@ -50,10 +50,10 @@ _TEXTS = {
         "deny": "Отказать",
         "notice": "Это песочница на вашем компьютере: аккаунта нет, и ничто не уходит в сеть.",
         "refused": "Запрос нельзя выполнить",
-        reasons.UNKNOWN_CLIENT: "Приложение с таким client_id здесь не зарегистрировано.",
-        reasons.BAD_REDIRECT_URI: "redirect_uri не подходит к зарегистрированному: схема, хост, порт и начало пути "
+        UNKNOWN_CLIENT: "Приложение с таким client_id здесь не зарегистрировано.",
+        BAD_REDIRECT_URI: "redirect_uri не подходит к зарегистрированному: схема, хост, порт и начало пути "
         "должны совпадать.",
-        reasons.REPEATED_PARAMETER: "Параметр повторяется в адресе.",
+        REPEATED_PARAMETER: "Параметр повторяется в адресе.",
         "used_ticket": "На эту страницу уже ответили, или она устарела. Начните заново из своей программы.",
         "no_answer": "Форма отправлена без ответа.",
     },

@@ -6,14 +6,58 @@ docs/sandbox.md; ``Refused`` is the token endpoint's no, ``BadAccess`` is the AP
 
 import hmac
 import re
+import secrets
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
+from typing import Optional
 
-from hhtoken.sandbox import authorization_request
-from hhtoken.sandbox.records import AppToken, Code, Pair, fresh, remember
+from hhtoken.sandbox.authorization import AuthorizationRequest, read
 from hhtoken.sandbox.refusals import BadAccess, Refused
 from hhtoken.sandbox.settings import Settings
+
+REMEMBERED = 100_000  # of each kind; the oldest is forgotten first, so that a long load test ends in no memory hole
+
+
+@dataclass
+class Code:
+    """An authorization code, for the request that it answers."""
+
+    request: AuthorizationRequest = field(repr=False)
+    expires_at: float
+    ended: Optional[str] = None
+
+
+@dataclass
+class Pair:
+    """An access token and a refresh token issued together; times in Unix seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: float
+    ended: Optional[str] = None
+
+
+@dataclass
+class AppToken:
+    """The token of an application, which has no end of its own."""
+
+    issued_at: float
+    ended: Optional[str] = None
+
+
+def fresh(kind=""):
+    """Return a new secret of 64 characters that begins with its kind."""
+    return kind + secrets.token_hex(32).upper()[len(kind) :]
+
+
+def remember(store, key, thing):
+    """Put the thing into the store, forgetting the oldest beyond the limit."""
+    store[key] = thing
+    while len(store) > REMEMBERED:
+        del store[next(iter(store))]
+
 
 TICKET_LIFE_SECONDS = 600  # how long a consent page may stay open
 APP_TOKEN_PAUSE_SECONDS = 300  # "more than once in five minutes"
@@ -64,7 +108,7 @@ class Provider:
     def read_authorization(self, parameters):
         """Given the query as a dictionary, return an AuthorizationRequest; raise BadAuthorizationRequest."""
         client_id = self._settings.client_id if self.application == "ok" else object()
-        return authorization_request.read(parameters, client_id, self._settings.redirect_uri)
+        return read(parameters, client_id, self._settings.redirect_uri)
 
     def may_skip_consent(self, request):
         """Tell whether the user has allowed this before and the client asks not to be kept waiting."""

@@ -13,11 +13,11 @@ import time
 from socketserver import TCPServer, ThreadingMixIn
 
 from hhtoken.sandbox import delivery
+from hhtoken.sandbox.faults import Weather
 from hhtoken.sandbox.handler import Handler
 from hhtoken.sandbox.provider import Provider
 from hhtoken.sandbox.request_log import RequestLog
 from hhtoken.sandbox.settings import Settings
-from hhtoken.sandbox.weather import Weather
 
 STOP_POLL_SECONDS = 0.05  # how long ``close`` may wait for the accepting loop
 

@@ -11,10 +11,9 @@ from hhtoken.console import reporting, signals
 from hhtoken.pair import Pair
 from hhtoken.store import record
 from hhtoken.store.etcd import comparison
-from hhtoken.store.etcd.claim import Claim
+from hhtoken.store.etcd.claim import Claim, host_identity
 from hhtoken.store.etcd.client import Unreachable
 from hhtoken.store.etcd.comparison import Mark, mark_of, marked
-from hhtoken.store.etcd.host_identity import host_identity
 from hhtoken.store.record import Record
 from hhtoken.store.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
 from hhtoken.text import N_, escaped

@@ -5,13 +5,79 @@ pair issued) before things go wrong; for the other names the column ``commits`` 
 be demanded by their slugs, and then nothing is committed.
 """
 
+import gzip
+import json
 import threading
 import time
 from email.utils import formatdate
 from typing import Any, Callable, NamedTuple, Optional
 
-from hhtoken.sandbox import shapes
 from hhtoken.sandbox.refusals import DOCUMENTED
+
+
+def without(name):
+    """Return a shape that leaves one member out."""
+    return lambda body: _dump({key: value for key, value in json.loads(body).items() if key != name})
+
+
+def with_value(name, value):
+    """Return a shape that replaces the value of one member."""
+    return lambda body: _changed(body, name, lambda _old: value)
+
+
+def with_number(name, literal):
+    """Return a shape that replaces one member by a number as written, however absurd."""
+    mark = "\N{SNOWMAN}"
+    return lambda body: _changed(body, name, lambda _old: mark).replace(json.dumps(mark).encode(), literal.encode())
+
+
+def with_token(change):
+    """Return a shape that applies a function to the access token."""
+    return lambda body: _changed(body, "access_token", change)
+
+
+def with_members(count):
+    """Return a shape that puts the answer behind ``count`` arrays in one another, in a member of its own."""
+    return lambda body: body[:-1] + b', "nested": ' + b"[" * count + b"]" * count + b"}"
+
+
+def padded(size):
+    """Return a shape that adds a member of ``size`` bytes behind all others."""
+    return lambda body: body[:-1] + b', "padding": "' + b"x" * size + b'"}'
+
+
+def repeated_members(body):
+    """Every member stands there twice; the first ones are of no use, the last ones count as JSON parsers do."""
+    decoys = _dump({key: "decoy" if isinstance(value, str) else 0 for key, value in json.loads(body).items()})
+    return decoys[:-1] + b", " + body[1:]
+
+
+def in_list(body):
+    return b"[" + body + b"]"
+
+
+def gzipped(body):
+    return gzip.compress(body)
+
+
+def after_bom(body):
+    return b"\xef\xbb\xbf" + body
+
+
+def in_utf_16(body):
+    return body.decode().encode("utf-16")
+
+
+def _changed(body, name, change):
+    document = json.loads(body)
+    if name in document:
+        document[name] = change(document[name])
+    return _dump(document)
+
+
+def _dump(document):
+    return json.dumps(document).encode()
+
 
 RETRY_SECONDS = 2
 ELSEWHERE = "/elsewhere"  # where the redirects lead; the sandbox counts who follows
@@ -137,36 +203,36 @@ _ODD = {
         True,
         headers=(("Date", lambda: formatdate(time.time() - 3600, usegmt=True)),),
     ),
-    "gzip": _shaped("gzip, asked for or not", shapes.gzipped, headers=(("Content-Encoding", "gzip"),)),
-    "bom": _shaped("a byte order mark before the JSON", shapes.after_bom),
-    "utf_16": _shaped("the JSON in UTF-16", shapes.in_utf_16),
-    "padding": _shaped("128 KiB of padding behind the pair", shapes.padded(128 * 1024)),
-    "nesting": _shaped("100000 arrays in one another behind the pair", shapes.with_members(100_000)),
-    "repeated_members": _shaped("every member twice, the last one counts", shapes.repeated_members),
-    "list": _shaped("the pair in an array", shapes.in_list),
-    "extra_member": _shaped("one member that no document knows", shapes.padded(1)),
-    "no_access_token": _shaped("no access_token", shapes.without("access_token")),
-    "no_refresh_token": _shaped("no refresh_token", shapes.without("refresh_token")),
-    "no_token_type": _shaped("no token_type", shapes.without("token_type")),
-    "no_expires_in": _shaped("no expires_in", shapes.without("expires_in")),
-    "expires_in_null": _shaped("expires_in null", shapes.with_value("expires_in", None)),
-    "expires_in_text": _shaped('expires_in "1209600", a string', shapes.with_value("expires_in", "1209600")),
-    "expires_in_true": _shaped("expires_in true", shapes.with_value("expires_in", True)),
-    "expires_in_zero": _shaped("expires_in 0", shapes.with_value("expires_in", 0)),
-    "expires_in_negative": _shaped("expires_in -1", shapes.with_value("expires_in", -1)),
-    "expires_in_fraction": _shaped("expires_in 59.5", shapes.with_number("expires_in", "59.5")),
-    "expires_in_exponent": _shaped("expires_in 1e6", shapes.with_number("expires_in", "1e6")),
-    "expires_in_overflow": _shaped("expires_in 1e999", shapes.with_number("expires_in", "1e999")),
-    "expires_in_nan": _shaped("expires_in NaN, which is no JSON", shapes.with_number("expires_in", "NaN")),
-    "expires_in_long": _shaped("expires_in of 5000 digits", shapes.with_number("expires_in", "9" * 5000)),
-    "newline_token": _shaped("a line break inside the access token", shapes.with_token(lambda old: old + "\nX: y")),
-    "nul_token": _shaped("a NUL inside the access token", shapes.with_token(lambda old: old + "\0")),
-    "space_token": _shaped("a blank inside the access token", shapes.with_token(lambda old: old[:9] + " " + old[9:])),
-    "non_ascii_token": _shaped("a Cyrillic letter in the access token", shapes.with_token(lambda old: old + "я")),
-    "surrogate_token": _shaped("half a character in the access token", shapes.with_token(lambda old: old + "\ud800")),
-    "long_token": _shaped("an access token of 20 kB", shapes.with_token(lambda old: old * 320)),
-    "empty_token": _shaped("an empty access token", shapes.with_token(lambda old: "")),
-    "number_token": _shaped("a number for an access token", shapes.with_value("access_token", 12345)),
+    "gzip": _shaped("gzip, asked for or not", gzipped, headers=(("Content-Encoding", "gzip"),)),
+    "bom": _shaped("a byte order mark before the JSON", after_bom),
+    "utf_16": _shaped("the JSON in UTF-16", in_utf_16),
+    "padding": _shaped("128 KiB of padding behind the pair", padded(128 * 1024)),
+    "nesting": _shaped("100000 arrays in one another behind the pair", with_members(100_000)),
+    "repeated_members": _shaped("every member twice, the last one counts", repeated_members),
+    "list": _shaped("the pair in an array", in_list),
+    "extra_member": _shaped("one member that no document knows", padded(1)),
+    "no_access_token": _shaped("no access_token", without("access_token")),
+    "no_refresh_token": _shaped("no refresh_token", without("refresh_token")),
+    "no_token_type": _shaped("no token_type", without("token_type")),
+    "no_expires_in": _shaped("no expires_in", without("expires_in")),
+    "expires_in_null": _shaped("expires_in null", with_value("expires_in", None)),
+    "expires_in_text": _shaped('expires_in "1209600", a string', with_value("expires_in", "1209600")),
+    "expires_in_true": _shaped("expires_in true", with_value("expires_in", True)),
+    "expires_in_zero": _shaped("expires_in 0", with_value("expires_in", 0)),
+    "expires_in_negative": _shaped("expires_in -1", with_value("expires_in", -1)),
+    "expires_in_fraction": _shaped("expires_in 59.5", with_number("expires_in", "59.5")),
+    "expires_in_exponent": _shaped("expires_in 1e6", with_number("expires_in", "1e6")),
+    "expires_in_overflow": _shaped("expires_in 1e999", with_number("expires_in", "1e999")),
+    "expires_in_nan": _shaped("expires_in NaN, which is no JSON", with_number("expires_in", "NaN")),
+    "expires_in_long": _shaped("expires_in of 5000 digits", with_number("expires_in", "9" * 5000)),
+    "newline_token": _shaped("a line break inside the access token", with_token(lambda old: old + "\nX: y")),
+    "nul_token": _shaped("a NUL inside the access token", with_token(lambda old: old + "\0")),
+    "space_token": _shaped("a blank inside the access token", with_token(lambda old: old[:9] + " " + old[9:])),
+    "non_ascii_token": _shaped("a Cyrillic letter in the access token", with_token(lambda old: old + "я")),
+    "surrogate_token": _shaped("half a character in the access token", with_token(lambda old: old + "\ud800")),
+    "long_token": _shaped("an access token of 20 kB", with_token(lambda old: old * 320)),
+    "empty_token": _shaped("an empty access token", with_token(lambda old: "")),
+    "number_token": _shaped("a number for an access token", with_value("access_token", 12345)),
 }
 
 _REFUSED = {

@@ -6,10 +6,77 @@ A wrong client or redirect URI must never end in a redirect: that would make the
 
 import base64
 import hashlib
+import ipaddress
 import re
 from typing import NamedTuple, Optional
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from hhtoken.sandbox import redirect_uri
+from hhtoken.text import N_
+
+_ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII without " < > \ ^ ` { | }
+
+
+def problem_with(address):
+    """Given an address to register, return what is wrong with it, or None."""
+    if not _ADDRESS_CHARACTERS.fullmatch(address):
+        return N_("characters that no address has")
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018  the property raises on a port that is no number
+    except ValueError:
+        return N_("not an address")
+    if not parts.scheme or not parts.hostname:
+        return N_("scheme or host missing")
+    if parts.fragment or "#" in address:
+        return N_("a fragment is not allowed")
+    if "@" in parts.netloc:
+        return N_("a user name is not allowed")
+    if ".." in unquote(parts.path).split("/"):
+        return N_("a path that climbs is not allowed")
+    return None
+
+
+def is_allowed(given, registered):
+    """Given the address of a request and the registered one, tell whether HeadHunter would send a browser there."""
+    if problem_with(given):
+        return False
+    mine, theirs = urlsplit(registered), urlsplit(given)
+    return (
+        theirs.scheme == mine.scheme
+        and theirs.port == mine.port  # as written: ":80" is refused where none is registered
+        and _same_or_subdomain(theirs.hostname, mine.hostname)
+        and _same_or_deeper(theirs.path, mine.path)
+        and set(_pairs(mine.query)) <= set(_pairs(theirs.query))
+    )
+
+
+def with_parameters(address, **parameters):
+    """Given an address, return it with the parameters that are not None added to its query."""
+    parts = urlsplit(address)
+    added = urlencode({name: value for name, value in parameters.items() if value is not None})
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, added)))))
+
+
+def _pairs(query):
+    return parse_qsl(query, keep_blank_values=True)
+
+
+def _same_or_subdomain(host, registered):
+    return host == registered or (not _is_ip_address(registered) and host.endswith("." + registered))
+
+
+def _same_or_deeper(path, registered):
+    path, registered = path or "/", registered or "/"
+    return path == registered or path.startswith(registered.rstrip("/") + "/")  # so /oauths is not below /oauth
+
+
+def _is_ip_address(host):
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
 
 _CODE_CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.2
 CHALLENGE_METHODS = ("plain", "S256")
@@ -41,7 +108,7 @@ class AuthorizationRequest(NamedTuple):
 
     def address(self, **parameters):
         """Return where the browser goes with these parameters, and with the state when there was one."""
-        return redirect_uri.with_parameters(self.destination, **parameters, state=self.state)
+        return with_parameters(self.destination, **parameters, state=self.state)
 
     def is_repeated_by(self, form):
         """Tell whether the exchange names the redirect URI as this request did: the same, or none [839]."""
@@ -64,7 +131,7 @@ def read(parameters, client_id, registered_uri):
     if parameters.get("client_id") != client_id:
         raise BadAuthorizationRequest(UNKNOWN_CLIENT)
     given = parameters.get("redirect_uri") or None
-    if given and not redirect_uri.is_allowed(given, registered_uri):
+    if given and not is_allowed(given, registered_uri):
         raise BadAuthorizationRequest(BAD_REDIRECT_URI)
     return AuthorizationRequest(
         destination=given or registered_uri,
