@@ -63,7 +63,7 @@ coverage: $(VENV)/coverage-ready
 	$(IN_VENV) -m coverage report
 
 mutants: $(VENV)/mutants-ready
-	$(IN_VENV) tests/mutants.py
+	$(IN_VENV) tests/tools/mutants.py
 
 TEST_FAULTS = $(IN_VENV) -m pytest -p no:cacheprovider tests/faults
 
@@ -78,7 +78,7 @@ test-faults-long: $(VENV)/faults-ready
 test-fresh:
 	tests/fresh/run
 
-SCRIPTS := .ci/run docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*.sh tests/*/run tests/*/*.sh tests/system/box
+SCRIPTS := .ci/run docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*/run tests/*/*.sh tests/system/box
 
 lint: $(VENV)/lint-ready
 	$(IN_VENV) -m ruff format --check .
@@ -92,7 +92,7 @@ test-cluster: $(VENV)/test-ready
 	tests/cluster/run $(IN_VENV)
 
 bench: $(VENV)/test-ready
-	tests/write_performance.sh $(IN_VENV)
+	tests/tools/write_performance.sh $(IN_VENV)
 
 manual: $(VENV)/test-ready
 	$(IN_VENV) man/write_manual.py .
@@ -137,7 +137,7 @@ $(VENV)/coverage-ready $(VENV)/faults-ready $(VENV)/lint-ready $(VENV)/mutants-r
 	@touch $@
 
 catalog: $(VENV)/test-ready
-	$(IN_VENV) tests/catalog.py
+	$(IN_VENV) tests/tools/catalog.py
 	$(IN_VENV) man/write_manual.py .
 
 clean:

@@ -108,7 +108,7 @@ CODES = tuple(kind.exit_code for kind in KINDS)
 def reason(error):
     """Given an OSError, return the Text of what the system says of it, in lower case.
 
-    ``tests/catalog.py`` lists the usual ones for the catalog, since they stand in the C library, not here.
+    ``tests/tools/catalog.py`` lists the usual ones for the catalog, since they stand in the C library, not here.
     """
     return N_((error.strerror or type(error).__name__).lower())
 

@@ -12,7 +12,7 @@ from babel.messages.extract import extract, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hhtoken"
 MANUAL = "man/manual_text.py"
 LOCALE = PACKAGE / "locale"

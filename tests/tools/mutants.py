@@ -1,6 +1,6 @@
 """Break the store in every small way that cosmic-ray knows, and count how many of these mutants a test notices.
 
-    python tests/mutants.py [MODULE …]
+    python tests/tools/mutants.py [MODULE …]
 
 Each module has a copy of the tree and a session of its own below ``.mutants``, so that as many run at once as there
 are processors. Only the tests of single modules are run: they take seconds, and a mutant needs one that fails.
@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".mutants"
 LEAST_PERCENT = 90
 MODULES = ("private_directory", "tokens", "token_store", "record", "journal", "recovery")  # the longest first
