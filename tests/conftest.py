@@ -268,3 +268,135 @@ class Reader(threading.Thread):
     def run(self):
         for line in self._stream:
             self.text += line
+
+
+def run_with_syslog(operator, path, *arguments):
+    command = [*program_with(f"hhtoken.console.reporting.SYSLOG_SOCKET = {str(path)!r}"), *arguments]
+    return subprocess.run(command, env=operator.environment, capture_output=True, text=True, timeout=30)
+
+
+def received(log):
+    log.settimeout(0.2)
+    lines = []
+    try:
+        while True:
+            lines.append(log.recv(65536).decode())
+    except TimeoutError:
+        return lines
+
+
+class Listening:
+    """A running serve-callback; the browser's side of it."""
+
+    def __init__(self, operator, program=None):
+        self.port = urlsplit(operator.environment["HH_REDIRECT_URI"]).port or free_port()
+        words = ("serve-callback", "--listen", f"127.0.0.1:{self.port}", "--timeout", "20")
+        self.process = operator.start(*words, program=program)
+        self.stderr = Reader(self.process.stderr)
+        wait_for(lambda: "waiting for the browser" in self.stderr.text or self.process.poll() is not None)
+
+    def get(self, path="/callback", headers=(), method="GET", **query):
+        address = f"http://127.0.0.1:{self.port}{path}"
+        return requests.request(method, address, params=query, headers=dict(headers), timeout=10)
+
+    def raw(self, data):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return answer
+
+    def end(self):
+        code = self.process.wait(20)
+        self.stderr.join(5)
+        self.stdout = self.process.stdout.read()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return code
+
+    @property
+    def is_alive(self):
+        return self.process.poll() is None
+
+
+@pytest.fixture
+def listening(operator, sandbox):
+    started = []
+
+    def listen(program=None):
+        started.append(Listening(operator, program))
+        return started[-1]
+
+    yield listen
+    for listener in started:
+        if listener.is_alive:
+            listener.process.terminate()
+            listener.end()
+
+
+def authorize(operator):
+    """Type authorize-url, open the address; return the fields that the browser is sent back with."""
+    address = operator.run("authorize-url").stdout.strip()
+    answer = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10)
+    assert answer.status_code == 302, answer.text
+    query = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: values[0] for name, values in query.items()}
+
+
+def token_requests(sandbox):
+    return sum(sandbox.requests.summary()["token_requests"].values())
+
+
+def account(operator, name):
+    """An operator for one account, who sees its files; names it in the environment."""
+    named = Operator(operator.state / "accounts" / name, {**operator.environment, "HHTOKEN_ACCOUNT": name})
+    named.environment["HHTOKEN_STATE_DIR"] = str(operator.state)
+    return named
+
+
+def place(operator, name):
+    """The same, with a directory for the account."""
+    (operator.state / "accounts").mkdir(mode=0o700, parents=True, exist_ok=True)
+    operator.state.chmod(0o700)
+    return account(operator, name)
+
+
+ACTIVATE = (
+    "import os, socket, sys\n"
+    "os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True)\n"
+    "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+def activate(operator, listener, *arguments, program=PROGRAM):
+    """Start hhtoken as systemd does for a socket unit."""
+    return subprocess.Popen(
+        [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *program, *arguments],
+        pass_fds=[listener.fileno()],
+        env=operator.environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def come_back(operator):
+    """Authorize; return the whole address that the browser ends up on."""
+    address = operator.run("authorize-url").stdout.strip()
+    return requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
+
+
+def copy_for_all(tmp_path):
+    """Copy the program into a directory, where a stranger may read it; return the path of its doorway."""
+    import shutil
+    from pathlib import Path
+
+    root = Path(__file__).parent.parent
+    target = tmp_path / "copy"
+    shutil.copytree(root / "hhtoken", target / "hhtoken", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "bin", target / "bin")
+    subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
+    return str(target / "bin" / "hhtoken")

@@ -7,16 +7,14 @@ import stat
 import subprocess
 
 import pytest
-from conftest import PROGRAM, Operator, obtain_pair, refreshes
-from test_processes import received, run_with_syslog
-from test_serve_callback import authorize
+from conftest import PROGRAM, account, authorize, obtain_pair, place, received, refreshes, run_with_syslog
+from support import PAIR
 
 from hhtoken import errors
 from hhtoken.store import account_names, accounts
 from hhtoken.store.pending import LIFE_SECONDS, may_be_living
 from hhtoken.store.private_directory import Nested, open_directory
 
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 NAMES = ["a", "7", "_", "alice", "my-bot", "ivan.petrov", "a..b", "A_1-b.c", "a" * 64]
 NO_NAMES = ["", ".", "..", "-", "-a", ".a", "a/b", "../a", "/a", "é", "٣", "a" * 65, *(f"a{c}b" for c in " :@%\n\0")]
 
@@ -40,20 +38,6 @@ def test_a_wrong_name_is_wrong_usage_as_a_flag_and_78_as_a_setting(lonely, comma
         wrong = lonely.run(command, HHTOKEN_ACCOUNT=name, expect=78)
         assert "HHTOKEN_ACCOUNT is no name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
     assert lonely.files() == []
-
-
-def account(operator, name):
-    """An operator for one account, who sees its files; names it in the environment."""
-    named = Operator(operator.state / "accounts" / name, {**operator.environment, "HHTOKEN_ACCOUNT": name})
-    named.environment["HHTOKEN_STATE_DIR"] = str(operator.state)
-    return named
-
-
-def place(operator, name):
-    """The same, with a directory for the account."""
-    (operator.state / "accounts").mkdir(mode=0o700, parents=True, exist_ok=True)
-    operator.state.chmod(0o700)
-    return account(operator, name)
 
 
 def test_each_account_has_its_own_pair_and_none_named_is_the_main_one(lonely):

@@ -6,19 +6,13 @@ import time
 
 import pytest
 import requests
-import test_serve_callback
-from conftest import AGENT, program_with, wait_for
-from test_accounts import account
-from test_serve_callback import authorize, token_requests
-from test_unattended import activate
+from conftest import AGENT, account, activate, authorize, program_with, token_requests, wait_for
 
 from hhtoken.authorization import pages
 from hhtoken.authorization.browser_return import ReturnHandler
 from hhtoken.settings.settings import Settings
 from hhtoken.store import account_names, accounts
 from hhtoken.store.token_store import open_store
-
-listening = test_serve_callback.listening  # the fixture
 
 
 @pytest.mark.parametrize("name", [None, "alice", "ivan.petrov", "a..b", "-".join("abc")])

@@ -1,14 +1,12 @@
 """Rules for the addresses in the settings."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken import errors
 from hhtoken.provider import addresses
-
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.provider import answer
 from hhtoken.provider.answer import Answer
@@ -19,9 +20,6 @@ ACCESS_ONLY = {"access_token": "ACCESS", "expires_in": 1209600}
 REFUSAL = {"error": "invalid_grant", "error_description": "token not found"}
 TEXT = json.dumps(FULL)
 STATUSES = [0, 100, 199, 200, 201, 204, 299, 300, 302, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504, 599]
-
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 
 
 def zipped(data):

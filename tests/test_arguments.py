@@ -3,14 +3,13 @@
 from argparse import ArgumentTypeError
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.commands import options
 
 TEN_YEARS = 10 * 365 * 24 * 3600
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 
 
 @pytest.mark.parametrize(

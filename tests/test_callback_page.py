@@ -5,15 +5,14 @@ import hashlib
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.authorization import pages
 from hhtoken.authorization.pages import language
 from hhtoken.console.language import translated_into
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 NAMED = {
     pages.AUTHORIZED: 200,
     pages.DENIED: 200,

@@ -5,15 +5,14 @@ import io
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.authorization import pages
 from hhtoken.authorization.callback_rules import CallbackRules, fault_in
 from hhtoken.console.language import translated_into
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 PUBLIC = "https://hh.example.org/callback"
 LOCAL = "http://127.0.0.1:8000/callback"
 PROXIED = ("Host: hh.example.org", "X-Forwarded-Proto: https")

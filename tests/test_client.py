@@ -15,15 +15,13 @@ import pytest
 import requests
 from conftest import AGENT, Reader, obtain_pair, refreshes, wait_for
 from rough_provider import HeldUp, answering, http
+from support import PAIR, ROOT
 
 from hhtoken import errors
 from hhtoken.client import HeadHunterAuth, access_token, token_source
 from hhtoken.pair import Pair, pair_from_answer
 from hhtoken.store import published_file
 from hhtoken.store.token_store import fingerprint, open_store
-
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ import ssl
 import stat
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace as Facts
 
 import pytest
+from support import NOW, ROOT
 
 from hhtoken import errors
 from hhtoken.authorization import pages
@@ -45,7 +45,6 @@ from hhtoken.console import language
 from hhtoken.renewal import timers, token_status
 from hhtoken.settings.settings import Settings
 
-NOW = 1_700_000_000
 DAY = 86400
 URI = "https://hh-test.keenetic.pro/callback"
 LOCAL_URI = "http://127.0.0.1:8000/callback"
@@ -59,7 +58,7 @@ def page(name, tongue="en"):
 
 OUR_PAGE = page(pages.REFUSED)[1]
 NO_HTTPS_PAGE, OTHER_HOST_PAGE = page(400)[1], page(421)[1]
-NGINX = Path(__file__).parent.parent / "nginx"
+NGINX = ROOT / "nginx"
 DOWN_PAGE, SITE = (NGINX / "hh-token-down.html").read_text(), (NGINX / "hh-token").read_text()
 GOOD_SITE = SITE.replace("your-domain.keenetic.pro", "hh-test.keenetic.pro")
 NGINX_404 = "<html><head><title>404 Not Found</title></head><body><center>nginx</center></body></html>"

@@ -4,13 +4,11 @@ import os
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.console import durations
-
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 
 
 @pytest.fixture

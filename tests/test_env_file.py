@@ -4,13 +4,13 @@ import shlex
 import string
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import SLOW
 
 from hhtoken.settings import env_file
 from hhtoken.settings.env_file import Malformed, parse
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=SLOW)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), max_size=30)

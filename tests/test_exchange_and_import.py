@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, obtain_pair, program_with, refreshes, wait_for
+from conftest import AGENT, PROGRAM, come_back, obtain_pair, program_with, refreshes, wait_for
 
 from hhtoken import errors
 from hhtoken.commands import import_pair
@@ -21,12 +21,6 @@ from hhtoken.pair import pair_from_answer
 from hhtoken.provider.answer import Answer
 from hhtoken.store import journal
 from hhtoken.store.token_store import fingerprint, open_store
-
-
-def come_back(operator):
-    """Authorize; return the whole address that the browser ends up on."""
-    address = operator.run("authorize-url").stdout.strip()
-    return requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
 
 
 def exchanges(sandbox):

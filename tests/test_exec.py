@@ -7,8 +7,8 @@ import sys
 
 import pytest
 from conftest import PROGRAM, refreshes, wait_for
+from support import PAIR
 
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 TOKEN = ("sh", "-c", 'echo "$HH_ACCESS_TOKEN"')
 
 

@@ -15,15 +15,14 @@ import catalog
 import pytest
 from babel.messages.pofile import read_po
 from conftest import PROGRAM
+from support import PAIR, ROOT
 
 from hhtoken.commands.parser import COMMANDS
 from hhtoken.console import language
 from hhtoken.store import record
 from hhtoken.text import N_, counted
 
-ROOT = Path(__file__).parent.parent
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
 
 # -- the catalogs --

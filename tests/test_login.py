@@ -9,13 +9,13 @@ import struct
 import subprocess
 import termios
 import time
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from conftest import AGENT, PROGRAM, Reader, obtain_pair, take_signals, wait_for
 from rough_provider import answering, http
+from support import ROOT
 
 NAME = "Песочница"
 
@@ -372,7 +372,7 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path):
         "try:\n    desktop.qr_code('x')\n"
         "except errors.ConfigError as error:\n    reporting.failure(error)\n"
     )
-    root = Path(__file__).parent.parent
+    root = ROOT
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"}
     done = subprocess.run([PROGRAM[0], "-c", code], capture_output=True, text=True, env=environment, timeout=20)
     assert "python3-segno" in done.stderr and done.stderr.count("\n") == 2
@@ -381,7 +381,7 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path):
 def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
     (tmp_path / "segno.py").write_text("raise ImportError\n")
     code = "import sys; from hhtoken.main import main; sys.exit(main())"
-    root = Path(__file__).parent.parent
+    root = ROOT
     done = subprocess.run(
         [PROGRAM[0], "-c", code, "login", "--qr", "--timeout", "1"],
         stdin=subprocess.DEVNULL,

@@ -12,17 +12,16 @@ import subprocess
 import sys
 import termios
 import time
-from pathlib import Path
 
 import manual_text as manual
 import pytest
+from support import ROOT
 
 from hhtoken import errors
 from hhtoken.commands import exec_command
 from hhtoken.commands.parser import build_parser, parse_command_line
 from hhtoken.settings.settings import DEFAULTS
 
-ROOT = Path(__file__).parent.parent
 WRITER = ROOT / "man" / "write_manual.py"
 PAGES = ("man/hhtoken.1", "man/ru/hhtoken.1")
 COMPLETIONS = ("completions/hhtoken", "completions/_hhtoken", "completions/hhtoken.fish")

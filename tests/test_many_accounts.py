@@ -9,21 +9,18 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import Reader, obtain_pair, refreshes, wait_for
+from conftest import Reader, account, obtain_pair, place, refreshes, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from rough_provider import answering, http
-from test_accounts import account, place
+from support import PAIR, ROOT
 
 from hhtoken import errors
 from hhtoken.commands import all_accounts
 
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
-ROOT = Path(__file__).parent.parent
-SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "status.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text())
 
 
 # -- which exit code is the worst --

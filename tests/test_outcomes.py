@@ -5,8 +5,9 @@ import os
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import NOW, QUICK
 
 from hhtoken import errors
 from hhtoken.pair import Pair
@@ -15,9 +16,6 @@ from hhtoken.renewal import judgement
 from hhtoken.store import record
 from hhtoken.store.record import Record
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
-NOW = 1_700_000_000
 DAY = 24 * 3600
 INTENT = {"kind": "refresh", "refresh_token_sha256": "f" * 64, "started_at": NOW - 5}
 LOST = Answer(failure="the connection broke")

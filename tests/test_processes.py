@@ -7,13 +7,21 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, has_open, is_running, obtain_pair, program_with, refreshes, wait_for
+from conftest import (
+    PROGRAM,
+    has_open,
+    is_running,
+    obtain_pair,
+    program_with,
+    received,
+    refreshes,
+    run_with_syslog,
+    wait_for,
+)
 from rough_provider import HeldUp, answering
-
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
+from support import PAIR, ROOT
 
 
 def finish(process):
@@ -171,21 +179,6 @@ def test_an_empty_environment_works(lonely):
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "ACCESS\n", "")
 
 
-def run_with_syslog(operator, path, *arguments):
-    command = [*program_with(f"hhtoken.console.reporting.SYSLOG_SOCKET = {str(path)!r}"), *arguments]
-    return subprocess.run(command, env=operator.environment, capture_output=True, text=True, timeout=30)
-
-
-def received(log):
-    log.settimeout(0.2)
-    lines = []
-    try:
-        while True:
-            lines.append(log.recv(65536).decode())
-    except TimeoutError:
-        return lines
-
-
 def test_an_event_is_one_line_in_syslog_with_the_request_id_and_no_secret(operator, sandbox, expired, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(tmp_path / "log"))
@@ -266,7 +259,7 @@ def test_two():
 
 
 def test_a_test_that_fails_leaves_no_process_and_no_warning_behind(tmp_path):
-    tests = Path(__file__).parent
+    tests = ROOT / "tests"
     (tmp_path / "test_it.py").write_text(FAILS)
     (tmp_path / "conftest.py").symlink_to(tests / "conftest.py")
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", "."]

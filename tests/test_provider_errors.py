@@ -1,14 +1,12 @@
 """The provider's table of errors: every documented one, the unknown ones by their class, and the weather."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.provider import token_errors
 from hhtoken.provider.token_errors import ACCOUNT, AUTHORIZE, DEAD, MISCONFIGURED, NOT_YET, TRY_LATER, judge, printable
-
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 
 # headhunter-oauth.md, "Errors of the token endpoint": HTTP, error, error_description -> kind, exit code.
 DOCUMENTED = [

@@ -9,8 +9,8 @@ import tempfile
 import time
 
 import pytest
-from conftest import obtain_pair, refreshes, wait_for
-from test_exchange_and_import import come_back
+from conftest import come_back, obtain_pair, refreshes, wait_for
+from support import PAIR
 
 from hhtoken import errors
 from hhtoken.pair import pair_from_answer
@@ -18,7 +18,6 @@ from hhtoken.store import published_file
 from hhtoken.store.private_directory import open_directory
 from hhtoken.store.token_store import open_store
 
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change groups and mount")
 
 

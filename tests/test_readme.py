@@ -8,17 +8,16 @@ import struct
 import subprocess
 import termios
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import requests
 from conftest import AGENT, PROGRAM, Operator
+from support import ROOT
 from test_manual import EXIT_CODES, OF_COMMANDS
 
 from hhtoken.commands.parser import parse_command_line
 from hhtoken.sandbox.server import start
 
-ROOT = Path(__file__).parent.parent
 LANGUAGES = {"README.md": "C.UTF-8", "README.ru.md": "ru_RU.UTF-8"}
 ENGLISH, RUSSIAN = LANGUAGES
 

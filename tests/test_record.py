@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken import errors
 from hhtoken.commands import status_screen
@@ -16,8 +17,6 @@ from hhtoken.store import record
 from hhtoken.store.record import Record
 from hhtoken.text import N_
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 WORDS = st.none() | st.text(max_size=30)
 NUMBERS = st.integers(0, 2**40 - 1)
 RECORDS = st.builds(

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support import NOW
 
 from hhtoken.errors import StorageError
 from hhtoken.pair import Pair
@@ -11,7 +12,6 @@ from hhtoken.renewal.recovery import recover
 from hhtoken.store import journal, record
 from hhtoken.store.token_store import fingerprint, open_store
 
-NOW = 1700000000
 OTHERS = pytest.mark.parametrize("other", ["C", "THIRD"])  # their tokens and fingerprints sort before NEW's, and behind
 REFRESH_OF_OLD = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW - 50}
 EXCHANGE = {"kind": "code", "started_at": NOW - 50}

@@ -1,16 +1,15 @@
 """Is a refresh due, and if not, until when and why."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support import QUICK
 
 from hhtoken.pair import Pair
 from hhtoken.renewal import policy
 from hhtoken.renewal.policy import DEAD, DUE, IMPOSSIBLE, NOT_DUE, WAITING, decide
 from hhtoken.store.record import Record
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
-QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 OBTAINED, EXPIRES = 100_000, 200_000
 
 

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
+from support import ROOT
 
 from hhtoken import __version__
 from hhtoken.settings.settings import DEFAULTS
 
-ROOT = Path(__file__).parent.parent
 CITED = {"hhru/api", "scop/bash-completion", "tqdm/shtab", "zsh-users/zsh-completions"}
 REPOSITORY = re.compile(rb"\b(?:github|gitlab|bitbucket|codeberg)\.(?:com|org)[:/]([\w.-]+/[\w.-]+)")
 GENERATED = {".git", ".venv", "build", "dist", "hhtoken.egg-info"}

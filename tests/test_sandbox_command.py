@@ -9,16 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import requests
+from support import ROOT
 
 from hhtoken import errors
 from hhtoken.commands import sandbox
 from hhtoken.sandbox.faults import FAULTS
 
-ROOT = str(Path(__file__).resolve().parents[1])
 PROGRAM = """
 import argparse, sys
 from hhtoken import errors
@@ -38,7 +37,7 @@ def running(*arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
         first = process.stdout.readline()
@@ -160,6 +159,10 @@ def test_adding_arguments_does_not_pay_for_a_server():
         "sandbox.add_arguments(argparse.ArgumentParser()); print('http.server' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ROOT}, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
     )
     assert done.stdout == "False\n"

@@ -7,11 +7,11 @@ import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
+from support import ROOT
 
 from hhtoken.sandbox import delivery
 from hhtoken.sandbox.faults import FAULTS, Weather
@@ -124,7 +124,7 @@ def test_one_fault_is_one_request_and_fair_weather_follows(sandbox, name):
 
 
 def test_the_document_names_every_fault():
-    text = (Path(__file__).resolve().parents[1] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
     assert [name for name in WEATHER if f"`{name}`" not in text] == []
 
 

@@ -10,7 +10,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, Operator, Reader, free_port, has_open, obtain_pair, program_with, wait_for
+from conftest import (
+    AGENT,
+    Operator,
+    Reader,
+    authorize,
+    free_port,
+    has_open,
+    obtain_pair,
+    program_with,
+    token_requests,
+    wait_for,
+)
 from rough_provider import answering
 
 from hhtoken.authorization.browser_return import ReturnHandler
@@ -22,70 +33,6 @@ from hhtoken.settings.settings import Settings
 from hhtoken.store.token_store import open_store
 
 HTTPS = {"X-Forwarded-Proto": "https"}
-
-
-class Listening:
-    """A running serve-callback; the browser's side of it."""
-
-    def __init__(self, operator, program=None):
-        self.port = urlsplit(operator.environment["HH_REDIRECT_URI"]).port or free_port()
-        words = ("serve-callback", "--listen", f"127.0.0.1:{self.port}", "--timeout", "20")
-        self.process = operator.start(*words, program=program)
-        self.stderr = Reader(self.process.stderr)
-        wait_for(lambda: "waiting for the browser" in self.stderr.text or self.process.poll() is not None)
-
-    def get(self, path="/callback", headers=(), method="GET", **query):
-        address = f"http://127.0.0.1:{self.port}{path}"
-        return requests.request(method, address, params=query, headers=dict(headers), timeout=10)
-
-    def raw(self, data):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            answer = b""
-            while piece := connection.recv(65536):
-                answer += piece
-        return answer
-
-    def end(self):
-        code = self.process.wait(20)
-        self.stderr.join(5)
-        self.stdout = self.process.stdout.read()
-        self.process.stdout.close()
-        self.process.stderr.close()
-        return code
-
-    @property
-    def is_alive(self):
-        return self.process.poll() is None
-
-
-@pytest.fixture
-def listening(operator, sandbox):
-    started = []
-
-    def listen(program=None):
-        started.append(Listening(operator, program))
-        return started[-1]
-
-    yield listen
-    for listener in started:
-        if listener.is_alive:
-            listener.process.terminate()
-            listener.end()
-
-
-def authorize(operator):
-    """Type authorize-url, open the address; return the fields that the browser is sent back with."""
-    address = operator.run("authorize-url").stdout.strip()
-    answer = requests.get(address, allow_redirects=False, headers=AGENT, timeout=10)
-    assert answer.status_code == 302, answer.text
-    query = parse_qs(urlsplit(answer.headers["Location"]).query)
-    return {name: values[0] for name, values in query.items()}
-
-
-def token_requests(sandbox):
-    return sum(sandbox.requests.summary()["token_requests"].values())
 
 
 def test_the_browser_comes_back_and_the_pair_is_stored(operator, listening):

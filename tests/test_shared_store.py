@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import requests
 from conftest import AGENT, obtain_pair, refreshes
+from support import ROOT
 
 from hhtoken import errors
 from hhtoken.authorization import systemd_socket
@@ -388,7 +388,7 @@ def test_a_host_whose_identity_is_damaged_gets_another(tmp_path, damage):
 
 
 def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
-    root = Path(__file__).parent.parent
+    root = ROOT
     program = (
         f"import sys; sys.path.insert(0, {str(root)!r})\n"
         "from hhtoken.main import main\n"

@@ -5,12 +5,12 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from conftest import PROGRAM, Operator, obtain_pair, program_with, refreshes
 from hypothesis import given
 from hypothesis import strategies as st
+from support import ROOT
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH", "scope": "a b", "n": 1}
 
@@ -150,7 +150,7 @@ def test_readers_never_see_a_torn_file(operator, sandbox):
     now = int(time.time())
     number, pair = 0, pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
     store.save(pair)
-    root = str(Path(__file__).parent.parent)
+    root = str(ROOT)
     readers = [subprocess.Popen([sys.executable, "-c", program, str(operator.state), root]) for _ in range(2)]
     while any(reader.poll() is None for reader in readers):
         number += 1

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import termios
 import time
-from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
-from test_token_status import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
+from reports import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
+from support import ROOT
 
 from hhtoken import errors
 from hhtoken.commands import status_screen
@@ -350,7 +350,7 @@ def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
         "main()\n"
         "print(*sorted(sys.modules), file=sys.stderr)\n"
     )
-    command = [sys.executable, "-IS", "-c", program, str(Path(__file__).parent.parent), "status", "--json"]
+    command = [sys.executable, "-IS", "-c", program, str(ROOT), "status", "--json"]
     done = subprocess.run(command, env=lonely.environment, capture_output=True, text=True, timeout=20)
     assert not set(done.stderr.split()) & {
         "subprocess",

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 
 import pytest
+from conftest import copy_for_all
+from support import PAIR
 
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
 
 READERS = [("show", "--field", "access_token"), ("refresh",), ("show", "--refresh", "--field", "access_token")]
@@ -152,19 +152,6 @@ def test_a_stranger_is_told_whose_directory_it_is(lonely, tmp_path):
     stranger = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
     run = lonely.run("refresh", expect=74, program=[*stranger, *["/usr/bin/python3", "-I", copy_for_all(tmp_path)]])
     assert str(lonely.state) in run.stderr
-
-
-def copy_for_all(tmp_path):
-    """Copy the program into a directory, where a stranger may read it; return the path of its doorway."""
-    import shutil
-    from pathlib import Path
-
-    root = Path(__file__).parent.parent
-    target = tmp_path / "copy"
-    shutil.copytree(root / "hhtoken", target / "hhtoken", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(root / "bin", target / "bin")
-    subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
-    return str(target / "bin" / "hhtoken")
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o777])

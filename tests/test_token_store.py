@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+from support import NOW
 
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.pair import Pair
@@ -14,7 +15,6 @@ from hhtoken.provider.answer import Answer
 from hhtoken.store import journal, record, token_store
 from hhtoken.store.token_store import fingerprint, open_store
 
-NOW = 1700000000
 INTENT = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW}
 BODY = b'{"access_token": "NEW-A", "refresh_token": "NEW-R"}'
 

@@ -4,8 +4,9 @@ import json
 import traceback
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import NOW, SLOW
 
 from hhtoken.pair import (
     Pair,
@@ -19,13 +20,11 @@ from hhtoken.pair import (
     sane_life,
 )
 
-NOW = 1_700_000_000
 DAY = 24 * 3600
 FOURTEEN_DAYS = 14 * DAY
 FULL = {"access_token": "ACCESS", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH"}
 MOST_BYTES = 64 * 1024
 
-SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=SLOW)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -9,13 +9,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import Operator
-from test_stored_files import copy_for_all
+from conftest import Operator, copy_for_all
+from support import PAIR
 
 from hhtoken.console import hints
 from hhtoken.text import N_, escaped
 
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 ODD = "it's a place"
 
 

@@ -5,17 +5,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, catches, obtain_pair, program_with, refreshes, wait_for
+from conftest import AGENT, PROGRAM, activate, catches, obtain_pair, program_with, refreshes, wait_for
+from support import PAIR
 
 from hhtoken.commands.notice import Trouble, is_new
 from hhtoken.store.token_store import fingerprint
-
-PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
 
 
 def test_wait_renews_at_expiry(operator, sandbox):
@@ -127,26 +125,6 @@ def test_the_look_waits_out_the_pause_after_a_failure(operator, sandbox, expired
     assert not_before > time.time() + 1, "the fault has a pause"
     assert looked(operator) == 75
     assert looked(operator, "--wait", str(int(not_before - time.time()) + 2)) == 0
-
-
-ACTIVATE = (
-    "import os, socket, sys\n"
-    "os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True)\n"
-    "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
-    "os.execv(sys.argv[2], sys.argv[2:])\n"
-)
-
-
-def activate(operator, listener, *arguments, program=PROGRAM):
-    """Start hhtoken as systemd does for a socket unit."""
-    return subprocess.Popen(
-        [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *program, *arguments],
-        pass_fds=[listener.fileno()],
-        env=operator.environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_a_socket_from_systemd_is_used_and_stays_open_for_it(operator):

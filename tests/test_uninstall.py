@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support import ROOT
 
-ROOT = Path(__file__).parent.parent
 SETTINGS = "etc/hh-token/hh-token.env"
 KEPT = (  # by `make uninstall`: what an operator has written, or would miss
     "etc/hh-token",

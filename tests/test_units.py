@@ -3,11 +3,11 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from support import ROOT
 
-SYSTEMD = Path(__file__).parent.parent / "systemd"
+SYSTEMD = ROOT / "systemd"
 EXPOSURE = {"refresh": 11, "callback": 11, "sync": 11, "due": 2, "notify": 13}  # tenths
 OF_ACCOUNTS = ("refresh", "due", "notify")
 HARDENING = SYSTEMD / "hh-token-.service.d" / "10-hardening.conf"
