@@ -17,7 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRATCH = ROOT / ".mutants"
 LEAST_PERCENT = 90
-MODULES = ("private_directory", "tokens", "token_store", "record", "journal", "recovery")  # the longest first
+MODULES = {  # the room of each; the longest first
+    "private_directory": "store",
+    "pair": "",
+    "token_store": "store",
+    "record": "store",
+    "journal": "store",
+    "recovery": "renewal",
+}
 UNUSED = [f"-pno:{name}" for name in ("cacheprovider", "xdist", "requests_mock", "hypothesispytest")]  # a second each
 LONGEST_RUN_SECONDS = 60  # a mutant may loop for ever: that is noticed, too
 
@@ -49,7 +56,7 @@ EQUIVALENT = {
         'temporary = f".{name}.{os.getpid()}.{os.urandom( 5).hex()}{TEMPORARY_SUFFIX}"': ANY_NAME,
         'temporary = f".{name}.{os.getpid()}.{os.urandom( 3).hex()}{TEMPORARY_SUFFIX}"': ANY_NAME,
     },
-    "tokens": {
+    "pair": {
         "return value if end > len(text) and isinstance(value, dict) else parse_object(data)": SLOWER,
         "return value if end >= len(text) and isinstance(value, dict) else parse_object(data)": "the end of what was read is never behind the end of the text",
         "value, end = make_scanner(_Hooks)(text, 1)": SLOWER,
@@ -66,7 +73,7 @@ EQUIVALENT = {
         "def why_unusable(self, pair, now, min_seconds= 1):": "whole seconds: more than 0 is at least 1",
         "def why_unusable(self, pair, now, min_seconds= -1):": "more than 0 is asked for before",
         "raise self._damaged(error.args[ -1]) from None": "there is one argument",
-        'raise self._damaged(N_("larger than {size} KiB", size=tokens.LARGEST_FILE_BYTES // 1023)) from None': "64 KiB either way",
+        'raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1023)) from None': "64 KiB either way",
         "self.publish(is_new=False)": "a file that was just replaced has another time than the published one",
     },
 }
@@ -115,12 +122,13 @@ def _mutants_of(module):
 
 
 def _configuration(module):
-    first = f"tests/test_{module}.py"
-    others = [name for name in (f"tests/test_{other}.py" for other in MODULES) if name != first]
+    first = _test_of(module)
+    others = [name for name in map(_test_of, MODULES) if name != first]
     command = [sys.executable, "-m", "pytest", "-qx", "--noconftest", *UNUSED, first, *others]
+    path = Path("hhtoken", MODULES[module], f"{module}.py")
     settings = [
         "[cosmic-ray]",
-        f'module-path = "hhtoken/{module}.py"',
+        f'module-path = "{path}"',
         f"timeout = {LONGEST_RUN_SECONDS}.0",
         "excluded-modules = []",
         f"test-command = {json.dumps(' '.join(command))}",
@@ -128,6 +136,10 @@ def _configuration(module):
         f"[cosmic-ray.filters.operators-filter]\nexclude-operators = {json.dumps(LEFT_OUT)}",
     ]
     return "\n".join(settings)
+
+
+def _test_of(module):
+    return f"tests/{MODULES[module] or 'store'}/test_{module}.py"
 
 
 def _run(command, folder):
@@ -145,4 +157,4 @@ def _changed_line(diff):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or MODULES))
+    sys.exit(main(sys.argv[1:] or list(MODULES)))
