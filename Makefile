@@ -40,7 +40,7 @@ help:
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make test-cluster  three hosts that share a pair through three members of etcd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
-	@echo 'make bench  measure, and write the figures into docs/performance.md and docs/scale.md'
+	@echo 'make bench  measure, and write the table of docs/performance.md'
 	@echo 'make catalog  put new messages into hhtoken/locale, compile the translations, and do what manual does'
 	@echo 'make dist   build the sdist and the wheel in dist/'
 	@echo 'make clean  remove what these have made'
@@ -92,7 +92,7 @@ test-cluster: $(VENV)/test-ready
 	tests/cluster/run $(IN_VENV)
 
 bench: $(VENV)/test-ready
-	tests/tools/write_performance.sh $(IN_VENV)
+	$(IN_VENV) tests/tools/bench.py
 
 manual: $(VENV)/test-ready
 	$(IN_VENV) man/write_manual.py .

@@ -89,7 +89,6 @@ def access_token(
         raise errors.UsageError(N_("a published file goes with no {option}", option=what), HINT_PUBLISHED)
     settings = Settings(os.environ, None, state_dir, account)
     fallback = None if state_dir or renew or min_seconds else settings.published_file()
-
     flags = {"--state-dir": settings.main_directory()} if state_dir else {}
 
     def look():
@@ -98,8 +97,11 @@ def access_token(
                 return _in_file(published, instead_of)
             return _in_store(settings, fallback, min_seconds, instead_of)
 
-    deadline = time.monotonic() + wait_seconds
-    may_renew = renew
+    return _found(look, settings, renew, instead_of, time.monotonic() + wait_seconds)
+
+
+def _found(look, settings, may_renew, instead_of, deadline):
+    """Return what ``look`` returns in the end; wait for it, or once make it."""
     while True:
         try:
             return look()

@@ -37,35 +37,8 @@ def add_arguments(parser):
         metavar=_("SECONDS"),
         help=_("life of an authorization code (default: %(default)s)"),
     )
-    unattended = parser.add_mutually_exclusive_group()
-    unattended.add_argument(
-        "--auto-approve",
-        dest="auto",
-        action="store_const",
-        const=ALLOW,
-        help=_("allow every authorization at once, without a page"),
-    )
-    unattended.add_argument(
-        "--deny",
-        dest="auto",
-        action="store_const",
-        const=DENY,
-        help=_("refuse every authorization at once, without a page"),
-    )
-    parser.add_argument(
-        "--client-id",
-        type=_client_id,
-        default=DEFAULTS.client_id,
-        metavar=_("ID"),
-        help=_("client id of the registered application (default: %(default)s)"),
-    )
-    parser.add_argument(
-        "--redirect-uri",
-        type=_redirect_uri,
-        default=DEFAULTS.redirect_uri,
-        metavar=_("URI"),
-        help=_("redirect URI of the registered application (default: %(default)s)"),
-    )
+    _add_answers(parser.add_mutually_exclusive_group())
+    _add_application(parser)
     parser.add_argument(
         "--blacklist",
         action="append",
@@ -82,6 +55,40 @@ def add_arguments(parser):
     )
     parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
     parser.add_argument("--quiet", action="store_true", help=_("no line a request on standard error"))
+
+
+def _add_answers(unattended):
+    unattended.add_argument(
+        "--auto-approve",
+        dest="auto",
+        action="store_const",
+        const=ALLOW,
+        help=_("allow every authorization at once, without a page"),
+    )
+    unattended.add_argument(
+        "--deny",
+        dest="auto",
+        action="store_const",
+        const=DENY,
+        help=_("refuse every authorization at once, without a page"),
+    )
+
+
+def _add_application(parser):
+    parser.add_argument(
+        "--client-id",
+        type=_client_id,
+        default=DEFAULTS.client_id,
+        metavar=_("ID"),
+        help=_("client id of the registered application (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--redirect-uri",
+        type=_redirect_uri,
+        default=DEFAULTS.redirect_uri,
+        metavar=_("URI"),
+        help=_("redirect URI of the registered application (default: %(default)s)"),
+    )
 
 
 def run(arguments):
