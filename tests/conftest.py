@@ -389,8 +389,17 @@ def come_back(operator):
     return requests.get(address, allow_redirects=False, headers=AGENT, timeout=10).headers["Location"]
 
 
+def exchanges(sandbox):
+    """How many exchanges of a code the sandbox has seen."""
+    return sandbox.requests.summary()["token_requests"].get("authorization_code", 0)
+
+
+def code_of(address):
+    return parse_qs(urlsplit(address).query)["code"][0]
+
+
 def copy_for_all(tmp_path):
-    """Copy the program into a directory, where a stranger may read it; return the path of its doorway."""
+    """Copy the program into a directory, where a stranger may read it; return the path of bin/hhtoken."""
     import shutil
     from pathlib import Path
 

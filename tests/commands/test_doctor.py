@@ -378,7 +378,7 @@ def test_without_mounts_nothing_is_said_of_them():
 
 
 def test_the_pair_is_judged_as_status_does():
-    from test_token_status import REPORTS
+    from reports import REPORTS
 
     for name, (report, _state, exit_code) in REPORTS.items():
         [finding] = pair_check.judge(report)

@@ -9,11 +9,21 @@ import subprocess
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, come_back, obtain_pair, program_with, refreshes, wait_for
+from conftest import (
+    AGENT,
+    PROGRAM,
+    code_of,
+    come_back,
+    exchanges,
+    obtain_pair,
+    program_with,
+    refreshes,
+    wait_for,
+)
 
 from hhtoken import errors
 from hhtoken.commands import import_pair
@@ -21,14 +31,6 @@ from hhtoken.pair import pair_from_answer
 from hhtoken.provider.answer import Answer
 from hhtoken.store import journal
 from hhtoken.store.token_store import fingerprint, open_store
-
-
-def exchanges(sandbox):
-    return sandbox.requests.summary()["token_requests"].get("authorization_code", 0)
-
-
-def code_of(address):
-    return parse_qs(urlsplit(address).query)["code"][0]
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def test_what_a_refresh_came_to_is_remembered_once_the_journal_has_given_its_roo
 
 
 def test_a_code_that_a_peer_has_used_meanwhile_is_not_sent_again(operator, sandbox):
-    from test_exchange_and_import import code_of, come_back, exchanges
+    from conftest import code_of, come_back, exchanges
 
     from hhtoken.store.pending import PendingAuthorizations
 

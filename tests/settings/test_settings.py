@@ -148,7 +148,7 @@ def test_a_secret_that_everybody_can_read_is_refused_with_the_command(lonely, tm
 
 
 def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
-    from test_exchange_and_import import come_back
+    from conftest import come_back
 
     secret = operator.environment.pop("HH_CLIENT_SECRET")
     file = tmp_path / "secret"

@@ -28,7 +28,7 @@ def test_a_damaged_pair_is_65_and_stays_as_it_is(lonely, command, content):
 
 
 def test_an_authorization_keeps_a_damaged_file_aside(operator, sandbox):
-    from test_exchange_and_import import come_back
+    from conftest import come_back
 
     operator.store(PAIR)
     operator.token_file.write_bytes(b"{damaged")
@@ -156,7 +156,7 @@ def test_a_stranger_is_told_whose_directory_it_is(lonely, tmp_path):
 
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_the_umask_changes_nothing(operator, sandbox, umask):
-    from test_exchange_and_import import come_back
+    from conftest import come_back
 
     previous = os.umask(umask)
     try:
