@@ -50,6 +50,7 @@ class TokenStore:
         self.directory = directory
         self.published = published
         self._runtimes = None
+        self._loaded = None
 
     def close(self):
         """Free the descriptors: for those who open many."""
@@ -70,11 +71,13 @@ class TokenStore:
         if stored is None:
             raise no_pair(self.directory.path)
         data, modified_ns = stored
-        try:
-            pair = pair_from_stored(parse_stored(data), modified_ns // 10**9)
-        except ValueError as error:
-            raise self._damaged(error.args[0]) from None
-        return StoredPair(pair, data, modified_ns)
+        if not self._loaded or (self._loaded.data, self._loaded.modified_ns) != stored:  # parsed once for each content
+            try:
+                pair = pair_from_stored(parse_stored(data), modified_ns // 10**9)
+            except ValueError as error:
+                raise self._damaged(error.args[0]) from None
+            self._loaded = StoredPair(pair, data, modified_ns)
+        return self._loaded
 
     def pair_in_place(self):
         """Return the stored Pair; raise like ``load``, and UnavailableError where one is on its way into its place."""

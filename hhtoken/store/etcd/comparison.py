@@ -4,7 +4,7 @@ Each pair has a generation: the first one has 1, and whoever puts another in its
 mark that says of which store it is a copy, and of which generation.
 """
 
-from hhtoken.pair import MARK_FIELD
+from hhtoken.pair import MARK_FIELD, Pair
 
 NOTHING = "nothing"  # no pair anywhere
 IN_STEP = "in_step"
@@ -50,9 +50,9 @@ def from_dict(fields):
 
 
 def marked(pair, mark):
-    """Given a Pair and a Mark, put the Mark on it, and return it."""
-    pair.fields[MARK_FIELD] = mark.as_dict()
-    return pair
+    """Given a Pair and a Mark, return the same Pair with that Mark."""
+    fields = {**pair.fields, MARK_FIELD: mark.as_dict()}
+    return Pair(fields, pair.obtained_at, pair.expires_at, pair.life_is_assumed)
 
 
 def is_same(one, other):

@@ -205,8 +205,9 @@ class SharedStore(TokenStore):
         elif relation == comparison.PROMOTE:
             mark = mark_of(local)
             mark.is_in_etcd = True
-            if self._vault.put_pair(contents, marked(local, mark)):
-                super().save(local)
+            promoted = marked(local, mark)
+            if self._vault.put_pair(contents, promoted):
+                super().save(promoted)
                 reporting.event("etcd has the new pair now", reporting.NOTICE)
             else:
                 self._reconcile(self._vault.read(), replacing)
