@@ -41,7 +41,7 @@ help:
 	@echo 'make test-cluster  three hosts that share a pair through three members of etcd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
 	@echo 'make bench  measure, and write the table of docs/performance.md'
-	@echo 'make catalog  put new messages into hhtoken/locale, compile the translations, and do what manual does'
+	@echo 'make catalog  put new messages into hhtoken/console/locale, compile the translations, and do what manual does'
 	@echo 'make dist   build the sdist and the wheel in dist/'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'

@@ -40,7 +40,7 @@ install_program() {
     new=$LIBDIR.new
     rm -rf "$DESTDIR$new"
     for module in hhtoken/*.py hhtoken/*/*.py hhtoken/*/*/*.py; do put 644 "$module" "$new/$module"; done
-    for catalog in hhtoken/locale/*/*/*.mo; do put_as_is 644 "$catalog" "$new/$catalog"; done
+    for catalog in hhtoken/console/locale/*/*/*.mo; do put_as_is 644 "$catalog" "$new/$catalog"; done
     for program in $programs; do put 755 "bin/$program" "$new/bin/$program"; done
     # At install, since the units may not write here: without it, each run would compile everything anew.
     "$PYTHON" -m compileall -q -f -s "$DESTDIR$new" -p "$LIBDIR" "$DESTDIR$new/hhtoken" >/dev/null

@@ -10,7 +10,7 @@ import sys
 from hhtoken.text import printable, translated_by
 
 DOMAIN = "hhtoken"
-CATALOGS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "locale")
+CATALOGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "locale")
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides
 ENGLISH = "en"  # what the source is written in; it has no catalog
 TONGUES = (ENGLISH, "ru")

@@ -54,7 +54,7 @@ def test_each_catalog_is_up_to_date_and_compiled(tongue):
 
 def test_no_message_lacks_its_translation():
     missing = [message.id for message in russian() if not message.string or not all(forms(message))]
-    assert not missing, "translate them in hhtoken/locale/ru, then type: make catalog"
+    assert not missing, "translate them in hhtoken/console/locale/ru, then type: make catalog"
     assert not [message.id for message in russian() if message.fuzzy]
     assert all(len(forms(message)) == 3 for message in russian() if message.pluralizable)
 
@@ -422,7 +422,7 @@ def test_the_operator_is_told_in_their_language(lonely, tmp_path):
 
 
 def test_a_wheel_and_make_install_bring_the_catalogs(tmp_path):
-    assert "hhtoken = locale/*/LC_MESSAGES/*.mo" in (ROOT / "setup.cfg").read_text()
+    assert "hhtoken.console = locale/*/LC_MESSAGES/*.mo" in (ROOT / "setup.cfg").read_text()
     environment = {"PATH": os.environ["PATH"], "DESTDIR": str(tmp_path), "PYTHON": sys.executable}
     subprocess.run(["make", "-s", "install"], cwd=ROOT, env=environment, check=True, capture_output=True, timeout=60)
     program = tmp_path / "usr/local/lib/hhtoken/bin/hhtoken"

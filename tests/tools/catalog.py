@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "hhtoken"
 MANUAL = "man/manual_text.py"
-LOCALE = PACKAGE / "locale"
+LOCALE = PACKAGE / "console" / "locale"
 TEMPLATE = LOCALE / "hhtoken.pot"
 TRANSLATED = ("ru",)
 KEYWORDS = {"N_": None, "_": None, "counted": (1, 2)}
