@@ -44,8 +44,9 @@ def is_harmless(call):
 
 
 def may_retry(name, call):
-    """A code that has not left is sent again by the same run, after a pause; so one error does there."""
-    return name == "exchange" and call.name in ("socket", "connect")
+    """A code that has not left is sent again by the same run, after a pause; so one error does there. The head goes
+    first, by a call of its own, and holds no code."""
+    return name == "exchange" and call.name in NETWORK
 
 
 def faults(name, call):

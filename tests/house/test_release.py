@@ -15,7 +15,17 @@ from hhtoken.settings.settings import DEFAULTS
 
 CITED = {"hhru/api", "scop/bash-completion", "tqdm/shtab", "zsh-users/zsh-completions"}
 REPOSITORY = re.compile(rb"\b(?:github|gitlab|bitbucket|codeberg)\.(?:com|org)[:/]([\w.-]+/[\w.-]+)")
-GENERATED = {".coverage", ".git", ".hypothesis", ".mutants", ".venv", ".venv-debian", "build", "dist", "hhtoken.egg-info"}
+GENERATED = {
+    ".coverage",
+    ".git",
+    ".hypothesis",
+    ".mutants",
+    ".venv",
+    ".venv-debian",
+    "build",
+    "dist",
+    "hhtoken.egg-info",
+}
 
 
 def sources():
