@@ -92,9 +92,9 @@ def ratio(costs, others, figure):
 def write_pair(folder, pair, left):
     """Write a pair that is valid for so many seconds more as hhtoken stores it."""
     folder.mkdir(mode=0o700, parents=True)
-    expires_at = int(time.time()) + left
+    now = int(time.time())
     file = folder / "token.json"
-    file.write_text(json.dumps({**pair, "obtained_at": expires_at - 1000, "expires_at": expires_at}))
+    file.write_text(json.dumps({**pair, "obtained_at": now - 60, "expires_at": now + left}))
     file.chmod(0o600)
     return file
 
@@ -133,7 +133,7 @@ def reading(folder):
 def renewing(folder):
     """Yield rows about a refresh that is due, of one account and of many."""
     with start(auto="allow", expires_in=86400) as sandbox:
-        file = write_pair(folder / "due", {**sandbox.provider._new_pair()}, -2)
+        file = write_pair(folder / "due", sandbox.provider._new_pair(), -2)
 
         def expire():
             sandbox.provider.expire()
@@ -150,6 +150,7 @@ def renewing(folder):
         for number in range(MANY):
             write_pair(folder / "many" / "accounts" / f"account-{number:05}", sandbox.provider._new_pair(), -2)
         sandbox.provider.expire()
+        sandbox.requests.clear()
         environment = environment_of(folder / "many", **settings)
         many = Cost([HHTOKEN, "refresh", "--all"], environment)
         sent = sandbox.requests.summary()["token_requests"]["refresh_token"]
