@@ -8,9 +8,9 @@ import ipaddress
 import re
 from typing import Callable, NamedTuple
 
-from hhtoken.sandbox import messages, pages
+from hhtoken.sandbox import messages
 from hhtoken.sandbox.faults import FAULTS
-from hhtoken.sandbox.messages import html_answer, json_answer
+from hhtoken.sandbox.messages import json_answer
 from hhtoken.sandbox.provider import ACCOUNT_STATES, APPLICATION_STATES
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS
 from hhtoken.text import N_
@@ -31,13 +31,9 @@ class Control(NamedTuple):
     says: str
 
 
-def listing(sandbox, request):
-    """GET /sandbox/: what can be done here, as JSON, or as a page for a browser."""
+def listing(_sandbox, _request):
+    """GET /sandbox/: what can be done here, as JSON."""
     faults = {name: {"commits": fault.commits, "says": fault.says} for name, fault in FAULTS.items()}
-    if "text/html" in request.headers.get("Accept", ""):
-        rows = [(name, control.parameters, control.says) for name, control in CONTROLS.items()]
-        names = [(name, fault.says) for name, fault in FAULTS.items()]
-        return html_answer(200, pages.controls(rows, names), pages.HEADERS)
     levers = {f"POST /sandbox/{name}": [*control.parameters, control.says] for name, control in CONTROLS.items()}
     return json_answer(200, {"GET /sandbox/state": "what has happened so far", **levers, "faults": faults})
 

@@ -11,7 +11,7 @@ LANGUAGES = ("en", "ru")  # the first is for those who asked for neither
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 34em; margin: 10vh auto; padding: 0 1em; color: #222 }
 h1 { font-size: 1.4em } code { background: #eee; padding: 0 .3em; overflow-wrap: anywhere }
-form { display: inline } table { border-collapse: collapse } td { padding: .2em .8em .2em 0; vertical-align: top }
+form { display: inline }
 button { font: inherit; padding: .5em 1.5em; margin: 1em 1em 0 0; border: 1px solid #999; border-radius: .3em }
 button.yes { background: #d6001c; border-color: #d6001c; color: #fff } .quiet { color: #666; font-size: .9em }
 @media (prefers-color-scheme: dark) { body { background: #1b1b1b; color: #ddd } code { background: #333 } }
@@ -88,25 +88,6 @@ def consent(lang, name, destination, ticket):
 def refused(lang, reason):
     """Return the page for a request that must not end in a redirect."""
     return _page(lang, _TEXTS[lang]["refused"], f"<p>{_TEXTS[lang][reason]}</p>")
-
-
-def controls(rows, faults):
-    """Return the page of the controls: rows of (action, parameters, explanation), and (name, explanation) of faults."""
-    buttons = "".join(
-        f'<tr><td><form method="post" action="/sandbox/{escape(action)}">{_fields(parameters)}'
-        f"<button>{escape(action)}</button></form></td><td>{escape(says)}</td></tr>"
-        for action, parameters, says in rows
-    )
-    names = "".join(f"<tr><td><code>{escape(name)}</code></td><td>{escape(says)}</td></tr>" for name, says in faults)
-    return _page(
-        "en",
-        "Controls",
-        f'<p><a href="/sandbox/state">state</a></p><table>{buttons}</table><h1>Faults</h1><table>{names}</table>',
-    )
-
-
-def _fields(parameters):
-    return "".join(f'<input name="{escape(name)}" placeholder="{escape(name)}" size="12"> ' for name in parameters)
 
 
 def _page(lang, heading, content):
