@@ -195,13 +195,7 @@ class SharedStore(TokenStore):
         elif relation == comparison.ENDED:
             self._give_up(local)
         elif relation == comparison.IN_STEP:
-            last = self.record_of(local)
-            if not _is_marked_as(local, contents.pair):
-                self._save_here(contents.pair)
-            if contents.verdict:
-                self._adopt(contents.verdict)
-            elif last and last.dead:  # etcd was out of reach when HeadHunter said so
-                self._put_verdict(contents, last)
+            self._exchange_verdicts(local, contents)
         elif relation == comparison.PROMOTE:
             mark = mark_of(local)
             mark.is_in_etcd = True
@@ -229,6 +223,15 @@ class SharedStore(TokenStore):
                 N_("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
                 N_("to put this one there, type 'hhtoken import {path}'", path=escaped(path)),
             )
+
+    def _exchange_verdicts(self, local, contents):
+        last = self.record_of(local)
+        if not _is_marked_as(local, contents.pair):
+            self._save_here(contents.pair)
+        if contents.verdict:
+            self._adopt(contents.verdict)
+        elif last and last.dead:  # etcd was out of reach when HeadHunter said so
+            self._put_verdict(contents, last)
 
     def is_in_step(self):
         """Tell whether this host knows all that etcd does, and nothing is unsettled; without the lock."""
