@@ -53,7 +53,6 @@ install_program() {
     target=../${LIBDIR#"$PREFIX"/}
     [ "$target" != "../$LIBDIR" ] || target=$LIBDIR # outside of PREFIX
     for program in $programs; do ln -sfn "$target/bin/$program" "$DESTDIR$PREFIX/bin/$program"; done
-    rm -f "$DESTDIR$PREFIX/bin/hh-token-due.sh" # of an earlier version
 }
 
 install_manual() {
