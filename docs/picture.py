@@ -30,7 +30,7 @@ TWO_WEEKS = 14 * 24 * 3600
 COLUMNS = 80
 CELL_WIDTH, LINE_HEIGHT, MARGIN = 8.4, 20, 16  # pixels, at the font size below
 STYLE = """\
-text{font:14px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;white-space:pre;fill:#24292f}
+text{font:14px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#24292f}
 rect{fill:#f6f8fa}.good{fill:#116329}.prompt{fill:#6e7781}
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}rect{fill:#161b22}.good{fill:#7ee787}.prompt{fill:#8b949e}}"""
 
@@ -83,9 +83,10 @@ def drawn(lines):
         f'<text x="{MARGIN}" y="{MARGIN + LINE_HEIGHT * number}">{row}</text>' for number, row in enumerate(rows, 1)
     )
     width, height = int(COLUMNS * CELL_WIDTH) + 2 * MARGIN, LINE_HEIGHT * len(rows) + 3 * MARGIN // 2 + MARGIN // 2
+    head = f'xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
-        f'<style>{STYLE}</style>\n<rect width="100%" height="100%" rx="8"/>\n{texts}\n</svg>\n'
+        f'<svg {head} xml:space="preserve">\n<style>{STYLE}</style>\n'
+        f'<rect width="100%" height="100%" rx="8"/>\n{texts}\n</svg>\n'
     )
 
 
