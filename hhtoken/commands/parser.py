@@ -10,6 +10,7 @@ from hhtoken.text import N_, counted
 
 # In the order in which an operator meets them. Only the module of the command asked for is imported.
 COMMANDS = {
+    "init": "init",
     "login": "login",
     "authorize-url": "authorize_url",
     "serve-callback": "serve_callback",

@@ -48,6 +48,11 @@ def message(sentence, kind=""):
     _write(_line(sentence, kind) + "\n")
 
 
+def prompt(question):
+    """Write a question to standard error; the answer is typed behind it."""
+    _write(_line(question) + ": ")
+
+
 def passing(sentence, ending=""):
     """Write a sentence to the terminal that is standard error as a line that the next one replaces; None: take the
     last such line away. ``ending``: of the line, for which the sentence is cut short on a narrow terminal. Never waits

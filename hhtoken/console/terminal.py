@@ -40,6 +40,33 @@ def has_unicode(environment=None):
     return "utf8" in chosen.lower().replace("-", "")
 
 
+def is_interactive():
+    """Tell whether there is a person to ask."""
+    return os.isatty(0) and os.isatty(2)
+
+
+def ask(question, is_secret=False):
+    """Ask for one line, a secret without echo, and return it; without a terminal, return the next line of standard
+    input. Raise UsageError where there is none."""
+    if is_secret and is_interactive():
+        import getpass
+
+        from hhtoken.console import language
+
+        return getpass.getpass(f"{reporting.NAME}: {language.translated(question)}: ")
+    if is_interactive():
+        reporting.prompt(question)
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LONGEST_ANSWER_BYTES:
+        byte = os.read(0, 1)  # the lines behind it are for other questions
+        if not byte:
+            break
+        line += byte
+    if not line:
+        raise errors.UsageError(N_("no answer: {question}", question=question), N_("see 'hhtoken init --help'"))
+    return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+
+
 YES = ("y", "yes", "д", "да")
 LONGEST_ANSWER_BYTES = 1024
 
@@ -47,7 +74,7 @@ LONGEST_ANSWER_BYTES = 1024
 def require_confirmation(consequence):
     """Say what is about to happen, a Text, and return if the answer is yes; else, and without a terminal, raise
     UsageError."""
-    if not (os.isatty(0) and os.isatty(2)):
+    if not is_interactive():
         raise errors.UsageError(
             N_("this wants to be confirmed, and there is no terminal"), N_("type it at a terminal, or add --yes")
         )
