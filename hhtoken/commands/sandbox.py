@@ -8,6 +8,7 @@ from hhtoken.console import reporting
 from hhtoken.console.language import _, translated
 from hhtoken.provider import addresses
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
+from hhtoken.sandbox.users import ROLES
 from hhtoken.text import N_
 
 SUMMARY = N_("run a local HeadHunter to test a client against")
@@ -37,6 +38,13 @@ def add_arguments(parser):
         metavar=_("SECONDS"),
         help=_("life of an authorization code (default: %(default)s)"),
     )
+    parser.add_argument(
+        "--role",
+        choices=ROLES,
+        default=DEFAULTS.role,
+        metavar="|".join(ROLES),
+        help=_("who signs in (default: %(default)s)"),
+    )
     _add_answers(parser.add_mutually_exclusive_group())
     _add_application(parser)
     parser.add_argument(
@@ -50,8 +58,8 @@ def add_arguments(parser):
         type=_fault,
         action="append",
         default=[],
-        metavar=_("NAME[=TIMES|=always]"),
-        help=_("what the next token requests meet, in this order (repeatable)"),
+        metavar=_("NAME[@PATH][=TIMES|=always]"),
+        help=_("what the next requests meet, to the token endpoint or to PATH of the API (repeatable, in this order)"),
     )
     parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
     parser.add_argument("--quiet", action="store_true", help=_("no line a request on standard error"))
@@ -105,8 +113,8 @@ def run(arguments):
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
         with _start(arguments) as sandbox:
-            for name, times in arguments.fault:
-                sandbox.weather.add(name, times)
+            for fault in arguments.fault:
+                sandbox.weather.add(*fault)
             _announce(sandbox, arguments.listen[0])
             signal.sigwait(endings)
     finally:
@@ -124,6 +132,7 @@ def _start(arguments):
         redirect_uri=arguments.redirect_uri,
         expires_in=arguments.expires_in,
         code_expires_in=arguments.code_expires_in,
+        role=arguments.role,
         auto=arguments.auto,
         blacklist=tuple(arguments.blacklist or DEFAULTS.blacklist),
     )
@@ -146,11 +155,11 @@ def _announce(sandbox, host):
 
 
 def _fault_table():
-    from hhtoken.sandbox.faults import FAULTS
+    from hhtoken.sandbox.faults import ALL_FAULTS
 
-    width = max(map(len, FAULTS))
+    width = max(map(len, ALL_FAULTS))
     return "\n".join(
-        f"{name:{width}}  {'commits' if fault.commits else '-':7}  {fault.says}" for name, fault in FAULTS.items()
+        f"{name:{width}}  {'commits' if fault.commits else '-':7}  {fault.says}" for name, fault in ALL_FAULTS.items()
     )
 
 
@@ -189,8 +198,9 @@ def _redirect_uri(value):
 def _fault(value):
     from hhtoken.sandbox import control
 
-    name, _sign, times = value.partition("=")
+    fault, _sign, times = value.partition("=")
+    name, _sign, path = fault.partition("@")
     try:
-        return control.read_fault(name, times or "1")
+        return control.read_fault(name, times or "1", path)
     except control.BadControl as error:
         raise argparse.ArgumentTypeError(translated(error.args[0])) from None

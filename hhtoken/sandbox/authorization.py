@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple, Optional
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
+from hhtoken.sandbox import users
 from hhtoken.text import N_
 
 _ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII without " < > \ ^ ` { | }
@@ -104,6 +105,7 @@ class AuthorizationRequest(NamedTuple):
     challenge_method: str
     force_login: bool
     skip_choose_account: bool
+    role: str  # of the user who signs in
     error: Optional[str]
 
     def address(self, **parameters):
@@ -126,8 +128,10 @@ class AuthorizationRequest(NamedTuple):
         return verifier == self.challenge
 
 
-def read(parameters, client_id, registered_uri):
-    """Given the query as a dictionary, return an AuthorizationRequest; raise BadAuthorizationRequest."""
+def read(parameters, client_id, registered_uri, user):
+    """Given the query as a dictionary, and the role of the sandbox's user, return an AuthorizationRequest.
+
+    Raise BadAuthorizationRequest."""
     if parameters.get("client_id") != client_id:
         raise BadAuthorizationRequest(UNKNOWN_CLIENT)
     given = parameters.get("redirect_uri") or None
@@ -141,6 +145,7 @@ def read(parameters, client_id, registered_uri):
         challenge_method=parameters.get("code_challenge_method") or "plain",  # the default of RFC 7636 §4.3
         force_login=parameters.get("force_login") == "true",
         skip_choose_account=parameters.get("skip_choose_account") == "true",
+        role=users.wanted(parameters.get("role"), user),
         error=_error(parameters),
     )
 

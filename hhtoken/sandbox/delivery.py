@@ -89,7 +89,7 @@ def _head_only(wire, start, body):
 
 
 def _bodiless(wire, start, _body):
-    wire.send(start + b"\r\n")  # a 204 must not say a length, RFC 9110 §8.6
+    wire.send(start + b"\r\n")  # a 204 has no body and must not say a length, RFC 9110 §8.6
 
 
 def _close(_wire, _start, _body):

@@ -1,4 +1,4 @@
-"""Bad weather on demand: what can happen to a token request, as one table, and the queue of what is to happen next.
+"""Bad weather on demand: what can happen to a request, as two tables, and the queue of what happens next.
 
 A name that ends in ``_before`` or ``_after`` says whether the provider has done its part (a refresh token is spent, a
 pair issued) before things go wrong; for the other names the column ``commits`` says it. The documented refusals can
@@ -12,6 +12,7 @@ import time
 from email.utils import formatdate
 from typing import Any, Callable, NamedTuple, Optional
 
+from hhtoken.sandbox.messages import error_document
 from hhtoken.sandbox.refusals import DOCUMENTED
 
 
@@ -84,7 +85,7 @@ ELSEWHERE = "/elsewhere"  # where the redirects lead; the sandbox counts who fol
 
 
 class Fault(NamedTuple):
-    """What happens to one token request; each member that is set replaces that part of the natural answer."""
+    """What happens to one request; each member that is set replaces that part of the natural answer."""
 
     says: str
     commits: bool = False
@@ -245,30 +246,70 @@ _REFUSED = {
 FAULTS = {**_REFUSED, **_FRONT, **_LOST, **_ODD}
 
 
+def _refusal(value, kind="oauth", status=403, **more):
+    words = f"{status} {kind}" + ("" if value == kind else f" / {value}")
+    document = error_document(status, kind, None if value == kind == "forbidden" else value, **more)
+    return Fault(words, False, status, document)
+
+
+_CAPTCHA = {name: f"https://hh.ru/account/{name}?state=sandbox" for name in ("captcha_url", "fallback_url")}
+_ACCOUNTS = {"allowed_accounts": [{"id": "1", "employer": {"id": "1455", "name": "ООО «Песочница»"}}]}
+
+# Refusals of the API, each by its value. At the token endpoint they are that endpoint's own 403 in the API's form.
+API_FAULTS = {
+    **{
+        value: _refusal(value)
+        for value in (
+            "bad_authorization",
+            "token_expired",
+            "token_revoked",
+            "application_not_found",
+            "user_auth_expected",
+            "application_auth_expected",
+            "no_scope",
+        )
+    },
+    "oauth_error_alone": Fault("403 in an older form", False, 403, {"oauth_error": "token-revoked"}),
+    "forbidden": _refusal("forbidden", "forbidden"),
+    "employer_on_additional_check_restricted": _refusal("employer_on_additional_check_restricted", "forbidden"),
+    "used_manager_account_forbidden": _refusal("used_manager_account_forbidden", "manager_accounts", **_ACCOUNTS),
+    "manager_extra_account_not_found": _refusal("manager_extra_account_not_found", "manager_extra_accounts"),
+    "action_must_be_payed": _refusal("action_must_be_payed", "api_access_payment"),
+    "captcha_required": _refusal("captcha_required", "captcha_required", **_CAPTCHA),
+    "view_limit_exceeded": _refusal("view_limit_exceeded", "resumes", 429),
+}
+ALL_FAULTS = {**FAULTS, **API_FAULTS}
+TOKEN_PATHS = ("/oauth/token", "/token")
+API = "/"  # all paths but the token endpoint's
+
+
 class Weather:
-    """The faults to come, in order: each takes effect for a number of token requests, or until cleared."""
+    """The faults to come, in order: each takes effect for a number of requests to its path, or until cleared."""
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._coming = []  # [name, how many more times; None is for ever]
+        self._coming = []  # {"name", "times": how many more, None is for ever; "path"}
 
-    def add(self, name, times=1):
-        """Put a fault behind those that wait already; ``times`` None is until cleared. KeyError: no such fault."""
-        FAULTS[name]
-        with self._lock:
-            self._coming.append([name, times])
+    def add(self, name, times=1, path=None):
+        """Put a fault behind those that wait already; raise KeyError where there is no such fault.
 
-    def take(self):
-        """Return the name of the fault of this request, or None in fair weather."""
+        ``times`` None is until cleared. ``path``: a path of the API and what is below it, or the token endpoint's;
+        None is the endpoint that the fault is usual at.
+        """
+        path = path or (API if name in API_FAULTS else TOKEN_PATHS[0])
         with self._lock:
-            if not self._coming:
-                return None
-            first = self._coming[0]
-            if first[1] is not None:
-                first[1] -= 1
-                if first[1] <= 0:
-                    del self._coming[0]
-            return first[0]
+            self._coming.append({"name": name, "times": ALL_FAULTS[name] and times, "path": path})
+
+    def take(self, path, is_token_request=False):
+        """Return the Fault that befalls a request to this path and its name; (None, "") in fair weather."""
+        with self._lock:
+            for one in self._coming:
+                if _is_meant(one["path"], path, is_token_request):
+                    if one["times"] is not None:
+                        one["times"] -= 1
+                        self._coming = [other for other in self._coming if other["times"] != 0]
+                    return ALL_FAULTS[one["name"]], one["name"]
+            return None, ""
 
     def clear(self):
         """Fair weather from now on."""
@@ -276,6 +317,12 @@ class Weather:
             self._coming.clear()
 
     def coming(self):
-        """Return what waits, as ``{"name": …, "times": … or None}``, the next first."""
+        """Return what waits, as ``{"name": …, "times": … or None, "path": …}``, the next first."""
         with self._lock:
-            return [{"name": name, "times": times} for name, times in self._coming]
+            return [dict(one) for one in self._coming]
+
+
+def _is_meant(where, path, is_token_request):
+    if is_token_request or where in TOKEN_PATHS:
+        return is_token_request and where in TOKEN_PATHS
+    return path == where or path.startswith(where.rstrip("/") + "/")

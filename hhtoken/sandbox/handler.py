@@ -22,13 +22,15 @@ LONGEST_LOGGED_ERROR = 100
 USUALLY_WITH_BODY = ("POST", "PUT", "PATCH")
 METHODS = ("GET", "HEAD", "DELETE", "OPTIONS", *USUALLY_WITH_BODY)
 
+API = {**dict.fromkeys(METHODS, endpoints.anything), "OPTIONS": endpoints.preflight}
+NOT_THE_API = ("/sandbox/", "/oauth/")  # below these, what is not listed is not found
 ROUTES = {
     "/": {"GET": endpoints.start_page},
     "/sandbox": {"GET": endpoints.start_page},
     "/oauth/authorize": {"GET": endpoints.authorize, "POST": endpoints.decide},
-    "/oauth/token": {"POST": endpoints.token, "DELETE": endpoints.invalidate},
-    "/token": {"POST": endpoints.token},
-    "/me": {"GET": endpoints.me},
+    "/oauth/token": {"POST": endpoints.token, "DELETE": endpoints.invalidate, "OPTIONS": endpoints.preflight},
+    "/token": {"POST": endpoints.token, "OPTIONS": endpoints.preflight},
+    "/me": {**API, "GET": endpoints.me},
     ELSEWHERE: {"GET": endpoints.elsewhere, "POST": endpoints.elsewhere},
     "/sandbox/": {"GET": control.listing},
     "/sandbox/state": {"GET": control.state},
@@ -97,6 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         sandbox = self.server.sandbox
         if self.command == "HEAD":
             answer = answer._replace(framing="head_only")
+        elif answer.status == 204 and answer.framing == "whole":
+            answer = answer._replace(framing="bodiless")
         if answer.framing not in delivery.KEEPS_CONNECTION:
             self.close_connection = True
         sandbox.log(_access_line(self.command, getattr(self, "path", ""), answer))
@@ -148,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _answer(sandbox, request):
-    methods = ROUTES.get(request.path)
+    methods = ROUTES.get(request.path, None if request.path.startswith(NOT_THE_API) else API)
     if methods is None:
         return api_error(404, "not_found", request.request_id)
     if request.method not in methods:
@@ -163,7 +167,7 @@ def _access_line(method, target, answer):
     """Return the line for the log: only our own names for things, never what a client made up."""
     path = target.partition("?")[0]
     words = ["sandbox:", method if method in METHODS else "?"]
-    words += [path if path in ROUTES else "(unknown path)", answer.note, "->"]
+    words += [path if path in ROUTES else "(another path)", answer.note, "->"]
     words.append("no answer" if answer.framing in delivery.SENDS_NOTHING else str(answer.status))
     error, description = (text and re.sub(r"[^ -~]", "?", str(text))[:LONGEST_LOGGED_ERROR] for text in answer.error)
     words += [error or "", f"({description})" if description else "", f"[{answer.fault}]" if answer.fault else ""]

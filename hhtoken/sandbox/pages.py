@@ -5,6 +5,7 @@ import hashlib
 from html import escape
 
 from hhtoken.sandbox.authorization import BAD_REDIRECT_URI, REPEATED_PARAMETER, UNKNOWN_CLIENT
+from hhtoken.sandbox.users import ROLES
 
 LANGUAGES = ("en", "ru")  # the first is for those who asked for neither
 
@@ -31,6 +32,11 @@ _TEXTS = {
         "title": "hhtoken sandbox",
         "question": "Allow “{name}” to use your HeadHunter account?",
         "return": "You will be sent back to {address}",
+        "sign_in": "You are",
+        "applicant": "an applicant",
+        "employer": "an employer's manager",
+        "admin": "an employer's manager and administrator",
+        "integration": "an employer's integration",
         "allow": "Allow",
         "deny": "Deny",
         "notice": "This is a sandbox on your own machine: there is no account, and nothing leaves it.",
@@ -46,6 +52,11 @@ _TEXTS = {
         "title": "Песочница hhtoken",
         "question": "Разрешить приложению «{name}» доступ к вашему аккаунту HeadHunter?",
         "return": "После ответа вы вернётесь на {address}",
+        "sign_in": "Вы —",
+        "applicant": "соискатель",
+        "employer": "менеджер работодателя",
+        "admin": "менеджер работодателя и администратор",
+        "integration": "интеграция работодателя",
         "allow": "Разрешить",
         "deny": "Отказать",
         "notice": "Это песочница на вашем компьютере: аккаунта нет, и ничто не уходит в сеть.",
@@ -71,15 +82,17 @@ def language(accept_language):
     return min(wanted)[2] if wanted else LANGUAGES[0]
 
 
-def consent(lang, name, destination, ticket):
+def consent(lang, name, asked, ticket):
     """Return the page that asks the user; ``ticket`` makes its answer good once."""
     text = _TEXTS[lang]
+    choices = (f'<option value="{role}"{" selected" * (role == asked.role)}>{text[role]}</option>' for role in ROLES)
     return _page(
         lang,
         text["question"].format(name=escape(name)),
-        f"<p>{text['return'].format(address=f'<code>{escape(destination)}</code>')}</p>"
+        f"<p>{text['return'].format(address=f'<code>{escape(asked.destination)}</code>')}</p>"
         '<form method="post" action="/oauth/authorize">'
         f'<input type="hidden" name="ticket" value="{escape(ticket)}">'
+        f'<label>{text["sign_in"]} <select name="role">{"".join(choices)}</select></label><br>'
         f'<button class="yes" name="answer" value="allow">{text["allow"]}</button>'
         f'<button name="answer" value="deny">{text["deny"]}</button></form>',
     )

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hhtoken.sandbox import users
 from hhtoken.sandbox.authorization import AuthorizationRequest, read
 from hhtoken.sandbox.refusals import BadAccess, Refused
 from hhtoken.sandbox.settings import Settings
@@ -31,19 +32,14 @@ class Code:
 
 @dataclass
 class Pair:
-    """An access token and a refresh token issued together; times in Unix seconds."""
+    """An access token and a refresh token issued together, for a user of this role; times in Unix seconds. The token
+    of an application comes alone, and does not expire."""
 
+    role: str
     access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_at: float
-    ended: Optional[str] = None
-
-
-@dataclass
-class AppToken:
-    """The token of an application, which has no end of its own."""
-
+    refresh_token: Optional[str] = field(repr=False)
     issued_at: float
+    expires_at: float
     ended: Optional[str] = None
 
 
@@ -93,10 +89,11 @@ class Provider:
         with self._lock:
             self.expires_in = self._settings.expires_in
             self.account = self.application = "ok"
+            self.role = self._settings.role  # of who signs in from now on
             self.committed = Counter()  # grant type -> how often something was issued
             self._ahead = 0
             self._has_been_allowed = False
-            self._tickets, self._codes, self._app_tokens = {}, {}, {}
+            self._tickets, self._codes, self._app_token = {}, {}, None
             self._by_access, self._by_refresh = {}, {}
 
     def now(self):
@@ -108,7 +105,7 @@ class Provider:
     def read_authorization(self, parameters):
         """Given the query as a dictionary, return an AuthorizationRequest; raise BadAuthorizationRequest."""
         client_id = self._settings.client_id if self.application == "ok" else object()
-        return read(parameters, client_id, self._settings.redirect_uri)
+        return read(parameters, client_id, self._settings.redirect_uri, self.role)
 
     def may_skip_consent(self, request):
         """Tell whether the user has allowed this before and the client asks not to be kept waiting."""
@@ -167,7 +164,7 @@ class Provider:
             raise Refused("bad_code_verifier")
         self._check_account()
         code.ended = "code_has_already_been_used"
-        return self._new_pair()
+        return self._new_pair(code.request.role)
 
     def _refresh(self, form):
         # Client id and secret are neither needed nor looked at; only a removed application is noticed.
@@ -187,21 +184,21 @@ class Provider:
         if self.now() < pair.expires_at:
             raise Refused("token_not_expired")  # the rule that breaks ordinary clients [130, 869]
         pair.ended = "token_has_already_been_refreshed"
-        return self._new_pair()
+        return self._new_pair(pair.role)
 
     def _app_token(self, form):
         self._check_client(form)
-        earlier = [token for token in self._app_tokens.values() if not token.ended]
-        if any(self.now() < token.issued_at + APP_TOKEN_PAUSE_SECONDS for token in earlier):
-            raise Refused("app_token_refresh_too_early")
-        for token in earlier:
-            token.ended = "token_was_revoked"
-        access_token = fresh("APPL")
-        remember(self._app_tokens, access_token, AppToken(self.now()))
-        return {"access_token": access_token, "token_type": "bearer"}
+        if self._app_token:
+            if self.now() < self._app_token.issued_at + APP_TOKEN_PAUSE_SECONDS:
+                raise Refused("app_token_refresh_too_early")
+            self._app_token.ended = "token_was_revoked"
+        self._app_token = Pair(users.APPLICATION, fresh("APPL"), None, self.now(), float("inf"))
+        remember(self._by_access, self._app_token.access_token, self._app_token)
+        return {"access_token": self._app_token.access_token, "token_type": "bearer"}
 
-    def _new_pair(self):
-        pair = Pair(fresh("USER"), fresh("USER"), self.now() + self.expires_in)
+    def _new_pair(self, role=users.APPLICANT):
+        now = self.now()
+        pair = Pair(role, fresh("USER"), fresh("USER"), now, now + self.expires_in)
         remember(self._by_access, pair.access_token, pair)
         remember(self._by_refresh, pair.refresh_token, pair)
         return {
@@ -223,28 +220,37 @@ class Provider:
 
     # -- the API --
 
-    def check_user_token(self, access_token):
-        """Given an access token, return if it is a living one of the user; raise BadAccess."""
+    def role_of(self, access_token):
+        """Given a valid access token, return the role of its user, or users.APPLICATION; raise BadAccess."""
         with self._lock:
-            self._user_pair(access_token)
+            return self._valid(access_token).role
+
+    def check_user_token(self, access_token):
+        """Given an access token, return if it is a user's valid one; raise BadAccess."""
+        with self._lock:
+            self._valid_of_user(access_token)
 
     def invalidate(self, access_token):
-        """Given a living access token of the user, end its pair; raise BadAccess."""
+        """Given a user's valid access token, end its pair; raise BadAccess."""
         with self._lock:
-            self._user_pair(access_token).ended = "token_was_revoked"
+            self._valid_of_user(access_token).ended = "token_was_revoked"
 
-    def _user_pair(self, access_token):
+    def _valid(self, access_token):
         if self.application != "ok":
             raise BadAccess("application_not_found")
-        app_token, pair = self._app_tokens.get(access_token), self._by_access.get(access_token)
-        if app_token:
-            raise BadAccess("token_revoked" if app_token.ended else "user_auth_expected")
+        pair = self._by_access.get(access_token)
         if pair is None:
             raise BadAccess("bad_authorization")
         if pair.ended in ("token_was_revoked", "token_deactivated"):
             raise BadAccess("token_revoked")
         if pair.ended or self.now() >= pair.expires_at:
             raise BadAccess("token_expired")
+        return pair
+
+    def _valid_of_user(self, access_token):
+        pair = self._valid(access_token)
+        if pair.role == users.APPLICATION:
+            raise BadAccess("user_auth_expected")
         return pair
 
     # -- what happens to the user, at the wish of a test --

@@ -16,7 +16,7 @@ from support import ROOT
 
 from hhtoken import errors
 from hhtoken.commands import sandbox
-from hhtoken.sandbox.faults import FAULTS
+from hhtoken.sandbox.faults import ALL_FAULTS
 
 PROGRAM = """
 import argparse, sys
@@ -90,12 +90,31 @@ def test_quiet_is_quiet():
 
 def test_flags_reach_the_provider():
     with running(
-        "--expires-in", "7", "--deny", "--client-id", "ME", "--fault", "bom=2", "--fault", "html_503=always"
+        "--expires-in",
+        "7",
+        "--deny",
+        "--client-id",
+        "ME",
+        "--fault",
+        "bom=2",
+        "--fault",
+        "html_503=always",
+        "--fault",
+        "rate_limit@/vacancies=3",
+        "--fault",
+        "no_scope",
+        "--role",
+        "employer",
     ) as (_process, _first, settings):
         now = requests.get(settings["HH_API_URL"] + "/sandbox/state", timeout=5).json()
     assert settings["HH_CLIENT_ID"] == "ME"
-    assert (now["expires_in"], now["auto"]) == (7, "deny")
-    assert now["faults"] == [{"name": "bom", "times": 2}, {"name": "html_503", "times": None}]
+    assert (now["expires_in"], now["auto"], now["user"]) == (7, "deny", "employer")
+    assert [tuple(fault.values()) for fault in now["faults"]] == [
+        ("bom", 2, "/oauth/token"),
+        ("html_503", None, "/oauth/token"),
+        ("rate_limit", 3, "/vacancies"),
+        ("no_scope", 1, "/"),
+    ]
 
 
 def test_a_busy_port_is_for_later():
@@ -121,6 +140,7 @@ def test_an_address_of_another_machine_is_a_matter_of_settings():
         ("--redirect-uri", "canary"),
         ("--fault", "canary"),
         ("--fault", "bom=canary"),
+        ("--fault", "bom@canary"),
     ],
 )
 def test_a_bad_value_is_wrong_usage_and_not_repeated(capsys, flag, value):
@@ -144,7 +164,7 @@ def test_listening_beyond_this_machine_comes_with_a_warning():
 
 def test_the_list_of_faults_names_them_all(capfd):
     assert sandbox.run(arguments("--list-faults")) == errors.OK
-    assert [line.split()[0] for line in capfd.readouterr().out.splitlines()] == list(FAULTS)
+    assert [line.split()[0] for line in capfd.readouterr().out.splitlines()] == list(ALL_FAULTS)
 
 
 def test_the_secret_is_no_argument():

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from hhtoken.sandbox import control
-from hhtoken.sandbox.faults import FAULTS
+from hhtoken.sandbox.faults import ALL_FAULTS
 from hhtoken.sandbox.messages import Request
 from hhtoken.sandbox.refusals import DOCUMENTED
 from hhtoken.sandbox.server import start
@@ -204,7 +204,7 @@ def test_the_state_remembers_the_last_thousand_requests(sandbox):
 
 def test_the_listing_names_every_lever_and_fault(sandbox):
     listing = requests.get(sandbox.url + "/sandbox/", timeout=5).json()
-    assert set(listing["faults"]) == set(FAULTS)
+    assert set(listing["faults"]) == set(ALL_FAULTS)
     assert {f"POST /sandbox/{name}" for name in control.CONTROLS} <= set(listing)
 
 
