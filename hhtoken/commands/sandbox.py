@@ -32,11 +32,11 @@ def add_arguments(parser):
         help=_("life of an access token (default: %(default)s)"),
     )
     parser.add_argument(
-        "--code-expires-in",
-        type=_seconds,
-        default=DEFAULTS.code_expires_in,
-        metavar=_("SECONDS"),
-        help=_("life of an authorization code (default: %(default)s)"),
+        "--redirect-uri",
+        type=_redirect_uri,
+        default=DEFAULTS.redirect_uri,
+        metavar=_("URI"),
+        help=_("redirect URI of the registered application (default: %(default)s)"),
     )
     parser.add_argument(
         "--role",
@@ -45,14 +45,13 @@ def add_arguments(parser):
         metavar="|".join(ROLES),
         help=_("who signs in (default: %(default)s)"),
     )
-    _add_answers(parser.add_mutually_exclusive_group())
-    _add_application(parser)
-    parser.add_argument(
-        "--blacklist",
-        action="append",
-        metavar=_("TEXT"),
-        help=_("refuse user agents that begin so (repeatable; default: python-requests/)"),
+    unattended = parser.add_mutually_exclusive_group()
+    allow, deny = (
+        _("allow every authorization at once, without a page"),
+        _("refuse every authorization at once, without a page"),
     )
+    unattended.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW, help=allow)
+    unattended.add_argument("--deny", dest="auto", action="store_const", const=DENY, help=deny)
     parser.add_argument(
         "--fault",
         type=_fault,
@@ -62,41 +61,7 @@ def add_arguments(parser):
         help=_("what the next requests meet, to the token endpoint or to PATH of the API (repeatable, in this order)"),
     )
     parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
-    parser.add_argument("--quiet", action="store_true", help=_("no line a request on standard error"))
-
-
-def _add_answers(unattended):
-    unattended.add_argument(
-        "--auto-approve",
-        dest="auto",
-        action="store_const",
-        const=ALLOW,
-        help=_("allow every authorization at once, without a page"),
-    )
-    unattended.add_argument(
-        "--deny",
-        dest="auto",
-        action="store_const",
-        const=DENY,
-        help=_("refuse every authorization at once, without a page"),
-    )
-
-
-def _add_application(parser):
-    parser.add_argument(
-        "--client-id",
-        type=_client_id,
-        default=DEFAULTS.client_id,
-        metavar=_("ID"),
-        help=_("client id of the registered application (default: %(default)s)"),
-    )
-    parser.add_argument(
-        "--redirect-uri",
-        type=_redirect_uri,
-        default=DEFAULTS.redirect_uri,
-        metavar=_("URI"),
-        help=_("redirect URI of the registered application (default: %(default)s)"),
-    )
+    parser.add_argument("--quiet", action="store_true", help=_("do not log requests"))
 
 
 def run(arguments):
@@ -127,18 +92,10 @@ def _start(arguments):
 
     from hhtoken.sandbox.server import start
 
-    settings = DEFAULTS._replace(
-        client_id=arguments.client_id,
-        redirect_uri=arguments.redirect_uri,
-        expires_in=arguments.expires_in,
-        code_expires_in=arguments.code_expires_in,
-        role=arguments.role,
-        auto=arguments.auto,
-        blacklist=tuple(arguments.blacklist or DEFAULTS.blacklist),
-    )
+    changes = {name: getattr(arguments, name) for name in ("redirect_uri", "expires_in", "role", "auto")}
     hint = N_("type 'hhtoken sandbox --listen 127.0.0.1:0', which takes a free port")
     try:
-        return start(*arguments.listen, settings, log=None if arguments.quiet else reporting.message)
+        return start(*arguments.listen, log=None if arguments.quiet else reporting.message, **changes)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise errors.TryLaterError(N_("another program listens on this port"), hint) from None
@@ -180,18 +137,11 @@ def _seconds(value):
     return int(value)
 
 
-def _client_id(value):
-    if not re.fullmatch(r"[!-~]{1,200}", value):
-        raise argparse.ArgumentTypeError(_("takes up to 200 visible ASCII characters"))
-    return value
-
-
 def _redirect_uri(value):
-    from hhtoken.sandbox.authorization import problem_with
+    from hhtoken.sandbox.authorization import is_registrable
 
-    problem = problem_with(value)
-    if problem:
-        raise argparse.ArgumentTypeError(translated(problem))
+    if not is_registrable(value):
+        raise argparse.ArgumentTypeError(_("takes an address, as in http://127.0.0.1:8000/callback"))
     return value
 
 

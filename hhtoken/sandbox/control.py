@@ -4,7 +4,6 @@ Only for programs and people on the same machine: a page from elsewhere that a b
 not get through, neither by a form (its Origin) nor by a name that it points at this machine (its Host).
 """
 
-import ipaddress
 import re
 from typing import Callable, NamedTuple
 
@@ -16,6 +15,7 @@ from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS
 from hhtoken.sandbox.users import ROLES
 from hhtoken.text import N_
 
+THIS_MACHINE = ("127.0.0.1", "::1", "::ffff:127.0.0.1", "localhost")
 UNTIL_CLEARED = "always"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _PATH = re.compile(r"/[!-~]{0,200}")
@@ -78,23 +78,9 @@ def pull(sandbox, request):
 def is_allowed(request):
     """Tell whether a request may touch the levers: from this machine, to it by name, and by no foreign page."""
     host = request.headers.get("Host", "")
-    origin = request.headers.get("Origin")
-    return (
-        _is_loopback(request.client_host) and _is_loopback(_without_port(host)) and origin in (None, f"http://{host}")
-    )
-
-
-def _without_port(host):
-    return re.sub(r":[0-9]*$", "", host)
-
-
-def _is_loopback(host):
-    host = host.strip("[]").lower()
-    try:
-        address = ipaddress.ip_address(host)
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-    except ValueError:
-        return host == "localhost"
+    name = re.sub(r":[0-9]*$", "", host).strip("[]").lower()
+    is_ours = request.headers.get("Origin") in (None, f"http://{host}")
+    return is_ours and request.client_host in THIS_MACHINE and name in THIS_MACHINE
 
 
 def read_fault(name, times="1", path=None):

@@ -30,11 +30,9 @@ def authorize(sandbox, request):
         asked = sandbox.provider.read_authorization(dict(pairs))
     except BadAuthorizationRequest as error:
         return _refused_page(lang, error.reason)
-    answered = sandbox.auto or (ALLOW if sandbox.provider.may_skip_consent(asked) else None)
-    if asked.error or answered:
-        return redirect_answer(sandbox.provider.answer(asked, answered == ALLOW))
-    ticket = sandbox.provider.keep(asked)
-    return html_answer(200, pages.consent(lang, sandbox.settings.name, asked, ticket), pages.HEADERS)
+    if asked.error or sandbox.auto:
+        return redirect_answer(sandbox.provider.answer(asked, sandbox.auto == ALLOW))
+    return html_answer(200, pages.consent(lang, asked, sandbox.provider.keep(asked)), pages.HEADERS)
 
 
 def decide(sandbox, request):
@@ -58,8 +56,7 @@ def token(sandbox, request):
         sandbox, request, lambda: _issued(sandbox.provider, form, len(pairs), request.request_id), is_token_request=True
     )
     answer = answer._replace(note=grant_name(form.get("grant_type")))
-    sent = answer.framing not in delivery.SENDS_NOTHING
-    sandbox.requests.add(form, sandbox.provider.now(), answer, sent)
+    sandbox.requests.add(form, sandbox.provider.now(), answer, not delivery.says_nothing(answer.framing))
     return answer
 
 
@@ -67,11 +64,6 @@ def elsewhere(sandbox, request):
     """Where the redirect faults lead: count the clients that follow, and give them nothing."""
     sandbox.requests.add_followed_redirect()
     return api_error(404, "not_found", request.request_id)
-
-
-def start_page(_sandbox, _request):
-    """GET / and /sandbox: for the person who opens the printed address."""
-    return redirect_answer("/sandbox/")
 
 
 def preflight(_sandbox, _request):
@@ -98,19 +90,12 @@ def invalidate(sandbox, request):
     return _with_access(sandbox, request, lambda token: Answer(sandbox.provider.invalidate(token) or 204))
 
 
-def user_agent_problem(headers, blacklist):
-    """Return HeadHunter's value for a bad user agent, ``unset`` or ``blacklisted``, or None for a good one."""
-    agent = headers.get("HH-User-Agent") or headers.get("User-Agent") or ""
-    if not agent.strip():
-        return "unset"
-    return "blacklisted" if agent.startswith(tuple(blacklist)) else None
-
-
 def _in_weather(sandbox, request, natural, is_token_request=False):
     """Return the Answer of a function, as the weather leaves it; what does not commit is never called."""
-    agent = user_agent_problem(request.headers, sandbox.settings.blacklist)
-    if agent:
-        return api_error(400, "bad_user_agent", request.request_id, agent, FROM_ANYWHERE)
+    agent = request.headers.get("HH-User-Agent") or request.headers.get("User-Agent", "")
+    if not agent.strip() or agent.startswith(sandbox.settings.blacklist):
+        problem = "blacklisted" if agent.strip() else "unset"
+        return api_error(400, "bad_user_agent", request.request_id, problem, FROM_ANYWHERE)
     fault, name = sandbox.weather.take(request.path, is_token_request)
     answer = natural() if fault is None or fault.commits else Answer(200)
     if fault:

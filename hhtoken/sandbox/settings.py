@@ -26,7 +26,6 @@ class Settings(NamedTuple):
     client_id: str = CLIENT_ID
     client_secret: str = CLIENT_SECRET
     redirect_uri: str = REDIRECT_URI
-    name: str = "hhtoken sandbox"
     expires_in: int = EXPIRES_IN_SECONDS
     code_expires_in: int = CODE_EXPIRES_IN_SECONDS
     role: str = APPLICANT  # who signs in, one of users.ROLES

@@ -151,13 +151,6 @@ def test_no_browser_may_ask_from_elsewhere_for_what_is_not_the_api(sandbox, path
     assert asked.status_code == 405 and "Access-Control-Allow-Origin" not in asked.headers
 
 
-def test_the_agent_of_the_documents_is_nobodys_own(sandbox):
-    agent = {"User-Agent": "MyApp/1.0 (my-app-feedback@example.com)"}
-    for answer in (ask(sandbox, "x", **agent), requests.post(sandbox.url + "/token", headers=agent, timeout=5)):
-        assert answer.status_code == 400
-        assert answer.json()["errors"] == [{"type": "bad_user_agent", "value": "blacklisted"}]
-
-
 # -- weather --
 
 

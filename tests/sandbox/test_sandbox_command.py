@@ -93,8 +93,6 @@ def test_flags_reach_the_provider():
         "--expires-in",
         "7",
         "--deny",
-        "--client-id",
-        "ME",
         "--fault",
         "bom=2",
         "--fault",
@@ -107,7 +105,6 @@ def test_flags_reach_the_provider():
         "employer",
     ) as (_process, _first, settings):
         now = requests.get(settings["HH_API_URL"] + "/sandbox/state", timeout=5).json()
-    assert settings["HH_CLIENT_ID"] == "ME"
     assert (now["expires_in"], now["auto"], now["user"]) == (7, "deny", "employer")
     assert [tuple(fault.values()) for fault in now["faults"]] == [
         ("bom", 2, "/oauth/token"),
@@ -135,8 +132,7 @@ def test_an_address_of_another_machine_is_a_matter_of_settings():
         ("--listen", "canary"),
         ("--listen", "127.0.0.1:99999"),
         ("--expires-in", "canary"),
-        ("--expires-in", "-1"),
-        ("--client-id", "canary with blanks"),
+        ("--expires-in", "0.5"),
         ("--redirect-uri", "canary"),
         ("--fault", "canary"),
         ("--fault", "bom=canary"),
@@ -147,13 +143,7 @@ def test_a_bad_value_is_wrong_usage_and_not_repeated(capsys, flag, value):
     with pytest.raises(SystemExit) as caught:
         arguments(f"{flag}={value}")
     err = capsys.readouterr().err
-    assert caught.value.code == errors.USAGE and flag in err and "canary" not in err
-
-
-def test_a_life_that_is_no_whole_number_of_seconds_is_told_so(capsys):
-    with pytest.raises(SystemExit):
-        arguments("--expires-in=0.5")
-    assert "--expires-in: takes a whole number of seconds up to" in capsys.readouterr().err
+    assert caught.value.code == errors.USAGE and f"{flag}: " in err and value not in err
 
 
 def test_listening_beyond_this_machine_comes_with_a_warning():
@@ -165,12 +155,6 @@ def test_listening_beyond_this_machine_comes_with_a_warning():
 def test_the_list_of_faults_names_them_all(capfd):
     assert sandbox.run(arguments("--list-faults")) == errors.OK
     assert [line.split()[0] for line in capfd.readouterr().out.splitlines()] == list(ALL_FAULTS)
-
-
-def test_the_secret_is_no_argument():
-    parser = argparse.ArgumentParser()
-    sandbox.add_arguments(parser)
-    assert "secret" not in parser.format_help()
 
 
 def test_adding_arguments_does_not_pay_for_a_server():

@@ -83,22 +83,13 @@ def answer_page(asking, ticket, answer):
     return asking.send("POST", "/oauth/authorize", urlencode({"ticket": ticket, "answer": answer}), FORM)
 
 
-def test_the_user_is_asked_and_sent_back_with_a_code(asking):
+@pytest.mark.parametrize("answer, back", [("allow", r"code=[0-9A-F]{64}"), ("deny", "error=access_denied")])
+def test_the_user_is_asked_once_and_sent_back_with_the_answer(asking, answer, back):
     status, headers, page = asking.authorize(state="st")
     assert status == 200 and headers["Cache-Control"] == "no-store"
-    status, headers, _body = answer_page(asking, ticket_of(page), "allow")
-    assert status == 302
-    assert re.fullmatch(re.escape(REDIRECT_URI) + r"\?code=[0-9A-F]{64}&state=st", headers["Location"])
-
-
-def test_the_user_may_refuse(asking):
-    _status, headers, _body = answer_page(asking, ticket_of(asking.authorize(state="st")[2]), "deny")
-    assert headers["Location"] == REDIRECT_URI + "?error=access_denied&state=st"
-
-
-def test_a_page_can_be_answered_once(asking):
-    ticket = ticket_of(asking.authorize()[2])
-    assert [answer_page(asking, ticket, "allow")[0] for _ in range(2)] == [302, 400]
+    status, headers, _body = answer_page(asking, ticket_of(page), answer)
+    assert status == 302 and re.fullmatch(re.escape(REDIRECT_URI) + rf"\?{back}&state=st", headers["Location"])
+    assert answer_page(asking, ticket_of(page), answer)[0] == 400
 
 
 @pytest.mark.parametrize("form", [{"answer": "allow"}, {"ticket": "x", "answer": "allow"}, {"ticket": "x"}, {}])
@@ -114,10 +105,8 @@ def test_no_code_without_a_ticket_and_an_answer(asking, form):
         ("ru", "Разрешить"),
         ("ru-RU,ru;q=0.9,en;q=0.8", "Разрешить"),
         ("en-US,ru;q=0.5", "Allow"),
-        ("ru;q=0.2,en;q=0.7", "Allow"),
         ("de", "Allow"),
         ("de,ru;q=0.1", "Разрешить"),
-        (";;;q=,,=", "Allow"),
     ],
 )
 def test_the_page_speaks_the_language_asked_for(asking, accept, word):
@@ -145,24 +134,10 @@ def test_a_repeated_parameter_gets_a_page(client):
     assert client.send("GET", path)[0] == 400
 
 
-def test_a_wrong_response_type_goes_back_to_the_client(asking):
-    _status, headers, _body = asking.authorize(response_type="token", state="s")
-    assert headers["Location"] == REDIRECT_URI + "?error=unsupported_response_type&state=s"
-
-
-def test_a_deny_sandbox_refuses_at_once():
-    client = Client(auto="deny")
-    with client.sandbox:
-        assert client.authorize()[1]["Location"] == REDIRECT_URI + "?error=access_denied"
-
-
-def test_what_the_page_shows_of_the_request_is_escaped(asking):
-    page = asking.authorize(redirect_uri=REDIRECT_URI + "?a='b'&c=1")[2]
+def test_the_page_escapes_the_request_runs_no_script_and_cannot_be_framed(asking):
+    _status, headers, page = asking.authorize(redirect_uri=REDIRECT_URI + "?a='b'&c=1")
     assert "a=&#x27;b&#x27;&amp;c=1" in page
-
-
-def test_the_page_runs_no_script_and_cannot_be_framed(asking):
-    policy = asking.authorize()[1]["Content-Security-Policy"]
+    policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
 
 
@@ -174,21 +149,10 @@ def test_a_header_cannot_be_smuggled_through_the_state(client):
 # -- the token endpoint --
 
 
-def test_the_whole_circle(client):
-    pair = client.pair()
-    refresh = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-    status, early = client.token(**refresh)
-    assert (status, early["error"], early["error_description"]) == (400, "invalid_grant", "token not expired")
-    client.sandbox.provider.expire()
-    status, new = client.token("/token", **refresh)
-    assert status == 200 and client.me(new["access_token"])[0] == 200
-    assert client.me(pair["access_token"])[1]["errors"] == [{"type": "oauth", "value": "token_expired"}]
-
-
 def test_every_answer_carries_a_request_id_and_every_error_repeats_it(client):
     status, headers, body = client.send("POST", "/token", "grant_type=x", FORM)
     assert status == 400 and json.loads(body)["request_id"] == headers["X-Request-Id"]
-    ids = {client.send("GET", path)[1]["X-Request-Id"] for path in ("/me", "/nowhere", "/sandbox/state")}
+    ids = {client.send("GET", path)[1]["X-Request-Id"] for path in ("/me", "/oauth/nowhere", "/sandbox/state")}
     assert len(ids) == 3 and None not in ids
 
 
@@ -224,11 +188,6 @@ def test_a_form_that_is_none_gets_400(client, body):
 # -- the API --
 
 
-def test_me_answers_a_user(client):
-    status, user = client.me(client.pair()["access_token"])
-    assert status == 200 and user["is_applicant"] is True
-
-
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer nonsense", "Basic eDp5", "nonsense"])
 def test_me_refuses_what_is_no_token(client, authorization):
     headers = {**AGENT, **({} if authorization is None else {"Authorization": authorization})}
@@ -236,26 +195,21 @@ def test_me_refuses_what_is_no_token(client, authorization):
     assert (status, json.loads(body)["errors"]) == (403, [{"type": "oauth", "value": "bad_authorization"}])
 
 
-def test_an_application_token_cannot_be_invalidated(client):
-    token = client.token(grant_type="client_credentials", **CLIENT)[1]["access_token"]
-    assert client.me(token, "DELETE", "/oauth/token")[1]["errors"][0]["value"] == "user_auth_expected"
+def test_a_users_valid_token_alone_can_be_invalidated_and_once(client):
+    def refused(access_token):
+        return client.me(access_token, "DELETE", "/oauth/token")[1]["errors"][0]["value"]
 
-
-def test_a_living_token_can_be_invalidated_once(client):
-    access_token = client.pair()["access_token"]
-    assert client.me(access_token, "DELETE", "/oauth/token") == (204, None)
-    assert client.me(access_token, "DELETE", "/oauth/token")[0] == 403
-    assert client.me(access_token)[1]["errors"][0]["value"] == "token_revoked"
-
-
-def test_an_expired_token_cannot_be_invalidated(client):
-    access_token = client.pair()["access_token"]
+    expired = client.pair()["access_token"]
     client.sandbox.provider.expire()
-    assert client.me(access_token, "DELETE", "/oauth/token")[0] == 403
+    valid = client.pair()["access_token"]
+    assert client.me(valid, "DELETE", "/oauth/token") == (204, None)
+    assert (refused(valid), refused(expired)) == ("token_revoked", "token_expired")
+    of_application = client.token(grant_type="client_credentials", **CLIENT)[1]["access_token"]
+    assert refused(of_application) == "user_auth_expected"
 
 
 @pytest.mark.parametrize(
-    "method, path", [("POST", "/token"), ("POST", "/oauth/token"), ("GET", "/me"), ("DELETE", "/oauth/token")]
+    "method, path", [("POST", "/token"), ("GET", "/me"), ("PUT", "/resumes/1"), ("DELETE", "/oauth/token")]
 )
 @pytest.mark.parametrize(
     "headers, value",
@@ -263,6 +217,7 @@ def test_an_expired_token_cannot_be_invalidated(client):
         ({}, "unset"),
         ({"User-Agent": " "}, "unset"),
         ({"User-Agent": "python-requests/2.32.4"}, "blacklisted"),
+        ({"User-Agent": "MyApp/1.0 (my-app-feedback@example.com)"}, "blacklisted"),
         ({"User-Agent": "App/1.0", "HH-User-Agent": "python-requests/2"}, "blacklisted"),
         ({"User-Agent": "python-requests/2.32.4", "HH-User-Agent": "App/1.0 (c@example.com)"}, None),
         ({"HH-User-Agent": "App/1.0 (c@example.com)"}, None),
@@ -277,30 +232,20 @@ def test_a_user_agent_is_wanted(client, method, path, headers, value):
     assert not value or data.startswith(b"HTTP/1.1 400 ")
 
 
-def test_the_blacklist_is_a_setting():
-    client = Client(blacklist=("App/",))
-    with client.sandbox:
-        assert client.token(grant_type="x")[1]["errors"][0]["value"] == "blacklisted"
-
-
 # -- HTTP manners --
 
 
 @pytest.mark.parametrize(
     "data, status",
     [
-        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70000, 413),
         (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999\r\n\r\n", 413),
         (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
-        (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\n", 400),
         (b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
         (b"POST /token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
         (b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\n\r\n", 414),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * 70000 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
         (b"GET http://[bad HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"nonsense\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 505),
         (b"<script> / HTTP/1.1\r\n\r\n", 501),
         (b"GET //evil.example/ HTTP/1.1\r\nUser-Agent: a\r\nConnection: close\r\n\r\n", 403),
@@ -316,16 +261,6 @@ def test_bad_input_gets_a_small_answer_and_no_traceback(client, capfd, data, sta
     assert b"<script" not in answer
     assert capfd.readouterr().err == ""
     assert client.send("GET", "/sandbox/state")[0] == 200
-
-
-def test_a_client_in_the_middle_of_too_large_a_body_still_gets_its_answer(client):
-    host, port = urlsplit(client.sandbox.url).netloc.split(":")
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # so that sending waits for the sandbox
-        connection.settimeout(5)
-        connection.connect((host, int(port)))
-        connection.sendall(b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
-        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_body_that_ends_early_gets_400(client):
@@ -357,15 +292,6 @@ def test_a_204_says_no_length_and_the_connection_goes_on(client):
     first, second, _body = answer.split(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 204 ") and b"Content-Length" not in first
     assert second.startswith(b"HTTP/1.1 403 ")
-
-
-def test_one_connection_serves_many_requests(client):
-    host, port = urlsplit(client.sandbox.url).netloc.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=5)
-    for _ in range(3):
-        connection.request("POST", "/token", "grant_type=x", FORM)
-        assert json.loads(connection.getresponse().read())["error"] == "unsupported_grant_type"
-    connection.close()
 
 
 def test_two_hundred_connections_at_once_are_served(client):
