@@ -1,13 +1,13 @@
 """``hhtoken sandbox``: run a local HeadHunter until a signal ends it."""
 
 import argparse
-import re
 
 from hhtoken import errors
+from hhtoken.commands import options
 from hhtoken.console import reporting
 from hhtoken.console.language import _, translated
 from hhtoken.provider import addresses
-from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
+from hhtoken.sandbox.settings import ALLOW, DENY, Settings
 from hhtoken.sandbox.users import ROLES
 from hhtoken.text import N_
 
@@ -26,7 +26,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--expires-in",
-        type=_seconds,
+        type=options.seconds,
         default=DEFAULTS.expires_in,
         metavar=_("SECONDS"),
         help=_("life of an access token (default: %(default)s)"),
@@ -40,7 +40,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--role",
-        choices=ROLES,
+        type=options.one_of(*ROLES),
         default=DEFAULTS.role,
         metavar="|".join(ROLES),
         help=_("who signs in (default: %(default)s)"),
@@ -128,13 +128,6 @@ def _listen(value):
         return addresses.parse_listen(value)
     except errors.UsageError:
         raise argparse.ArgumentTypeError(_("takes HOST:PORT, as in 127.0.0.1:8900")) from None
-
-
-def _seconds(value):
-    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > LONGEST_LIFE_SECONDS:
-        problem = N_("takes a whole number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
-        raise argparse.ArgumentTypeError(translated(problem))
-    return int(value)
 
 
 def _redirect_uri(value):
