@@ -9,7 +9,6 @@ from conftest import AGENT, obtain_pair
 from hhtoken.sandbox import control
 from hhtoken.sandbox.faults import ALL_FAULTS
 from hhtoken.sandbox.messages import Request
-from hhtoken.sandbox.refusals import DOCUMENTED
 from hhtoken.sandbox.server import start
 from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI
 
@@ -34,17 +33,6 @@ def token(sandbox, **form):
 
 def refresh(sandbox, pair):
     return token(sandbox, grant_type="refresh_token", refresh_token=pair["refresh_token"]).json()
-
-
-@pytest.mark.parametrize("row", DOCUMENTED, ids=lambda row: row.slug)
-def test_every_documented_error_can_be_demanded_once_and_spends_nothing(sandbox, row):
-    old = obtain_pair(sandbox)
-    sandbox.provider.expire()
-    pull(sandbox, "fault?name=" + row.slug)
-    answer = token(sandbox, grant_type="refresh_token", refresh_token=old["refresh_token"])
-    assert answer.status_code == row.status
-    assert answer.json() == {**row.document, "request_id": answer.headers["X-Request-Id"]}
-    assert "access_token" in refresh(sandbox, old)
 
 
 def test_faults_come_in_their_order_as_often_as_told_or_until_cleared(sandbox):

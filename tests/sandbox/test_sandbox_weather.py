@@ -21,7 +21,7 @@ from hhtoken.sandbox.server import start
 
 RESET = "reset"  # stands for a connection reset at the end of what came
 SILENCE = "silence"  # stands for a connection that stays open and says nothing
-PAIR = {"access_token", "token_type", "expires_in", "refresh_token"}
+PAIR = ("access_token", "token_type", "expires_in", "refresh_token")
 WEATHER = {name: fault for name, fault in ALL_FAULTS.items() if name not in {row.slug for row in DOCUMENTED}}
 REPLACED = [name for name, fault in FAULTS.items() if fault.status and name != "pair_in_503"]
 
@@ -126,26 +126,11 @@ def test_who_follows_a_redirect_is_counted(sandbox):
     assert sandbox.requests.summary()["followed_redirects"] == 1
 
 
-# -- damaged framing --
+# -- damaged framing, and odd contents --
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("name, end", [("close", ""), ("reset", RESET), ("hang", SILENCE)])
-def test_nothing_is_said_and_the_end_is_as_told(sandbox, name, moment, end):
-    assert refresh(sandbox, f"{name}_{moment}") == ("", b"", end)
-
-
-@pytest.mark.parametrize("name, end", [("cut_after", ""), ("cut_reset_after", RESET)])
-def test_an_answer_that_is_cut_has_all_of_the_json_and_promises_more(sandbox, name, end):
-    head, body, ended = refresh(sandbox, name)
-    assert set(json.loads(body)) == PAIR and ended == end
-    assert int(header(head, "Content-Length")) == len(body) + delivery.MISSING_BYTES
-
-
-@pytest.mark.parametrize("name, end", [("cut_inside_after", ""), ("stall_after", SILENCE)])
-def test_half_of_the_json_comes(sandbox, name, end):
-    head, body, ended = refresh(sandbox, name)
-    assert len(body) == int(header(head, "Content-Length")) // 2 and ended == end
+def length(head):
+    return int(header(head, "Content-Length"))
 
 
 def chunks(body):
@@ -159,27 +144,63 @@ def chunks(body):
         body = rest[int(size, 16) + 2 :]
 
 
-@pytest.mark.parametrize(
-    "name, rest", [("chunked", b""), ("chunked_cut_after", b""), ("chunked_garbage_after", b"this is no chunk\r\n\r\n")]
-)
-def test_chunks_hold_all_of_the_json(sandbox, name, rest):
-    head, body, end = refresh(sandbox, name)
+def is_pair(text):
+    return set(json.loads(text)) >= {*PAIR} and json.loads(text)["access_token"].startswith("USER")
+
+
+def is_pair_in_chunks(head, body, rest=b""):
     data, left = chunks(body)
-    assert header(head, "Transfer-Encoding") == "chunked" and "Content-Length" not in head
-    assert set(json.loads(data)) == PAIR and (left, end) == (rest, "")
-    assert body.endswith(b"0\r\n\r\n") == (name == "chunked")
+    is_chunked = header(head, "Transfer-Encoding") == "chunked" and "Content-Length" not in head
+    return is_chunked and is_pair(data) and left == rest
 
 
-def test_chunked_inside_after_ends_within_a_chunk(sandbox):
-    data, left = chunks(refresh(sandbox, "chunked_inside_after")[1])
-    assert data == b"" and len(left) < int(left.partition(b"\r\n")[0], 16)
+def has_no_length(head):
+    return "Content-Length" not in head and "Transfer-Encoding" not in head
 
 
-@pytest.mark.parametrize("name, least", [("until_close", 0), ("endless", 400_000)])
-def test_without_a_length_it_is_good_json_at_every_moment(sandbox, name, least):
-    head, body, _end = refresh(sandbox, name, most=500_000)
-    assert set(json.loads(body)) == PAIR and len(body) > least
-    assert "Content-Length" not in head and "Transfer-Encoding" not in head
+def late(head):
+    return time.time() - parsedate_to_datetime(header(head, "Date")).timestamp()
+
+
+MISSING = delivery.MISSING_BYTES
+# name -> (how the connection ends, what holds of head and body)
+WIRE = {
+    **{f"{name}_{moment}": (end, lambda head, body: head == "" and body == b"")
+       for name, end in (("close", ""), ("reset", RESET), ("hang", SILENCE)) for moment in ("before", "after")},
+    "cut_after": ("", lambda head, body: is_pair(body) and length(head) == len(body) + MISSING),
+    "cut_reset_after": (RESET, lambda head, body: is_pair(body) and length(head) == len(body) + MISSING),
+    "cut_inside_after": ("", lambda head, body: len(body) == length(head) // 2),
+    "stall_after": (SILENCE, lambda head, body: len(body) == length(head) // 2),
+    "chunked": ("", lambda head, body: is_pair_in_chunks(head, body) and body.endswith(b"0\r\n\r\n")),
+    "chunked_cut_after": ("", lambda head, body: is_pair_in_chunks(head, body) and not body.endswith(b"0\r\n\r\n")),
+    "chunked_garbage_after": ("", lambda head, body: is_pair_in_chunks(head, body, b"this is no chunk\r\n\r\n")),
+    "chunked_inside_after": ("", lambda head, body: chunks(body)[0] == b"" and len(body) > 50),
+    "until_close": ("", lambda head, body: is_pair(body) and has_no_length(head)),
+    "endless": ("", lambda head, body: is_pair(body) and has_no_length(head) and len(body) > 400_000),
+    "pair_in_503": ("", lambda head, body: is_pair(body) and head.startswith("HTTP/1.1 503 ")),
+    "html_type": ("", lambda head, body: is_pair(body) and header(head, "Content-Type") == "text/html"),
+    "late_date": ("", lambda head, body: is_pair(body) and 3599 <= late(head) <= 3605 and head.count("Date: ") == 1),
+    "gzip": ("", lambda head, body: is_pair(gzip.decompress(body)) and "Content-Encoding: gzip" in head),
+    "bom": ("", lambda head, body: is_pair(body.decode("utf-8-sig")) and body.startswith(b"\xef\xbb\xbf")),
+    "padding": ("", lambda head, body: is_pair(body) and len(body) > 65536),
+    "extra_member": ("", lambda head, body: is_pair(body) and set(json.loads(body)) > {*PAIR}),
+    **{f"no_{name}": ("", lambda head, body, name=name: set(json.loads(body)) == {*PAIR} - {name}) for name in PAIR},
+    **{f"expires_in_{name}": ("", lambda head, body, written=written: b'"expires_in": ' + written + b"," in body)
+       for name, written in (("null", b"null"), ("text", b'"1209600"'), ("negative", b"-1"), ("nan", b"NaN"))},
+    **{f"{name}_token": ("", lambda head, body: not re.fullmatch(r"[!-~]{1,4096}", json.loads(body)["access_token"]))
+       for name in ("newline", "space", "non_ascii", "long", "empty")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WIRE)
+def test_what_comes_is_as_the_name_says(sandbox, name):
+    end, holds = WIRE[name]
+    head, body, ended = refresh(sandbox, name, most=500_000)
+    assert ended == end and holds(head, body), (head, body[:500])
+
+
+def test_each_way_to_spoil_an_answer_is_looked_at():
+    assert {name for name, fault in FAULTS.items() if not fault.status} - WIRE.keys() == {"slow"}
 
 
 def test_slow_comes_byte_by_byte_and_whole(sandbox):
@@ -196,49 +217,6 @@ def test_after_harmless_weather_the_connection_goes_on(sandbox, name):
         for _ in range(2):
             answer = session.post(sandbox.url + "/token", headers=AGENT, timeout=5)
             assert "Connection" not in answer.headers
-
-
-# -- odd contents --
-
-
-@pytest.mark.parametrize(
-    "name, read, line",
-    [
-        ("pair_in_503", bytes.decode, "HTTP/1.1 503 "),
-        ("html_type", bytes.decode, "Content-Type: text/html\r\n"),
-        ("gzip", gzip.decompress, "Content-Encoding: gzip"),
-        ("bom", lambda body: body.decode("utf-8-sig"), ""),
-        ("padding", lambda body: body.decode() if len(body) > 65536 else "", ""),
-        ("extra_member", bytes.decode, ""),
-    ],
-)
-def test_a_good_pair_is_in_it(sandbox, name, read, line):
-    head, body, _end = refresh(sandbox, name)
-    document = json.loads(read(body))
-    assert set(document) >= PAIR and document["access_token"].startswith("USER") and line in head
-
-
-def test_the_date_may_be_late(sandbox):
-    head, _body, _end = refresh(sandbox, "late_date")
-    late = time.time() - parsedate_to_datetime(header(head, "Date")).timestamp()
-    assert 3599 <= late <= 3605 and head.count("Date: ") == 1
-
-
-@pytest.mark.parametrize("member", sorted(PAIR))
-def test_a_member_may_be_missing(sandbox, member):
-    assert set(json.loads(refresh(sandbox, "no_" + member)[1])) == PAIR - {member}
-
-
-@pytest.mark.parametrize(
-    "name, written", [("null", b"null"), ("text", b'"1209600"'), ("negative", b"-1"), ("nan", b"NaN")]
-)
-def test_expires_in_is_written_as_the_name_says(sandbox, name, written):
-    assert b'"expires_in": ' + written + b"," in refresh(sandbox, "expires_in_" + name)[1]
-
-
-@pytest.mark.parametrize("name", ["newline_token", "space_token", "non_ascii_token", "long_token", "empty_token"])
-def test_a_spoiled_token_is_no_token(sandbox, name):
-    assert not re.fullmatch(r"[!-~]{1,4096}", json.loads(refresh(sandbox, name)[1])["access_token"])
 
 
 @pytest.mark.parametrize("name", ["bom", "newline_token", "no_expires_in", "cut_after"])

@@ -197,10 +197,6 @@ class Browser:
     def text(self):
         return self._call("POST", "/execute/sync", {"script": "return document.body.innerText", "args": []})
 
-    def new_tab(self):
-        handle = self._call("POST", "/window/new", {"type": "tab"})["handle"]
-        self._call("POST", "/window", {"handle": handle})
-
     def _is_up(self):
         try:
             self._call("GET", "/status")
