@@ -123,21 +123,20 @@ INSTALLED = {
 
 @needs("make")
 @pytest.mark.parametrize("prefix", INSTALLED)
-def test_make_install_puts_them_where_man_and_the_shells_look_and_uninstall_removes_them(prefix, tmp_path):
-    def make(goal):
-        settings = [f"DESTDIR={tmp_path}", f"PREFIX={prefix}", f"PYTHON={sys.executable}"]
-        command = ["make", "-s", "-C", ROOT, goal, *settings]
-        clean = {"PATH": os.environ["PATH"]}  # the paths of the `make` that runs this are not to be inherited
-        subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL, env=clean)
-
-    def found():
-        places = [path.relative_to(tmp_path) for path in tmp_path.rglob("*hhtoken*") if path.is_file()]
-        return sorted(str(place) for place in places if "lib" not in place.parts and place.parts[-2] != "bin")
-
-    make("install")
-    assert found() == INSTALLED[prefix]
-    make("uninstall")
-    assert found() == []
+def test_make_install_puts_them_where_man_and_the_shells_look(prefix, tmp_path):
+    command = [
+        "make",
+        "-s",
+        "-C",
+        ROOT,
+        "install",
+        f"DESTDIR={tmp_path}",
+        f"PREFIX={prefix}",
+        f"PYTHON={sys.executable}",
+    ]
+    clean = {"PATH": os.environ["PATH"]}  # the paths of the `make` that runs this are not to be inherited
+    subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL, env=clean)
+    assert [name for name in INSTALLED[prefix] if not (tmp_path / name).is_file()] == []
 
 
 # -- in real shells, where a Tab starts no program --

@@ -10,6 +10,7 @@ from conftest import AGENT, obtain_pair
 
 from hhtoken.sandbox.faults import API_FAULTS, FAULTS
 from hhtoken.sandbox.server import start
+from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET
 from hhtoken.sandbox.users import ROLES
 
 FLAGS = ("is_applicant", "is_employer", "is_admin", "is_application", "is_employer_integration")
@@ -38,14 +39,16 @@ def ask(sandbox, token, path="/me", method="GET", **headers):
     return requests.request(method, sandbox.url + path, headers=headers, timeout=5, allow_redirects=False)
 
 
+def grant(sandbox, **form):
+    form = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **form}
+    return requests.post(sandbox.url + "/token", form, headers=AGENT, timeout=5).json()
+
+
 def access_token(sandbox, role="applicant"):
     if role != "application":
         lever(sandbox, "user", role=role).raise_for_status()
         return obtain_pair(sandbox)["access_token"]
-    settings = sandbox.environment()
-    form = {"grant_type": "client_credentials", "client_id": settings["HH_CLIENT_ID"]}
-    form["client_secret"] = settings["HH_CLIENT_SECRET"]
-    return requests.post(settings["HH_TOKEN_URL"], form, headers=AGENT, timeout=5).json()["access_token"]
+    return grant(sandbox, grant_type="client_credentials")["access_token"]
 
 
 # -- users --
@@ -77,8 +80,7 @@ def test_a_token_keeps_its_user_through_a_renewal(sandbox):
     pair = obtain_pair(sandbox)
     lever(sandbox, "user", role="applicant")
     sandbox.provider.expire()
-    form = {"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}
-    new = requests.post(sandbox.url + "/token", form, headers=AGENT, timeout=5).json()
+    new = grant(sandbox, grant_type="refresh_token", refresh_token=pair["refresh_token"])
     assert ask(sandbox, new["access_token"]).json()["auth_type"] == "employer"
 
 
@@ -100,16 +102,13 @@ def test_the_request_may_name_the_user(started, asked, answers):
 @pytest.mark.parametrize("role", ROLES)
 def test_the_page_offers_each_user_and_hands_on_the_choice(role):
     with start() as sandbox:
-        settings = sandbox.environment()
-        query = {"response_type": "code", "client_id": settings["HH_CLIENT_ID"]}
-        page = requests.get(settings["HH_AUTHORIZE_URL"], query, timeout=5).text
+        address = sandbox.url + "/oauth/authorize"
+        page = requests.get(address, {"response_type": "code", "client_id": CLIENT_ID}, timeout=5).text
         assert f'<option value="{role}"' in page and '<option value="applicant" selected>' in page
         ticket = re.search(r'name="ticket" value="([^"]+)"', page)[1]
         form = {"ticket": ticket, "answer": "allow", "role": role}
-        back = requests.post(settings["HH_AUTHORIZE_URL"], form, timeout=5, allow_redirects=False).headers["Location"]
-        client = {"client_id": settings["HH_CLIENT_ID"], "client_secret": settings["HH_CLIENT_SECRET"]}
-        form = {"grant_type": "authorization_code", "code": back.partition("code=")[2], **client}
-        token = requests.post(settings["HH_TOKEN_URL"], form, headers=AGENT, timeout=5).json()["access_token"]
+        back = requests.post(address, form, timeout=5, allow_redirects=False).headers["Location"]
+        token = grant(sandbox, grant_type="authorization_code", code=back.partition("code=")[2])["access_token"]
         assert ask(sandbox, token).json()["auth_type"] == USERS[role][0]
 
 
