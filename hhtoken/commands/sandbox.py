@@ -45,13 +45,7 @@ def add_arguments(parser):
         metavar="|".join(ROLES),
         help=_("who signs in (default: %(default)s)"),
     )
-    unattended = parser.add_mutually_exclusive_group()
-    allow, deny = (
-        _("allow every authorization at once, without a page"),
-        _("refuse every authorization at once, without a page"),
-    )
-    unattended.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW, help=allow)
-    unattended.add_argument("--deny", dest="auto", action="store_const", const=DENY, help=deny)
+    _add_answers(parser.add_mutually_exclusive_group())
     parser.add_argument(
         "--fault",
         type=_fault,
@@ -62,6 +56,13 @@ def add_arguments(parser):
     )
     parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
     parser.add_argument("--quiet", action="store_true", help=_("do not log requests"))
+
+
+def _add_answers(group):
+    allow = _("allow every authorization at once, without a page")
+    deny = _("refuse every authorization at once, without a page")
+    group.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW, help=allow)
+    group.add_argument("--deny", dest="auto", action="store_const", const=DENY, help=deny)
 
 
 def run(arguments):
