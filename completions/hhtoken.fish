@@ -50,8 +50,8 @@ function _shtab_hhtoken_using
   test "$_shtab_hhtoken_cmdpath" = "$argv"
 end
 
-set -g _shtab_hhtoken_commands login authorize-url serve-callback exchange refresh show exec status whoami doctor revoke app-token notice import export sync sandbox
-set -g _shtab_hhtoken_opts_with_value --account --blacklist --client-id --code-expires-in --env-file --expires-in --failed-with --fault --field --jobs --listen --min-seconds --redirect-uri --role --state-dir --timeout --wait
+set -g _shtab_hhtoken_commands init login authorize-url serve-callback exchange refresh show exec status whoami doctor revoke app-token notice import export sync sandbox
+set -g _shtab_hhtoken_opts_with_value --account --client-id --email --env-file --expires-in --failed-with --fault --field --jobs --listen --min-seconds --redirect-uri --role --state-dir --timeout --wait
 
 complete -c hhtoken -e
 complete -c hhtoken -f
@@ -61,6 +61,14 @@ complete -c hhtoken -n _shtab_hhtoken_using -l version -d 'show program'"'"'s ve
 complete -c hhtoken -n _shtab_hhtoken_using -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
 complete -c hhtoken -n _shtab_hhtoken_using -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n _shtab_hhtoken_using -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a init -d 'set up: ask for the client ID, the secret, the redirect URI and an e-mail address, and write them down'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -s h -l help -d 'show this help message and exit'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l client-id -x -d 'do not ask for it'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l redirect-uri -x -d 'do not ask for it'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l email -x -d 'do not ask for it; HeadHunter wants a contact'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a login -d 'authorize: print the address to open, wait for the browser or a paste, store the pair'
 complete -c hhtoken -n '_shtab_hhtoken_using login' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using login' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
@@ -188,12 +196,10 @@ complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l state-dir -xka "(__fish
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l listen -x -d 'where to listen; port 0 takes a free one (default: 127.0.0.1:8900)'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l expires-in -x -d 'life of an access token (default: 60)'
-complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l code-expires-in -x -d 'life of an authorization code (default: 300)'
+complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l redirect-uri -x -d 'redirect URI of the registered application (default: http://127.0.0.1:8000/callback)'
+complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l role -xka "applicant employer admin integration" -d 'who signs in (default: applicant)'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l auto-approve -d 'allow every authorization at once, without a page'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l deny -d 'refuse every authorization at once, without a page'
-complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l client-id -x -d 'client id of the registered application (default: SANDBOX-CLIENT-ID)'
-complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l redirect-uri -x -d 'redirect URI of the registered application (default: http://127.0.0.1:8000/callback)'
-complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l blacklist -x -d 'refuse user agents that begin so (repeatable; default: python-requests/)'
-complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l fault -xka "account_not_found account_is_locked password_invalidated login_not_verified bad_redirect_url token_is_empty token_not_found code_not_found client_id_or_client_secret_not_found token_has_already_been_refreshed token_not_expired token_was_revoked bad_token code_has_already_been_used code_expired code_was_revoke token_deactivated unsupported_grant_type app_token_refresh_too_early service_unavailable json_500 html_500 html_502 html_503 html_504 guard_page bare_403 blacklisted rate_limit rate_limit_date rate_limit_absurd rate_limit_bare too_early request_timeout not_found gone not_allowed redirect redirect_302 unknown_error long_error empty_200_before html_200_before close_before reset_before hang_before service_unavailable_after html_500_after html_502_after html_504_after guard_page_after empty_200_after html_200_after close_after reset_after hang_after stall_after cut_after cut_reset_after cut_inside_after chunked_cut_after chunked_garbage_after chunked_inside_after slow chunked until_close endless pair_in_503 html_type late_date gzip bom utf_16 padding nesting repeated_members list extra_member no_access_token no_refresh_token no_token_type no_expires_in expires_in_null expires_in_text expires_in_true expires_in_zero expires_in_negative expires_in_fraction expires_in_exponent expires_in_overflow expires_in_nan expires_in_long newline_token nul_token space_token non_ascii_token surrogate_token long_token empty_token number_token" -d 'what the next token requests meet, in this order (repeatable)'
+complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l fault -xka "account_not_found account_is_locked password_invalidated login_not_verified bad_redirect_url token_is_empty token_not_found code_not_found client_id_or_client_secret_not_found token_has_already_been_refreshed token_not_expired token_was_revoked bad_token code_has_already_been_used code_expired code_was_revoke token_deactivated unsupported_grant_type app_token_refresh_too_early service_unavailable json_500 html_500 html_502 html_503 html_504 guard_page bare_403 blacklisted rate_limit rate_limit_date rate_limit_absurd rate_limit_bare not_found gone not_allowed redirect unknown_error long_error empty_200_before html_200_before close_before reset_before hang_before service_unavailable_after html_500_after html_502_after html_504_after guard_page_after empty_200_after html_200_after close_after reset_after hang_after stall_after cut_after cut_reset_after cut_inside_after chunked_cut_after chunked_garbage_after chunked_inside_after slow chunked until_close endless pair_in_503 html_type late_date gzip bom padding extra_member no_access_token no_refresh_token no_token_type no_expires_in expires_in_null expires_in_text expires_in_negative expires_in_nan newline_token space_token non_ascii_token long_token empty_token bad_authorization token_expired token_revoked application_not_found user_auth_expected application_auth_expected no_scope employer_on_additional_check_restricted used_manager_account_forbidden manager_extra_account_not_found action_must_be_payed captcha_required view_limit_exceeded forbidden oauth_error_alone" -d 'what the next requests meet, to the token endpoint or to PATH of the API (repeatable, in this order)'
 complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l list-faults -d 'list the faults and end'
-complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l quiet -d 'no line a request on standard error'
+complete -c hhtoken -n '_shtab_hhtoken_using sandbox' -l quiet -d 'do not log requests'

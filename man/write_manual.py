@@ -21,7 +21,7 @@ from hhtoken.commands.parser import build_parser  # noqa: E402
 from hhtoken.console import language  # noqa: E402
 from hhtoken.console.language import translated  # noqa: E402
 from hhtoken.pair import ESSENTIAL_FIELDS, OUR_FIELDS  # noqa: E402
-from hhtoken.sandbox.faults import FAULTS  # noqa: E402
+from hhtoken.sandbox.faults import ALL_FAULTS  # noqa: E402
 
 PAGES = {"man/hhtoken.1": "C", "man/ru/hhtoken.1": "ru_RU.UTF-8"}
 COMPLETIONS = {"completions/hhtoken": "bash", "completions/_hhtoken": "zsh", "completions/hhtoken.fish": "fish"}
@@ -37,7 +37,7 @@ COMMAND = {
     },
 }
 BY_METAVAR = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "COMMAND…": COMMAND}
-BY_FLAG = {"--field": FIELDS, "--fault": tuple(FAULTS)}
+BY_FLAG = {"--field": FIELDS, "--fault": tuple(ALL_FAULTS)}
 
 
 def main(directory):

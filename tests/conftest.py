@@ -4,6 +4,7 @@ import contextlib
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,14 +48,6 @@ def is_running(pid):
         return False
 
 
-def end_with_children(pid):
-    children = children_of(pid)
-    os.kill(pid, signal.SIGKILL)
-    for child in children:
-        with contextlib.suppress(ProcessLookupError):
-            end_with_children(child)
-
-
 def _own_children():
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -77,7 +70,7 @@ def no_process_stays(request):
     left = _own_children() - before
     for pid in left:
         with contextlib.suppress(ProcessLookupError):  # a thread has seen to its end
-            end_with_children(pid)
+            os.kill(pid, signal.SIGKILL)
     for process in gc.get_objects():
         if type(process) is subprocess.Popen and process.pid in left:
             process.__exit__(None, None, None)  # closes its pipes, and waits
@@ -400,12 +393,8 @@ def code_of(address):
 
 def copy_for_all(tmp_path):
     """Copy the program into a directory, where a stranger may read it; return the path of bin/hhtoken."""
-    import shutil
-    from pathlib import Path
-
-    root = Path(__file__).parent.parent
     target = tmp_path / "copy"
-    shutil.copytree(root / "hhtoken", target / "hhtoken", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(root / "bin", target / "bin")
+    shutil.copytree(f"{ROOT}/hhtoken", target / "hhtoken", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(f"{ROOT}/bin", target / "bin")
     subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
     return str(target / "bin" / "hhtoken")

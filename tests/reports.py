@@ -11,11 +11,7 @@ from hhtoken.store import record
 from hhtoken.store.record import Record
 
 NOW = 1_700_000_000
-
-
 DAY = 24 * 3600
-
-
 ACCESS, REFRESH = "canary-access-0123456789", "canary-refresh-0123456789"
 
 
@@ -32,44 +28,18 @@ def judged(status=400, error=None, description=None, last=None, at=NOW - 50, **d
 
 
 RENEWED = Record(outcome=record.RENEWED, at=NOW - 900, message="renewed the pair", http_status=200)
-
-
 NOT_YET = judged(400, "invalid_grant", "token not expired", at=NOW)
-
-
 DEAD = judged(400, "invalid_grant", "token deactivated")
-
-
 LOCKED = judged(400, "invalid_request", "account is locked")
-
-
 WRONG_SECRET = judged(400, "invalid_client", "client_id or client_secret not found")
-
-
 GUARD = judged(403, retry_after="120")
-
-
 LOST = judgement.judge(Answer(failure="the connection broke"), {}, None, NOW - 50)
-
-
 NONSENSE = judged(200)
-
-
 UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY))
-
-
 ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)
-
-
 REVOKED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_revoked")
-
-
 ODD = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_borrowed")
-
-
 NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", token_errors.HINT_AUTHORIZE)
-
-
 DAMAGED = errors.DataError("token.json makes no sense", "restore a copy")
 
 

@@ -1,13 +1,14 @@
 """``hhtoken sandbox``: run a local HeadHunter until a signal ends it."""
 
 import argparse
-import re
 
 from hhtoken import errors
+from hhtoken.commands import options
 from hhtoken.console import reporting
 from hhtoken.console.language import _, translated
 from hhtoken.provider import addresses
-from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS, Settings
+from hhtoken.sandbox.settings import ALLOW, DENY, Settings
+from hhtoken.sandbox.users import ROLES
 from hhtoken.text import N_
 
 SUMMARY = N_("run a local HeadHunter to test a client against")
@@ -25,62 +26,10 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--expires-in",
-        type=_seconds,
+        type=options.seconds,
         default=DEFAULTS.expires_in,
         metavar=_("SECONDS"),
         help=_("life of an access token (default: %(default)s)"),
-    )
-    parser.add_argument(
-        "--code-expires-in",
-        type=_seconds,
-        default=DEFAULTS.code_expires_in,
-        metavar=_("SECONDS"),
-        help=_("life of an authorization code (default: %(default)s)"),
-    )
-    _add_answers(parser.add_mutually_exclusive_group())
-    _add_application(parser)
-    parser.add_argument(
-        "--blacklist",
-        action="append",
-        metavar=_("TEXT"),
-        help=_("refuse user agents that begin so (repeatable; default: python-requests/)"),
-    )
-    parser.add_argument(
-        "--fault",
-        type=_fault,
-        action="append",
-        default=[],
-        metavar=_("NAME[=TIMES|=always]"),
-        help=_("what the next token requests meet, in this order (repeatable)"),
-    )
-    parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
-    parser.add_argument("--quiet", action="store_true", help=_("no line a request on standard error"))
-
-
-def _add_answers(unattended):
-    unattended.add_argument(
-        "--auto-approve",
-        dest="auto",
-        action="store_const",
-        const=ALLOW,
-        help=_("allow every authorization at once, without a page"),
-    )
-    unattended.add_argument(
-        "--deny",
-        dest="auto",
-        action="store_const",
-        const=DENY,
-        help=_("refuse every authorization at once, without a page"),
-    )
-
-
-def _add_application(parser):
-    parser.add_argument(
-        "--client-id",
-        type=_client_id,
-        default=DEFAULTS.client_id,
-        metavar=_("ID"),
-        help=_("client id of the registered application (default: %(default)s)"),
     )
     parser.add_argument(
         "--redirect-uri",
@@ -89,6 +38,31 @@ def _add_application(parser):
         metavar=_("URI"),
         help=_("redirect URI of the registered application (default: %(default)s)"),
     )
+    parser.add_argument(
+        "--role",
+        type=options.one_of(*ROLES),
+        default=DEFAULTS.role,
+        metavar="|".join(ROLES),
+        help=_("who signs in (default: %(default)s)"),
+    )
+    _add_answers(parser.add_mutually_exclusive_group())
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar=_("NAME[@PATH][=TIMES|=always]"),
+        help=_("what the next requests meet, to the token endpoint or to PATH of the API (repeatable, in this order)"),
+    )
+    parser.add_argument("--list-faults", action="store_true", help=_("list the faults and end"))
+    parser.add_argument("--quiet", action="store_true", help=_("do not log requests"))
+
+
+def _add_answers(group):
+    allow = _("allow every authorization at once, without a page")
+    deny = _("refuse every authorization at once, without a page")
+    group.add_argument("--auto-approve", dest="auto", action="store_const", const=ALLOW, help=allow)
+    group.add_argument("--deny", dest="auto", action="store_const", const=DENY, help=deny)
 
 
 def run(arguments):
@@ -105,8 +79,8 @@ def run(arguments):
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, endings)
     try:
         with _start(arguments) as sandbox:
-            for name, times in arguments.fault:
-                sandbox.weather.add(name, times)
+            for fault in arguments.fault:
+                sandbox.weather.add(*fault)
             _announce(sandbox, arguments.listen[0])
             signal.sigwait(endings)
     finally:
@@ -119,17 +93,10 @@ def _start(arguments):
 
     from hhtoken.sandbox.server import start
 
-    settings = DEFAULTS._replace(
-        client_id=arguments.client_id,
-        redirect_uri=arguments.redirect_uri,
-        expires_in=arguments.expires_in,
-        code_expires_in=arguments.code_expires_in,
-        auto=arguments.auto,
-        blacklist=tuple(arguments.blacklist or DEFAULTS.blacklist),
-    )
+    changes = {name: getattr(arguments, name) for name in ("redirect_uri", "expires_in", "role", "auto")}
     hint = N_("type 'hhtoken sandbox --listen 127.0.0.1:0', which takes a free port")
     try:
-        return start(*arguments.listen, settings, log=None if arguments.quiet else reporting.message)
+        return start(*arguments.listen, log=None if arguments.quiet else reporting.message, **changes)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise errors.TryLaterError(N_("another program listens on this port"), hint) from None
@@ -146,11 +113,11 @@ def _announce(sandbox, host):
 
 
 def _fault_table():
-    from hhtoken.sandbox.faults import FAULTS
+    from hhtoken.sandbox.faults import ALL_FAULTS
 
-    width = max(map(len, FAULTS))
+    width = max(map(len, ALL_FAULTS))
     return "\n".join(
-        f"{name:{width}}  {'commits' if fault.commits else '-':7}  {fault.says}" for name, fault in FAULTS.items()
+        f"{name:{width}}  {'commits' if fault.commits else '-':7}  {fault.says}" for name, fault in ALL_FAULTS.items()
     )
 
 
@@ -164,33 +131,20 @@ def _listen(value):
         raise argparse.ArgumentTypeError(_("takes HOST:PORT, as in 127.0.0.1:8900")) from None
 
 
-def _seconds(value):
-    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > LONGEST_LIFE_SECONDS:
-        problem = N_("takes a whole number of seconds up to {most}", most=LONGEST_LIFE_SECONDS)
-        raise argparse.ArgumentTypeError(translated(problem))
-    return int(value)
-
-
-def _client_id(value):
-    if not re.fullmatch(r"[!-~]{1,200}", value):
-        raise argparse.ArgumentTypeError(_("takes up to 200 visible ASCII characters"))
-    return value
-
-
 def _redirect_uri(value):
-    from hhtoken.sandbox.authorization import problem_with
+    from hhtoken.sandbox.authorization import is_registrable
 
-    problem = problem_with(value)
-    if problem:
-        raise argparse.ArgumentTypeError(translated(problem))
+    if not is_registrable(value):
+        raise argparse.ArgumentTypeError(_("takes an address, as in http://127.0.0.1:8000/callback"))
     return value
 
 
 def _fault(value):
     from hhtoken.sandbox import control
 
-    name, _sign, times = value.partition("=")
+    fault, _sign, times = value.partition("=")
+    name, _sign, path = fault.partition("@")
     try:
-        return control.read_fault(name, times or "1")
+        return control.read_fault(name, times or "1", path)
     except control.BadControl as error:
         raise argparse.ArgumentTypeError(translated(error.args[0])) from None

@@ -6,48 +6,59 @@ A wrong client or redirect URI must never end in a redirect: that would make the
 
 import base64
 import hashlib
-import ipaddress
 import re
 from typing import NamedTuple, Optional
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from hhtoken.text import N_
+from hhtoken.sandbox import users
 
 _ADDRESS_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~]+")  # visible ASCII without " < > \ ^ ` { | }
+_IP_ADDRESS = re.compile(r"[0-9.]+|.*:.*")
+_CODE_CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.2
+CHALLENGE_METHODS = ("plain", "S256")
+
+UNKNOWN_CLIENT = "unknown_client"
+BAD_REDIRECT_URI = "bad_redirect_uri"
+REPEATED_PARAMETER = "repeated_parameter"
 
 
-def problem_with(address):
-    """Given an address to register, return what is wrong with it, or None."""
-    if not _ADDRESS_CHARACTERS.fullmatch(address):
-        return N_("characters that no address has")
+def is_registrable(address):
+    """Tell whether an address can be registered: absolute, without user name, fragment, or a path that climbs."""
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018  the property raises on a port that is no number
     except ValueError:
-        return N_("not an address")
-    if not parts.scheme or not parts.hostname:
-        return N_("scheme or host missing")
-    if parts.fragment or "#" in address:
-        return N_("a fragment is not allowed")
-    if "@" in parts.netloc:
-        return N_("a user name is not allowed")
-    if ".." in unquote(parts.path).split("/"):
-        return N_("a path that climbs is not allowed")
-    return None
+        return False
+    return bool(
+        _ADDRESS_CHARACTERS.fullmatch(address)
+        and parts.scheme
+        and parts.hostname
+        and "#" not in address
+        and "@" not in parts.netloc
+        and ".." not in unquote(parts.path).split("/")
+    )
 
 
 def is_allowed(given, registered):
     """Given the address of a request and the registered one, tell whether HeadHunter would send a browser there."""
-    if problem_with(given):
+    if not is_registrable(given):
         return False
     mine, theirs = urlsplit(registered), urlsplit(given)
     return (
         theirs.scheme == mine.scheme
         and theirs.port == mine.port  # as written: ":80" is refused where none is registered
-        and _same_or_subdomain(theirs.hostname, mine.hostname)
-        and _same_or_deeper(theirs.path, mine.path)
-        and set(_pairs(mine.query)) <= set(_pairs(theirs.query))
+        and _is_same_or_subdomain(theirs.hostname, mine.hostname)
+        and _is_same_or_deeper(theirs.path or "/", mine.path or "/")
+        and set(parse_qsl(mine.query)) <= set(parse_qsl(theirs.query))
     )
+
+
+def _is_same_or_subdomain(host, registered):
+    return host == registered or (not _IP_ADDRESS.fullmatch(registered) and host.endswith("." + registered))
+
+
+def _is_same_or_deeper(path, registered):
+    return path == registered or path.startswith(registered.rstrip("/") + "/")  # so /oauths is not below /oauth
 
 
 def with_parameters(address, **parameters):
@@ -55,35 +66,6 @@ def with_parameters(address, **parameters):
     parts = urlsplit(address)
     added = urlencode({name: value for name, value in parameters.items() if value is not None})
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, added)))))
-
-
-def _pairs(query):
-    return parse_qsl(query, keep_blank_values=True)
-
-
-def _same_or_subdomain(host, registered):
-    return host == registered or (not _is_ip_address(registered) and host.endswith("." + registered))
-
-
-def _same_or_deeper(path, registered):
-    path, registered = path or "/", registered or "/"
-    return path == registered or path.startswith(registered.rstrip("/") + "/")  # so /oauths is not below /oauth
-
-
-def _is_ip_address(host):
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-_CODE_CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.2
-CHALLENGE_METHODS = ("plain", "S256")
-
-UNKNOWN_CLIENT = "unknown_client"
-BAD_REDIRECT_URI = "bad_redirect_uri"
-REPEATED_PARAMETER = "repeated_parameter"
 
 
 class BadAuthorizationRequest(Exception):
@@ -102,8 +84,7 @@ class AuthorizationRequest(NamedTuple):
     state: Optional[str]
     challenge: Optional[str]
     challenge_method: str
-    force_login: bool
-    skip_choose_account: bool
+    role: str  # of the user who signs in
     error: Optional[str]
 
     def address(self, **parameters):
@@ -126,8 +107,10 @@ class AuthorizationRequest(NamedTuple):
         return verifier == self.challenge
 
 
-def read(parameters, client_id, registered_uri):
-    """Given the query as a dictionary, return an AuthorizationRequest; raise BadAuthorizationRequest."""
+def read(parameters, client_id, registered_uri, user):
+    """Given the query as a dictionary, and the role of the sandbox's user, return an AuthorizationRequest.
+
+    Raise BadAuthorizationRequest."""
     if parameters.get("client_id") != client_id:
         raise BadAuthorizationRequest(UNKNOWN_CLIENT)
     given = parameters.get("redirect_uri") or None
@@ -139,8 +122,7 @@ def read(parameters, client_id, registered_uri):
         state=parameters.get("state"),
         challenge=parameters.get("code_challenge"),
         challenge_method=parameters.get("code_challenge_method") or "plain",  # the default of RFC 7636 §4.3
-        force_login=parameters.get("force_login") == "true",
-        skip_choose_account=parameters.get("skip_choose_account") == "true",
+        role=users.wanted(parameters.get("role"), user),
         error=_error(parameters),
     )
 

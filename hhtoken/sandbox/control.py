@@ -4,19 +4,21 @@ Only for programs and people on the same machine: a page from elsewhere that a b
 not get through, neither by a form (its Origin) nor by a name that it points at this machine (its Host).
 """
 
-import ipaddress
 import re
 from typing import Callable, NamedTuple
 
 from hhtoken.sandbox import messages
-from hhtoken.sandbox.faults import FAULTS
+from hhtoken.sandbox.faults import ALL_FAULTS
 from hhtoken.sandbox.messages import json_answer
 from hhtoken.sandbox.provider import ACCOUNT_STATES, APPLICATION_STATES
 from hhtoken.sandbox.settings import ALLOW, DENY, LONGEST_LIFE_SECONDS
+from hhtoken.sandbox.users import ROLES
 from hhtoken.text import N_
 
+THIS_MACHINE = ("127.0.0.1", "::1", "::ffff:127.0.0.1", "localhost")
 UNTIL_CLEARED = "always"
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_PATH = re.compile(r"/[!-~]{0,200}")
 
 
 class BadControl(Exception):
@@ -33,7 +35,7 @@ class Control(NamedTuple):
 
 def listing(_sandbox, _request):
     """GET /sandbox/: what can be done here, as JSON."""
-    faults = {name: {"commits": fault.commits, "says": fault.says} for name, fault in FAULTS.items()}
+    faults = {name: {"commits": fault.commits, "says": fault.says} for name, fault in ALL_FAULTS.items()}
     levers = {f"POST /sandbox/{name}": [*control.parameters, control.says] for name, control in CONTROLS.items()}
     return json_answer(200, {"GET /sandbox/state": "what has happened so far", **levers, "faults": faults})
 
@@ -47,6 +49,7 @@ def state(sandbox, _request=None):
             "now": round(provider.now(), 3),
             "expires_in": provider.expires_in,
             "auto": sandbox.auto,
+            "user": provider.role,
             "account": provider.account,
             "application": provider.application,
             "pairs": provider.pairs(),
@@ -75,38 +78,26 @@ def pull(sandbox, request):
 def is_allowed(request):
     """Tell whether a request may touch the levers: from this machine, to it by name, and by no foreign page."""
     host = request.headers.get("Host", "")
-    origin = request.headers.get("Origin")
-    return (
-        _is_loopback(request.client_host) and _is_loopback(_without_port(host)) and origin in (None, f"http://{host}")
-    )
+    name = re.sub(r":[0-9]*$", "", host).strip("[]").lower()
+    is_ours = request.headers.get("Origin") in (None, f"http://{host}")
+    return is_ours and request.client_host in THIS_MACHINE and name in THIS_MACHINE
 
 
-def _without_port(host):
-    return re.sub(r":[0-9]*$", "", host)
-
-
-def _is_loopback(host):
-    host = host.strip("[]").lower()
-    try:
-        address = ipaddress.ip_address(host)
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def read_fault(name, times="1"):
-    """Given both as text, return ``(name, times)`` for ``Weather.add``; raise BadControl."""
-    if name not in FAULTS:
+def read_fault(name, times="1", path=None):
+    """Given all as text, return ``(name, times, path)`` for ``Weather.add``; raise BadControl."""
+    if name not in ALL_FAULTS:
         raise BadControl(N_("there is no such fault; GET /sandbox/ and --list-faults list them"))
+    if path and not _PATH.fullmatch(path):
+        raise BadControl(N_("path is a path of HeadHunter, as in {example}", example="/vacancies"))
     if times == UNTIL_CLEARED:
-        return name, None
+        return name, None, path
     if not _NUMBER.fullmatch(times) or not int(times):
         raise BadControl(N_("times is a number from 1, or {forever}", forever=UNTIL_CLEARED))
-    return name, int(times)
+    return name, int(times), path
 
 
 def _fault(sandbox, given):
-    sandbox.weather.add(*read_fault(given.get("name"), given.get("times", "1")))
+    sandbox.weather.add(*read_fault(given.get("name"), given.get("times", "1"), given.get("path")))
 
 
 def _seconds(given):
@@ -120,11 +111,11 @@ def _expires_in(sandbox, given):
     sandbox.provider.expires_in = _seconds(given)
 
 
-def _choice(name, choices):
+def _choice(name, choices, parameter="state"):
     def act(sandbox, given):
-        if given.get("state") not in choices:
-            raise BadControl("state is one of " + ", ".join(choices))
-        setattr(sandbox.provider, name, given["state"])
+        if given.get(parameter) not in choices:
+            raise BadControl(f"{parameter} is one of " + ", ".join(choices))
+        setattr(sandbox.provider, name, given[parameter])
 
     return act
 
@@ -141,7 +132,11 @@ def _auto(answer):
 
 
 CONTROLS = {
-    "fault": Control(_fault, ("name", "times"), "the next token requests (1, or times=N, or times=always) meet it"),
+    "fault": Control(
+        _fault,
+        ("name", "times", "path"),
+        "the next requests (1, or times=N, or times=always) to the token endpoint, or to this path of the API, meet it",
+    ),
     "clear": Control(lambda sandbox, _given: sandbox.weather.clear(), (), "no faults any more"),
     "password-change": Control(
         lambda sandbox, _given: sandbox.provider.change_password(),
@@ -156,6 +151,7 @@ CONTROLS = {
         ("seconds",),
         "the provider's clock goes ahead",
     ),
+    "user": Control(_choice("role", ROLES, "role"), ("role",), "who signs in from now on"),
     "account": Control(_choice("account", tuple(ACCOUNT_STATES)), ("state",), "the state of the user's account"),
     "application": Control(
         _choice("application", APPLICATION_STATES), ("state",), "whether the application is still registered"

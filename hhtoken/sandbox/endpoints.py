@@ -1,29 +1,23 @@
-"""What HeadHunter's addresses answer: from a Request to an Answer, by asking the provider and the weather.
+"""What HeadHunter's addresses answer: from a Request to an Answer, through the weather, by asking the provider.
 
 ``sandbox`` is the running server's bundle: ``provider``, ``weather``, ``requests``, ``settings``, ``auto``.
 """
 
-from hhtoken.sandbox import delivery, messages, pages
+from hhtoken.sandbox import delivery, messages, pages, users
 from hhtoken.sandbox.authorization import REPEATED_PARAMETER, BadAuthorizationRequest
-from hhtoken.sandbox.faults import FAULTS
 from hhtoken.sandbox.messages import Answer, api_error, html_answer, json_answer, redirect_answer
 from hhtoken.sandbox.refusals import BadAccess, Refused
 from hhtoken.sandbox.request_log import grant_name
 from hhtoken.sandbox.settings import ALLOW, DENY
 
-USER = {
-    "auth_type": "applicant",
-    "id": "1",
-    "first_name": "Песочница",
-    "last_name": "Тестовая",
-    "middle_name": None,
-    "email": "sandbox@example.com",
-    "is_admin": False,
-    "is_anonymous": False,
-    "is_applicant": True,
-    "is_application": False,
-    "is_employer": False,
-}
+FROM_ANYWHERE = (("Access-Control-Allow-Origin", "*"),)
+PREFLIGHT = (
+    *FROM_ANYWHERE,
+    ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, HH-User-Agent, User-Agent, X-Requested-With"),
+    ("Access-Control-Max-Age", "86400"),
+)
+NOTHING_FOUND = {"items": [], "found": 0, "page": 0, "pages": 0, "per_page": 20}
 
 
 def authorize(sandbox, request):
@@ -36,11 +30,9 @@ def authorize(sandbox, request):
         asked = sandbox.provider.read_authorization(dict(pairs))
     except BadAuthorizationRequest as error:
         return _refused_page(lang, error.reason)
-    answered = sandbox.auto or (ALLOW if sandbox.provider.may_skip_consent(asked) else None)
-    if asked.error or answered:
-        return redirect_answer(sandbox.provider.answer(asked, answered == ALLOW))
-    ticket = sandbox.provider.keep(asked)
-    return html_answer(200, pages.consent(lang, sandbox.settings.name, asked.destination, ticket), pages.HEADERS)
+    if asked.error or sandbox.auto:
+        return redirect_answer(sandbox.provider.answer(asked, sandbox.auto == ALLOW))
+    return html_answer(200, pages.consent(lang, asked, sandbox.provider.keep(asked)), pages.HEADERS)
 
 
 def decide(sandbox, request):
@@ -52,6 +44,7 @@ def decide(sandbox, request):
     asked = sandbox.provider.take(form.get("ticket"))
     if asked is None:
         return _refused_page(lang, "used_ticket")
+    asked = asked._replace(role=form["role"]) if form.get("role") in users.ROLES else asked
     return redirect_answer(sandbox.provider.answer(asked, form["answer"] == ALLOW))
 
 
@@ -59,18 +52,11 @@ def token(sandbox, request):
     """POST /oauth/token and /token: the provider's answer, through the weather of the moment."""
     pairs = messages.parameters(request.body) if request.has_form else []
     form = dict(pairs)
-    agent = user_agent_problem(request.headers, sandbox.settings.blacklist)
-    fault = None if agent else sandbox.weather.take()
-    if agent:
-        answer = api_error(400, "bad_user_agent", request.request_id, agent)
-    elif fault and not FAULTS[fault].commits:
-        answer = _spoiled(Answer(200), fault, request.request_id)
-    else:
-        answer = _natural(sandbox.provider, form, len(pairs), request.request_id)
-        answer = _spoiled(answer, fault, request.request_id) if fault else answer
+    answer = _in_weather(
+        sandbox, request, lambda: _issued(sandbox.provider, form, len(pairs), request.request_id), is_token_request=True
+    )
     answer = answer._replace(note=grant_name(form.get("grant_type")))
-    sent = answer.framing not in delivery.SENDS_NOTHING
-    sandbox.requests.add(form, sandbox.provider.now(), answer, sent)
+    sandbox.requests.add(form, sandbox.provider.now(), answer, not delivery.says_nothing(answer.framing))
     return answer
 
 
@@ -80,30 +66,44 @@ def elsewhere(sandbox, request):
     return api_error(404, "not_found", request.request_id)
 
 
-def start_page(_sandbox, _request):
-    """GET / and /sandbox: for the person who opens the printed address."""
-    return redirect_answer("/sandbox/")
+def preflight(_sandbox, _request):
+    """OPTIONS of any path of the API: what a browser asks before it lets a page from elsewhere in."""
+    return Answer(204, headers=PREFLIGHT)
 
 
 def me(sandbox, request):
-    """GET /me: the user of a living access token."""
-    return _with_access(sandbox, request, sandbox.provider.check_user_token, json_answer(200, USER))
+    """GET /me: the user of a valid access token."""
+    return _with_access(
+        sandbox, request, lambda token: json_answer(200, users.me(sandbox.provider.role_of(token), sandbox.url))
+    )
+
+
+def anything(sandbox, request):
+    """Any other path of the API: nothing was found, which a valid access token is told."""
+    return _with_access(
+        sandbox, request, lambda token: json_answer(200, sandbox.provider.role_of(token) and NOTHING_FOUND)
+    )
 
 
 def invalidate(sandbox, request):
-    """DELETE /oauth/token: the end of the pair of a living access token."""
-    return _with_access(sandbox, request, sandbox.provider.invalidate, Answer(204, framing="bodiless"))
+    """DELETE /oauth/token: the end of the pair of a user's valid access token."""
+    return _with_access(sandbox, request, lambda token: Answer(sandbox.provider.invalidate(token) or 204))
 
 
-def user_agent_problem(headers, blacklist):
-    """Return HeadHunter's value for a bad user agent, ``unset`` or ``blacklisted``, or None for a good one."""
-    agent = headers.get("HH-User-Agent") or headers.get("User-Agent") or ""
-    if not agent.strip():
-        return "unset"
-    return "blacklisted" if agent.startswith(tuple(blacklist)) else None
+def _in_weather(sandbox, request, natural, is_token_request=False):
+    """Return the Answer of a function, as the weather leaves it; what does not commit is never called."""
+    agent = request.headers.get("HH-User-Agent") or request.headers.get("User-Agent", "")
+    if not agent.strip() or agent.startswith(sandbox.settings.blacklist):
+        problem = "blacklisted" if agent.strip() else "unset"
+        return api_error(400, "bad_user_agent", request.request_id, problem, FROM_ANYWHERE)
+    fault, name = sandbox.weather.take(request.path, is_token_request)
+    answer = natural() if fault is None or fault.commits else Answer(200)
+    if fault:
+        answer = _spoiled(answer, fault, request.request_id)._replace(fault=name)
+    return answer._replace(headers=answer.headers + FROM_ANYWHERE)
 
 
-def _natural(provider, form, count, request_id):
+def _issued(provider, form, count, request_id):
     try:
         if count != len(form):
             raise Refused("repeated_parameter")
@@ -112,9 +112,8 @@ def _natural(provider, form, count, request_id):
         return messages.token_error(error.refusal, request_id)
 
 
-def _spoiled(answer, name, request_id):
-    """Given the natural answer, return what the fault of that name leaves of it."""
-    fault = FAULTS[name]
+def _spoiled(answer, fault, request_id):
+    """Given the natural answer, return what the Fault leaves of it."""
     headers = tuple((key, value() if callable(value) else value) for key, value in fault.headers)
     if fault.document is not None:
         answer = json_answer(fault.status, {**fault.document, "request_id": request_id})
@@ -122,25 +121,22 @@ def _spoiled(answer, name, request_id):
         answer = html_answer(fault.status, fault.html)
     return answer._replace(
         status=fault.status or answer.status,
-        body=fault.reshape(answer.body) if fault.reshape else answer.body,
+        body=fault.reshape(answer.body) if fault.reshape and answer.body else answer.body,
         headers=answer.headers + headers,
         framing=fault.framing,
-        fault=name,
     )
 
 
-def _with_access(sandbox, request, use, answer):
-    agent = user_agent_problem(request.headers, sandbox.settings.blacklist)
-    if agent:
-        return api_error(400, "bad_user_agent", request.request_id, agent)
+def _with_access(sandbox, request, use):
     scheme, _blank, access_token = request.headers.get("Authorization", "").strip().partition(" ")
-    try:
-        if scheme.lower() != "bearer":
-            raise BadAccess("bad_authorization")
-        use(access_token.strip())
-    except BadAccess as error:
-        return api_error(403, "oauth", request.request_id, error.value)
-    return answer
+
+    def natural():
+        try:
+            return use(access_token.strip() if scheme.lower() == "bearer" else "")
+        except BadAccess as error:
+            return api_error(403, "oauth", request.request_id, error.value)
+
+    return _in_weather(sandbox, request, natural)
 
 
 def _refused_page(lang, reason):

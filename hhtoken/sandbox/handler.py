@@ -1,11 +1,10 @@
-"""One connection: read requests strictly, find who answers, send the answer in its framing, log one line.
+"""One connection: read requests, find who answers, send the answer in its framing, log one line.
 
 ``self.server.sandbox`` is the Sandbox. Whatever a client sends, it gets a 4xx of a few bytes and no traceback.
 """
 
 import re
 import secrets
-import socket
 import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
@@ -16,19 +15,20 @@ from hhtoken.sandbox.faults import ELSEWHERE
 from hhtoken.sandbox.messages import BadForm, Request, api_error, json_answer
 
 IDLE_SECONDS = 10  # a client that says nothing for so long frees its thread
-LARGEST_BODY = 64 * 1024
-LINGER_SECONDS, LINGER_BYTES = 1, 1024 * 1024  # how much of a refused body is taken in, so that the answer arrives
+LARGEST_BODY = 1024 * 1024
 LONGEST_LOGGED_ERROR = 100
-USUALLY_WITH_BODY = ("POST", "PUT", "PATCH")
-METHODS = ("GET", "HEAD", "DELETE", "OPTIONS", *USUALLY_WITH_BODY)
+WITH_BODY = ("POST", "PUT", "PATCH")
+METHODS = ("GET", "HEAD", "DELETE", "OPTIONS", *WITH_BODY)
 
+API = {**dict.fromkeys(METHODS, endpoints.anything), "OPTIONS": endpoints.preflight}
+NOT_THE_API = ("/sandbox/", "/oauth/")  # below these, what is not listed is not found
 ROUTES = {
-    "/": {"GET": endpoints.start_page},
-    "/sandbox": {"GET": endpoints.start_page},
+    "/": {"GET": control.listing},
+    "/sandbox": {"GET": control.listing},
     "/oauth/authorize": {"GET": endpoints.authorize, "POST": endpoints.decide},
-    "/oauth/token": {"POST": endpoints.token, "DELETE": endpoints.invalidate},
-    "/token": {"POST": endpoints.token},
-    "/me": {"GET": endpoints.me},
+    "/oauth/token": {"POST": endpoints.token, "DELETE": endpoints.invalidate, "OPTIONS": endpoints.preflight},
+    "/token": {"POST": endpoints.token, "OPTIONS": endpoints.preflight},
+    "/me": {**API, "GET": endpoints.me},
     ELSEWHERE: {"GET": endpoints.elsewhere, "POST": endpoints.elsewhere},
     "/sandbox/": {"GET": control.listing},
     "/sandbox/state": {"GET": control.state},
@@ -48,13 +48,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
-    _has_unread_body = False
 
     def _serve(self):
         request_id = secrets.token_hex(16)
         try:
-            request = self._read(request_id)
-            answer = _answer(self.server.sandbox, request)
+            answer = _answer(self.server.sandbox, self._read(request_id))
         except _BadRequest as error:
             self.close_connection = True
             answer = api_error(error.status, "bad_request", request_id)
@@ -73,23 +71,17 @@ class Handler(BaseHTTPRequestHandler):
         return Request(self.command, parts.path, parts.query, self.headers, body, self.client_address[0], request_id)
 
     def _read_body(self):
-        lengths = self.headers.get_all("Content-Length", [])
-        self._has_unread_body = True
         if "Transfer-Encoding" in self.headers:
             raise _BadRequest(411)
-        if not lengths:
-            # By RFC 9112 §6.3 no body follows. Where one is usual, a client may send it all the same; what it sends
-            # must then not be taken for its next request.
-            self._has_unread_body = self.command in USUALLY_WITH_BODY
-            self.close_connection = self.close_connection or self._has_unread_body
-            return b""
-        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0].strip()):
+        length = ",".join(self.headers.get_all("Content-Length", []))
+        if not length and self.command in WITH_BODY:
+            self.close_connection = True  # what a client may send all the same must not be taken for its next request
+        if not re.fullmatch("[0-9]{0,18}", length):
             raise _BadRequest(400)
-        if int(lengths[0]) > LARGEST_BODY:
+        if int(length or 0) > LARGEST_BODY:
             raise _BadRequest(413)
-        body = self.rfile.read(int(lengths[0]))
-        self._has_unread_body = False
-        if len(body) < int(lengths[0]):
+        body = self.rfile.read(int(length or 0))
+        if len(body) < int(length or 0):
             raise _BadRequest(400)
         return body
 
@@ -97,18 +89,15 @@ class Handler(BaseHTTPRequestHandler):
         sandbox = self.server.sandbox
         if self.command == "HEAD":
             answer = answer._replace(framing="head_only")
-        if answer.framing not in delivery.KEEPS_CONNECTION:
-            self.close_connection = True
+        elif answer.status == 204 and answer.framing == "whole":
+            answer = answer._replace(framing="bodiless")
+        self.close_connection = self.close_connection or not delivery.keeps_connection(answer.framing)
         sandbox.log(_access_line(self.command, getattr(self, "path", ""), answer))
-        start = delivery.head(answer.status, self._headers(answer, request_id).items())
-        settings = sandbox.settings
-        wire = delivery.Wire(self.connection, sandbox.closing, settings.drip_seconds, settings.hang_seconds)
+        head = delivery.head_of(answer.status, self._headers(answer, request_id).items())
         try:
-            delivery.FRAMINGS[answer.framing](wire, start, answer.body)
+            delivery.send(self.connection, answer.framing, head, answer.body, sandbox)
         except OSError:
             self.close_connection = True  # the client went away, which is its right
-        if self._has_unread_body and answer.framing in delivery.KEEPS_CONNECTION:
-            self._linger()
 
     def _headers(self, answer, request_id):
         return {
@@ -121,25 +110,9 @@ class Handler(BaseHTTPRequestHandler):
             **dict(answer.headers),
         }
 
-    def _linger(self):
-        # Closing with bytes unread makes the kernel reset the connection, and the client would lose the answer.
-        end = time.monotonic() + LINGER_SECONDS
-        taken = 0
-        try:
-            self.connection.shutdown(socket.SHUT_WR)
-            while taken < LINGER_BYTES and time.monotonic() < end:
-                self.connection.settimeout(LINGER_SECONDS)
-                data = self.connection.recv(65536)
-                if not data:
-                    return
-                taken += len(data)
-        except OSError:
-            pass
-
     def send_error(self, code, message=None, explain=None):
         """Answer what http.server found unreadable in our own words: its page repeats what the client sent."""
         self.close_connection = True
-        self._has_unread_body = True
         request_id = secrets.token_hex(16)
         self._deliver(api_error(int(code), "bad_request", request_id), request_id)
 
@@ -148,8 +121,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _answer(sandbox, request):
-    methods = ROUTES.get(request.path)
-    if methods is None:
+    methods = ROUTES.get(request.path, {} if request.path.startswith(NOT_THE_API) else API)
+    if not methods:
         return api_error(404, "not_found", request.request_id)
     if request.method not in methods:
         allow = (("Allow", ", ".join(methods)),)
@@ -163,8 +136,8 @@ def _access_line(method, target, answer):
     """Return the line for the log: only our own names for things, never what a client made up."""
     path = target.partition("?")[0]
     words = ["sandbox:", method if method in METHODS else "?"]
-    words += [path if path in ROUTES else "(unknown path)", answer.note, "->"]
-    words.append("no answer" if answer.framing in delivery.SENDS_NOTHING else str(answer.status))
+    words += [path if path in ROUTES else "(another path)", answer.note, "->"]
+    words.append("no answer" if delivery.says_nothing(answer.framing) else str(answer.status))
     error, description = (text and re.sub(r"[^ -~]", "?", str(text))[:LONGEST_LOGGED_ERROR] for text in answer.error)
     words += [error or "", f"({description})" if description else "", f"[{answer.fault}]" if answer.fault else ""]
     return " ".join(word for word in words if word)

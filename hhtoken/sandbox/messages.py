@@ -70,10 +70,15 @@ def redirect_answer(address):
     return Answer(302, headers=(("Location", address),))
 
 
+def error_document(status, kind, value=None, **more):
+    """Return the API's shape of an error, without its request id; a 403 says the same once more in older words."""
+    error = {"type": kind, **({"value": value} if value else {}), **more}
+    older = {"description": "Forbidden", "oauth_error": (value or kind).replace("_", "-")} if status == 403 else {}
+    return {"errors": [error], **older}
+
+
 def api_error(status, kind, request_id, value=None, headers=()):
-    """Return the API's shape of an error: ``{"errors": [{"type": …, "value": …}], "request_id": …}``."""
-    error = {"type": kind} if value is None else {"type": kind, "value": value}
-    return json_answer(status, {"errors": [error], "request_id": request_id}, headers)
+    return json_answer(status, {**error_document(status, kind, value), "request_id": request_id}, headers)
 
 
 def token_error(refusal, request_id):

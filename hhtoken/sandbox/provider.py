@@ -1,6 +1,6 @@
 """The provider as a state machine: what HeadHunter remembers, and what it answers. No socket, no sleep.
 
-One application and one user. All methods may be called from any thread. The rules and their issue numbers stand in
+One registered application. All methods may be called from any thread. The rules and their issue numbers stand in
 docs/sandbox.md; ``Refused`` is the token endpoint's no, ``BadAccess`` is the API's.
 """
 
@@ -13,11 +13,22 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hhtoken.sandbox import users
 from hhtoken.sandbox.authorization import AuthorizationRequest, read
 from hhtoken.sandbox.refusals import BadAccess, Refused
 from hhtoken.sandbox.settings import Settings
 
-REMEMBERED = 100_000  # of each kind; the oldest is forgotten first, so that a long load test ends in no memory hole
+APP_TOKEN_PAUSE_SECONDS = 300  # "more than once in five minutes"
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # anything else cannot be a token: "bad token"
+
+# State of the user's account -> the refusal that every grant of the user gets.
+ACCOUNT_STATES = {
+    "ok": None,
+    "locked": "account_is_locked",
+    "password_invalidated": "password_invalidated",
+    "login_not_verified": "login_not_verified",
+}
+APPLICATION_STATES = ("ok", "removed")
 
 
 @dataclass
@@ -31,19 +42,14 @@ class Code:
 
 @dataclass
 class Pair:
-    """An access token and a refresh token issued together; times in Unix seconds."""
+    """An access token and a refresh token issued together, for a user of this role; times in Unix seconds. The token
+    of an application comes alone, and does not expire. ``ended``: the slug of the refusal that it gets from now on."""
 
+    role: str
     access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_at: float
-    ended: Optional[str] = None
-
-
-@dataclass
-class AppToken:
-    """The token of an application, which has no end of its own."""
-
+    refresh_token: Optional[str] = field(repr=False)
     issued_at: float
+    expires_at: float
     ended: Optional[str] = None
 
 
@@ -52,30 +58,11 @@ def fresh(kind=""):
     return kind + secrets.token_hex(32).upper()[len(kind) :]
 
 
-def remember(store, key, thing):
-    """Put the thing into the store, forgetting the oldest beyond the limit."""
-    store[key] = thing
-    while len(store) > REMEMBERED:
-        del store[next(iter(store))]
-
-
-TICKET_LIFE_SECONDS = 600  # how long a consent page may stay open
-APP_TOKEN_PAUSE_SECONDS = 300  # "more than once in five minutes"
-
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,256}")  # anything else cannot be a token: "bad token"
-
-# State of the user's account -> the refusal that every grant of the user gets.
-ACCOUNT_STATES = {
-    "ok": None,
-    "locked": "account_is_locked",
-    "password_invalidated": "password_invalidated",
-    "login_not_verified": "login_not_verified",
-}
-APPLICATION_STATES = ("ok", "removed")
-
-
 class Provider:
-    """HeadHunter with one registered application and one user; ``clock`` returns Unix seconds."""
+    """HeadHunter with one registered application; ``clock`` returns Unix seconds.
+
+    A test may set ``expires_in``, ``account``, ``application``, and ``role``: of who signs in from now on.
+    """
 
     def __init__(self, settings=None, clock=time.time):
         self._settings = settings or Settings()
@@ -84,7 +71,7 @@ class Provider:
         self._grants = {
             "authorization_code": self._exchange,
             "refresh_token": self._refresh,
-            "client_credentials": self._app_token,
+            "client_credentials": self._issue_app_token,
         }
         self.reset()
 
@@ -92,11 +79,11 @@ class Provider:
         """Forget everything that was issued, and go back to the settings."""
         with self._lock:
             self.expires_in = self._settings.expires_in
+            self.role = self._settings.role
             self.account = self.application = "ok"
             self.committed = Counter()  # grant type -> how often something was issued
             self._ahead = 0
-            self._has_been_allowed = False
-            self._tickets, self._codes, self._app_tokens = {}, {}, {}
+            self._tickets, self._codes, self._app_token = {}, {}, None
             self._by_access, self._by_refresh = {}, {}
 
     def now(self):
@@ -108,36 +95,26 @@ class Provider:
     def read_authorization(self, parameters):
         """Given the query as a dictionary, return an AuthorizationRequest; raise BadAuthorizationRequest."""
         client_id = self._settings.client_id if self.application == "ok" else object()
-        return read(parameters, client_id, self._settings.redirect_uri)
-
-    def may_skip_consent(self, request):
-        """Tell whether the user has allowed this before and the client asks not to be kept waiting."""
-        return self._has_been_allowed and request.skip_choose_account and not request.force_login
+        return read(parameters, client_id, self._settings.redirect_uri, self.role)
 
     def keep(self, request):
         """Given a request shown to the user, return the one-time ticket for the answer."""
-        with self._lock:
-            ticket = fresh()
-            remember(self._tickets, ticket, (request, self.now() + TICKET_LIFE_SECONDS))
-            return ticket
+        ticket = fresh()
+        self._tickets[ticket] = request
+        return ticket
 
     def take(self, ticket):
-        """Given a ticket, return its request and forget it; None for one unknown, used or too old."""
-        with self._lock:
-            request, expires_at = self._tickets.pop(ticket, (None, 0))
-            return request if self.now() < expires_at else None
+        """Given a ticket, return its request and forget it; None for one unknown or used."""
+        return self._tickets.pop(ticket, None)
 
     def answer(self, request, allowed):
         """Given a request and the user's answer, return the address that the browser goes to."""
-        if request.error:
-            return request.address(error=request.error)
-        if not allowed:
-            return request.address(error="access_denied")
+        if request.error or not allowed:
+            return request.address(error=request.error or "access_denied")
+        code = fresh()
         with self._lock:
-            self._has_been_allowed = True
-            code = fresh()
-            remember(self._codes, code, Code(request, self.now() + self._settings.code_expires_in))
-            return request.address(code=code)
+            self._codes[code] = Code(request, self.now() + self._settings.code_expires_in)
+        return request.address(code=code)
 
     # -- the token endpoint --
 
@@ -167,7 +144,7 @@ class Provider:
             raise Refused("bad_code_verifier")
         self._check_account()
         code.ended = "code_has_already_been_used"
-        return self._new_pair()
+        return self._new_pair(code.request.role)
 
     def _refresh(self, form):
         # Client id and secret are neither needed nor looked at; only a removed application is noticed.
@@ -187,23 +164,23 @@ class Provider:
         if self.now() < pair.expires_at:
             raise Refused("token_not_expired")  # the rule that breaks ordinary clients [130, 869]
         pair.ended = "token_has_already_been_refreshed"
-        return self._new_pair()
+        return self._new_pair(pair.role)
 
-    def _app_token(self, form):
+    def _issue_app_token(self, form):
         self._check_client(form)
-        earlier = [token for token in self._app_tokens.values() if not token.ended]
-        if any(self.now() < token.issued_at + APP_TOKEN_PAUSE_SECONDS for token in earlier):
-            raise Refused("app_token_refresh_too_early")
-        for token in earlier:
-            token.ended = "token_was_revoked"
+        if self._app_token:
+            if self.now() < self._app_token.issued_at + APP_TOKEN_PAUSE_SECONDS:
+                raise Refused("app_token_refresh_too_early")
+            self._app_token.ended = "token_was_revoked"
         access_token = fresh("APPL")
-        remember(self._app_tokens, access_token, AppToken(self.now()))
+        self._app_token = Pair(users.APPLICATION, access_token, None, self.now(), float("inf"))
+        self._by_access[access_token] = self._app_token
         return {"access_token": access_token, "token_type": "bearer"}
 
-    def _new_pair(self):
-        pair = Pair(fresh("USER"), fresh("USER"), self.now() + self.expires_in)
-        remember(self._by_access, pair.access_token, pair)
-        remember(self._by_refresh, pair.refresh_token, pair)
+    def _new_pair(self, role=users.APPLICANT):
+        now = self.now()
+        pair = Pair(role, fresh("USER"), fresh("USER"), now, now + self.expires_in)
+        self._by_access[pair.access_token] = self._by_refresh[pair.refresh_token] = pair
         return {
             "access_token": pair.access_token,
             "token_type": "bearer",
@@ -214,7 +191,8 @@ class Provider:
     def _check_client(self, form):
         if self.application != "ok" or form.get("client_id") != self._settings.client_id:
             raise Refused("client_id_or_client_secret_not_found")
-        if not _same(form.get("client_secret", ""), self._settings.client_secret):
+        given, expected = form.get("client_secret", ""), self._settings.client_secret
+        if not hmac.compare_digest(given.encode(), expected.encode()):
             raise Refused("account_not_found")
 
     def _check_account(self):
@@ -223,28 +201,37 @@ class Provider:
 
     # -- the API --
 
-    def check_user_token(self, access_token):
-        """Given an access token, return if it is a living one of the user; raise BadAccess."""
+    def role_of(self, access_token):
+        """Given a valid access token, return the role of its user, or users.APPLICATION; raise BadAccess."""
         with self._lock:
-            self._user_pair(access_token)
+            return self._valid(access_token).role
+
+    def check_user_token(self, access_token):
+        """Given an access token, return if it is a user's valid one; raise BadAccess."""
+        with self._lock:
+            self._valid_of_user(access_token)
 
     def invalidate(self, access_token):
-        """Given a living access token of the user, end its pair; raise BadAccess."""
+        """Given a user's valid access token, end its pair; raise BadAccess."""
         with self._lock:
-            self._user_pair(access_token).ended = "token_was_revoked"
+            self._valid_of_user(access_token).ended = "token_was_revoked"
 
-    def _user_pair(self, access_token):
+    def _valid(self, access_token):
         if self.application != "ok":
             raise BadAccess("application_not_found")
-        app_token, pair = self._app_tokens.get(access_token), self._by_access.get(access_token)
-        if app_token:
-            raise BadAccess("token_revoked" if app_token.ended else "user_auth_expected")
+        pair = self._by_access.get(access_token)
         if pair is None:
             raise BadAccess("bad_authorization")
         if pair.ended in ("token_was_revoked", "token_deactivated"):
             raise BadAccess("token_revoked")
         if pair.ended or self.now() >= pair.expires_at:
             raise BadAccess("token_expired")
+        return pair
+
+    def _valid_of_user(self, access_token):
+        pair = self._valid(access_token)
+        if pair.role == users.APPLICATION:
+            raise BadAccess("user_auth_expected")
         return pair
 
     # -- what happens to the user, at the wish of a test --
@@ -259,14 +246,13 @@ class Provider:
 
     def _end_all(self, pair_end):
         with self._lock:
-            self._has_been_allowed = False
             for pair in self._by_refresh.values():
                 pair.ended = pair.ended or pair_end
             for code in self._codes.values():
                 code.ended = code.ended or "code_was_revoke"
 
     def expire(self):
-        """Every access token expires now; the refresh tokens live on."""
+        """Every access token expires now; the refresh tokens stay good."""
         with self._lock:
             for pair in self._by_refresh.values():
                 pair.expires_at = min(pair.expires_at, self.now())
@@ -279,11 +265,7 @@ class Provider:
     def pairs(self):
         """Return how many pairs there are in each state: living, expired, or the slug of the refusal they get."""
         with self._lock:
-            return dict(Counter(pair.ended or self._age(pair) for pair in self._by_refresh.values()))
-
-    def _age(self, pair):
-        return "living" if self.now() < pair.expires_at else "expired"
-
-
-def _same(given, expected):
-    return hmac.compare_digest(given.encode(), expected.encode())
+            ages = ("living", "expired")
+            return dict(
+                Counter(pair.ended or ages[self.now() >= pair.expires_at] for pair in self._by_refresh.values())
+            )

@@ -8,21 +8,10 @@ from collections import Counter, deque
 
 REMEMBERED_REQUESTS = 1000
 OTHER = "(other)"
-
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", "password")
 PARAMETERS = (
-    "grant_type",
-    "code",
-    "redirect_uri",
-    "client_id",
-    "client_secret",
-    "refresh_token",
-    "code_verifier",
-    "scope",
-    "state",
-    "username",
-    "password",
-)
+    "grant_type code redirect_uri client_id client_secret refresh_token code_verifier scope state username password"
+).split()
 
 
 def grant_name(grant_type):
@@ -38,10 +27,9 @@ class RequestLog:
         self.clear()
 
     def clear(self):
-        with self._lock:
-            self._by_grant = Counter()
-            self._last = deque(maxlen=REMEMBERED_REQUESTS)
-            self._followed_redirects = 0
+        self._by_grant = Counter()
+        self._last = deque(maxlen=REMEMBERED_REQUESTS)
+        self._followed_redirects = 0
 
     def add_followed_redirect(self):
         with self._lock:

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from socketserver import TCPServer, ThreadingMixIn
 
 from hhtoken.sandbox import delivery
@@ -22,13 +23,13 @@ from hhtoken.sandbox.settings import Settings
 STOP_POLL_SECONDS = 0.05  # how long ``close`` may wait for the accepting loop
 
 
-def start(host="127.0.0.1", port=0, settings=None, log=None, clock=time.time, **changes):
+def start(host="127.0.0.1", port=0, log=None, clock=time.time, **changes):
     """Given where to listen (port 0: a free one), return a running Sandbox; raise OSError if it cannot listen.
 
-    ``settings`` is a Settings, ``changes`` are members of it by name. ``log`` gets one line of text a request,
-    without secrets. ``clock`` returns Unix seconds. The Sandbox is a context manager; ``close`` ends it.
+    ``changes`` are members of Settings by name. ``log`` gets one line of text a request, without secrets.
+    ``clock`` returns Unix seconds. The Sandbox is a context manager; ``close`` ends it.
     """
-    return Sandbox((host, port), (settings or Settings())._replace(**changes), log, clock)
+    return Sandbox((host, port), Settings(**changes), log, clock)
 
 
 class Sandbox:
@@ -116,11 +117,8 @@ class _Server(ThreadingMixIn, TCPServer):
         """A defect in the sandbox: one line, and no traceback, which would show what the client sent."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            trace = error.__traceback__
-            while trace.tb_next:
-                trace = trace.tb_next
-            place = f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}"
-            self.sandbox.log(f"defect: {type(error).__name__} in {place}")
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            self.sandbox.log(f"defect: {type(error).__name__} in {place.name}, line {place.lineno}")
 
 
 def _url(host, port):

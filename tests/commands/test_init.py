@@ -6,7 +6,6 @@ import stat
 import subprocess
 
 import pytest
-
 from conftest import PROGRAM, take_signals
 
 ANSWERS = "ID1\nsec$ret #1\n\nme@example.com\n"

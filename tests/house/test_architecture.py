@@ -81,14 +81,6 @@ def test_every_file_is_in_a_room():
     assert {room_of(path) for path in modules()} == {*FLOOR_OF, "sandbox"}
 
 
-def test_every_command_that_may_save_a_pair_publishes_it():
-    for path in (PACKAGE / "commands").glob("*.py"):
-        source = path.read_text()
-        if any(word in source for word in ("exchange.re", "ReturnHandler(", ".save(")):
-            ways = ("published=settings.published_file", "published=published", "opening.of_settings(")
-            assert any(way in source for way in ways), path
-
-
 def test_requests_is_used_in_one_place_and_where_a_bots_own_requests_are_signed():
     users = {path.name for path in modules() if any(name.split(".")[0] == "requests" for name in imports_of(path))}
     assert users == {"transfer.py", "requests_auth.py"}

@@ -40,29 +40,26 @@ def echo(provider, connection):
     connection.sendall(http(body, "400 Bad Request", [f"X-Request-Id: {sent}"]))
 
 
+def pending(operator):
+    """Return state and verifier of the authorization that is under way."""
+    entry = json.loads((operator.state / "pending.json").read_text())["authorizations"][0]
+    return entry["state"], entry["verifier"]
+
+
 @pytest.mark.parametrize("name", [*ANSWERS, "echo"])
 def test_no_secret_is_printed_or_lies_about(tmp_path, name):
     answer = ANSWERS.get(name) or (lambda connection: echo(provider, connection) if name == "echo" else None)
     with answering(answer) as provider:
         operator = operator_with(tmp_path, provider.url)
         operator.store({"access_token": ACCESS, "refresh_token": REFRESH})
-        said = []
         address = operator.run("authorize-url")
-        said.append(address.stderr)
-        state = address.stdout.partition("state=")[2].partition("&")[0]
-        verifier = json.loads((operator.state / "pending.json").read_text())["authorizations"][0]["verifier"]
+        said = [address.stderr]
+        state, verifier = pending(operator)
         assert verifier not in address.stdout
-        for run in (
-            operator.run("refresh", expect=(0, 65, 75, 77)),
-            operator.run("show", expect=(0, 69, 77)),
-            operator.run("show", "--json", expect=(0, 69, 77)),
-            operator.run("exec", "--", "true", expect=(0, 65, 69, 75, 77)),
-            operator.run("status", expect=(0, 65, 69, 75, 77)),
-            operator.run("status", "--json", expect=(0, 65, 69, 75, 77)),
-            operator.run("status", "--prometheus", expect=(0, 65, 69, 75, 77)),
-            operator.run("exchange", input=f"http://x/?code=CANARY-CODE&state={state}", expect=(0, 65, 75, 77)),
-            operator.run("exchange", input=f"http://x/?code=CANARY-CODE&state={state}", expect=77),
-        ):
+        back = f"http://x/?code=CANARY-CODE&state={state}"
+        for words in ("refresh", "show", "show --json", "exec -- true", "status", "status --json",
+                      "status --prometheus", "exchange", "exchange"):  # fmt: skip
+            run = operator.run(*words.split(), input=back, expect=(0, 65, 69, 75, 77))
             said += [run.stdout, run.stderr]
     said.append((operator.state / "last-refresh.json").read_text())
     for secret in (ACCESS, REFRESH, "CANARY-CODE", "CANARY-SECRET", state, verifier):
@@ -126,9 +123,8 @@ def test_a_paste_into_login_is_not_repeated(tmp_path):
             text=True,
             env=operator.environment,
         )
-        address = started.stdout.readline()
-        state = address.partition("state=")[2].partition("&")[0]
-        verifier = json.loads((operator.state / "pending.json").read_text())["authorizations"][0]["verifier"]
+        started.stdout.readline()  # the address: what waits is stored
+        state, verifier = pending(operator)
         pasted = f"http://x/?code=CANARY-CODE&state=CANARY-STATE\nhttp://x/?code=CANARY-CODE&state={state}\n"
         stdout, stderr = started.communicate(pasted, timeout=30)
     assert started.returncode == 77 and len(provider.requests) == 1

@@ -7,63 +7,43 @@ import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 import requests
+from conftest import AGENT, obtain_pair, wait_for
 from support import ROOT
 
 from hhtoken.sandbox import delivery
-from hhtoken.sandbox.faults import FAULTS, Weather
+from hhtoken.sandbox.faults import ALL_FAULTS, FAULTS, Weather
 from hhtoken.sandbox.refusals import DOCUMENTED
 from hhtoken.sandbox.server import start
-from hhtoken.sandbox.settings import CLIENT_ID, CLIENT_SECRET
 
 RESET = "reset"  # stands for a connection reset at the end of what came
 SILENCE = "silence"  # stands for a connection that stays open and says nothing
-PAIR = {"access_token", "token_type", "expires_in", "refresh_token"}
-WEATHER = {name: fault for name, fault in FAULTS.items() if name not in {row.slug for row in DOCUMENTED}}
-REPLACED = [name for name, fault in WEATHER.items() if fault.status and fault.framing == "whole"]
-TOKEN_CHANGED = [
-    "newline_token",
-    "nul_token",
-    "space_token",
-    "non_ascii_token",
-    "surrogate_token",
-    "long_token",
-    "empty_token",
-    "number_token",
-]
+PAIR = ("access_token", "token_type", "expires_in", "refresh_token")
+WEATHER = {name: fault for name, fault in ALL_FAULTS.items() if name not in {row.slug for row in DOCUMENTED}}
+REPLACED = [name for name, fault in FAULTS.items() if fault.status and name != "pair_in_503"]
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    with start(drip_seconds=0.0005, hang_seconds=30) as sandbox:
-        yield sandbox
+def running():
+    with start(auto="allow", drip_seconds=0.0005, hang_seconds=30) as running:
+        yield running
 
 
-@pytest.fixture(autouse=True)
-def fresh(sandbox):
-    sandbox.reset()
-
-
-def expired_refresh_token(sandbox):
-    provider = sandbox.provider
-    asked = provider.read_authorization({"response_type": "code", "client_id": CLIENT_ID})
-    code = urlsplit(provider.answer(asked, True)).query.partition("=")[2]
-    client = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    pair = provider.token({"grant_type": "authorization_code", "code": code, **client})
-    provider.expire()
-    return pair["refresh_token"]
+@pytest.fixture
+def sandbox(running):
+    running.reset()
+    return running
 
 
 def connect(sandbox, refresh_token):
     """Send a refresh over a socket of our own and return the socket."""
-    host, port = urlsplit(sandbox.url).netloc.split(":")
     body = urlencode({"grant_type": "refresh_token", "refresh_token": refresh_token})
-    connection = socket.create_connection((host, int(port)), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), timeout=5)
     head = (
-        f"POST /oauth/token HTTP/1.1\r\nHost: {host}\r\nUser-Agent: App/1.0\r\nConnection: close\r\n"
+        "POST /oauth/token HTTP/1.1\r\nHost: x\r\nUser-Agent: App/1.0\r\nConnection: close\r\n"
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     connection.sendall(head.encode() + body.encode())
@@ -72,9 +52,11 @@ def connect(sandbox, refresh_token):
 
 def refresh(sandbox, name, most=1_000_000):
     """Meet a fault; return ``(head, body, end)`` as they came, end being "", RESET or SILENCE."""
+    refresh_token = obtain_pair(sandbox)["refresh_token"]
+    sandbox.provider.expire()
     sandbox.weather.add(name)
     data, end = b"", ""
-    with connect(sandbox, expired_refresh_token(sandbox)) as connection:
+    with connect(sandbox, refresh_token) as connection:
         connection.settimeout(0.3)
         try:
             while len(data) < most:
@@ -91,34 +73,19 @@ def refresh(sandbox, name, most=1_000_000):
 
 
 def header(head, name):
-    return re.search(rf"^{name}: (.*?)\r?$", head, re.MULTILINE | re.IGNORECASE)[1]
-
-
-def commits(sandbox):
-    return sandbox.provider.committed["refresh_token"]
+    found = re.search(rf"^{name}: (.*?)\r?$", head, re.MULTILINE | re.IGNORECASE)
+    return found and found[1]
 
 
 # -- the table --
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_table_tells_the_truth_about_commits(sandbox, name):
+def test_a_fault_commits_as_the_table_says_and_befalls_one_request(sandbox, name):
     refresh(sandbox, name, most=1000)
-    assert commits(sandbox) == (1 if FAULTS[name].commits else 0)
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_names_and_entries_agree(name):
-    fault = FAULTS[name]
-    assert re.fullmatch(r"[a-z0-9_]+", name)
-    assert fault.framing in delivery.FRAMINGS
-    assert not name.endswith("_after") or fault.commits
-    assert not name.endswith("_before") or not fault.commits
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_one_fault_is_one_request_and_fair_weather_follows(sandbox, name):
-    refresh(sandbox, name, most=1000)
+    assert sandbox.provider.committed["refresh_token"] == (1 if FAULTS[name].commits else 0)
+    assert not name.endswith("_after") or FAULTS[name].commits
+    assert not name.endswith("_before") or not FAULTS[name].commits
     with connect(sandbox, "") as connection:
         assert b"token is empty" in connection.makefile("rb").read()
 
@@ -144,68 +111,26 @@ def test_a_replaced_answer_has_the_status_and_the_kind_that_it_says(sandbox, nam
 
 
 def test_retry_after_comes_as_seconds_as_a_date_as_nonsense_and_not_at_all(sandbox):
-    heads = {name: refresh(sandbox, name)[0] for name in FAULTS if name.startswith("rate_limit")}
-    assert header(heads["rate_limit"], "Retry-After") == "2"
-    ahead = parsedate_to_datetime(header(heads["rate_limit_date"], "Retry-After")).timestamp() - time.time()
-    assert 0 <= ahead <= 2.1
-    assert int(header(heads["rate_limit_absurd"], "Retry-After")) > 10**20
-    assert "Retry-After" not in heads["rate_limit_bare"]
+    values = {
+        name: header(refresh(sandbox, name)[0], "Retry-After") for name in FAULTS if name.startswith("rate_limit")
+    }
+    assert values["rate_limit"] == "2" and values["rate_limit_bare"] is None
+    assert 0 <= parsedate_to_datetime(values["rate_limit_date"]).timestamp() - time.time() <= 2.1
+    assert int(values["rate_limit_absurd"]) > 10**20
 
 
-@pytest.mark.parametrize("name, followed", [("redirect", 1), ("redirect_302", 1)])
-def test_who_follows_a_redirect_is_counted(sandbox, name, followed):
-    sandbox.weather.add(name)
-    sandbox.weather.add(name)
-    agent = {"User-Agent": "A"}
+def test_who_follows_a_redirect_is_counted(sandbox):
+    sandbox.weather.add("redirect", 2)
     for follow in (False, True):
-        requests.post(sandbox.url + "/token", {"a": "b"}, headers=agent, allow_redirects=follow, timeout=5)
-    assert sandbox.requests.summary()["followed_redirects"] == followed
+        requests.post(sandbox.url + "/token", {"a": "b"}, headers=AGENT, allow_redirects=follow, timeout=5)
+    assert sandbox.requests.summary()["followed_redirects"] == 1
 
 
-# -- damaged framing --
+# -- damaged framing, and odd contents --
 
 
-@pytest.mark.parametrize(
-    "name, end",
-    [
-        ("close_before", ""),
-        ("close_after", ""),
-        ("reset_before", RESET),
-        ("reset_after", RESET),
-        ("hang_before", SILENCE),
-        ("hang_after", SILENCE),
-    ],
-)
-def test_nothing_is_said_and_the_end_is_as_told(sandbox, name, end):
-    assert refresh(sandbox, name) == ("", b"", end)
-
-
-def test_a_reset_is_one_also_for_a_client_that_names_no_length(sandbox):
-    sandbox.weather.add("reset_before")
-    host, port = urlsplit(sandbox.url).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(b"POST /token HTTP/1.1\r\nUser-Agent: a\r\n\r\n")
-        with pytest.raises(ConnectionResetError):
-            connection.recv(1)
-
-
-def test_cut_after_has_all_of_the_json_and_promises_more(sandbox):
-    head, body, end = refresh(sandbox, "cut_after")
-    assert set(json.loads(body)) == PAIR and end == ""
-    assert int(header(head, "Content-Length")) == len(body) + delivery.MISSING_BYTES
-
-
-def test_cut_reset_after_ends_in_a_reset(sandbox):
-    head, body, end = refresh(sandbox, "cut_reset_after")
-    assert set(json.loads(body)) == PAIR and int(header(head, "Content-Length")) > len(body) and end == RESET
-
-
-@pytest.mark.parametrize("name, end", [("cut_inside_after", ""), ("stall_after", SILENCE)])
-def test_half_of_the_json_comes(sandbox, name, end):
-    head, body, ended = refresh(sandbox, name)
-    assert len(body) == int(header(head, "Content-Length")) // 2 and ended == end
-    with pytest.raises(ValueError):
-        json.loads(body)
+def length(head):
+    return int(header(head, "Content-Length"))
 
 
 def chunks(body):
@@ -219,144 +144,79 @@ def chunks(body):
         body = rest[int(size, 16) + 2 :]
 
 
-@pytest.mark.parametrize(
-    "name, rest",
-    [
-        ("chunked", b""),
-        ("chunked_cut_after", b""),
-        ("chunked_garbage_after", b"this is no chunk\r\n\r\n"),
-    ],
-)
-def test_chunks_hold_all_of_the_json(sandbox, name, rest):
-    head, body, end = refresh(sandbox, name)
+def is_pair(text):
+    return set(json.loads(text)) >= {*PAIR} and json.loads(text)["access_token"].startswith("USER")
+
+
+def is_pair_in_chunks(head, body, rest=b""):
     data, left = chunks(body)
-    assert header(head, "Transfer-Encoding") == "chunked" and "Content-Length" not in head
-    assert set(json.loads(data)) == PAIR and (left, end) == (rest, "")
-    assert body.endswith(b"0\r\n\r\n") == (name == "chunked")
+    is_chunked = header(head, "Transfer-Encoding") == "chunked" and "Content-Length" not in head
+    return is_chunked and is_pair(data) and left == rest
 
 
-def test_chunked_inside_after_ends_within_a_chunk(sandbox):
-    _head, body, _end = refresh(sandbox, "chunked_inside_after")
-    data, left = chunks(body)
-    assert data == b"" and len(left) < int(left.partition(b"\r\n")[0], 16)
+def has_no_length(head):
+    return "Content-Length" not in head and "Transfer-Encoding" not in head
 
 
-def test_until_close_has_no_length(sandbox):
-    head, body, end = refresh(sandbox, "until_close")
-    assert set(json.loads(body)) == PAIR and end == ""
-    assert "Content-Length" not in head and "Transfer-Encoding" not in head
+def late(head):
+    return time.time() - parsedate_to_datetime(header(head, "Date")).timestamp()
 
 
-def test_endless_never_ends_and_is_good_json_at_every_moment(sandbox):
-    head, body, _end = refresh(sandbox, "endless", most=500_000)
-    assert "Content-Length" not in head and len(body) > 400_000 and set(json.loads(body)) == PAIR
+MISSING = delivery.MISSING_BYTES
+# name -> (how the connection ends, what holds of head and body)
+WIRE = {
+    **{f"{name}_{moment}": (end, lambda head, body: head == "" and body == b"")
+       for name, end in (("close", ""), ("reset", RESET), ("hang", SILENCE)) for moment in ("before", "after")},
+    "cut_after": ("", lambda head, body: is_pair(body) and length(head) == len(body) + MISSING),
+    "cut_reset_after": (RESET, lambda head, body: is_pair(body) and length(head) == len(body) + MISSING),
+    "cut_inside_after": ("", lambda head, body: len(body) == length(head) // 2),
+    "stall_after": (SILENCE, lambda head, body: len(body) == length(head) // 2),
+    "chunked": ("", lambda head, body: is_pair_in_chunks(head, body) and body.endswith(b"0\r\n\r\n")),
+    "chunked_cut_after": ("", lambda head, body: is_pair_in_chunks(head, body) and not body.endswith(b"0\r\n\r\n")),
+    "chunked_garbage_after": ("", lambda head, body: is_pair_in_chunks(head, body, b"this is no chunk\r\n\r\n")),
+    "chunked_inside_after": ("", lambda head, body: chunks(body)[0] == b"" and len(body) > 50),
+    "until_close": ("", lambda head, body: is_pair(body) and has_no_length(head)),
+    "endless": ("", lambda head, body: is_pair(body) and has_no_length(head) and len(body) > 400_000),
+    "pair_in_503": ("", lambda head, body: is_pair(body) and head.startswith("HTTP/1.1 503 ")),
+    "html_type": ("", lambda head, body: is_pair(body) and header(head, "Content-Type") == "text/html"),
+    "late_date": ("", lambda head, body: is_pair(body) and 3599 <= late(head) <= 3605 and head.count("Date: ") == 1),
+    "gzip": ("", lambda head, body: is_pair(gzip.decompress(body)) and "Content-Encoding: gzip" in head),
+    "bom": ("", lambda head, body: is_pair(body.decode("utf-8-sig")) and body.startswith(b"\xef\xbb\xbf")),
+    "padding": ("", lambda head, body: is_pair(body) and len(body) > 65536),
+    "extra_member": ("", lambda head, body: is_pair(body) and set(json.loads(body)) > {*PAIR}),
+    **{f"no_{name}": ("", lambda head, body, name=name: set(json.loads(body)) == {*PAIR} - {name}) for name in PAIR},
+    **{f"expires_in_{name}": ("", lambda head, body, written=written: b'"expires_in": ' + written + b"," in body)
+       for name, written in (("null", b"null"), ("text", b'"1209600"'), ("negative", b"-1"), ("nan", b"NaN"))},
+    **{f"{name}_token": ("", lambda head, body: not re.fullmatch(r"[!-~]{1,4096}", json.loads(body)["access_token"]))
+       for name in ("newline", "space", "non_ascii", "long", "empty")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WIRE)
+def test_what_comes_is_as_the_name_says(sandbox, name):
+    end, holds = WIRE[name]
+    head, body, ended = refresh(sandbox, name, most=500_000)
+    assert ended == end and holds(head, body), (head, body[:500])
+
+
+def test_each_way_to_spoil_an_answer_is_looked_at():
+    assert {name for name, fault in FAULTS.items() if not fault.status} - WIRE.keys() == {"slow"}
 
 
 def test_slow_comes_byte_by_byte_and_whole(sandbox):
     sandbox.weather.add("slow")
-    begin = time.monotonic()
-    with connect(sandbox, expired_refresh_token(sandbox)) as connection:
+    with connect(sandbox, "") as connection:
         pieces = list(iter(lambda: connection.recv(65536), b""))
-    assert len(pieces) > 20 and time.monotonic() - begin > 0.1
-    assert set(json.loads(b"".join(pieces).partition(b"\r\n\r\n")[2])) == PAIR
+    assert len(pieces) > 20 and json.loads(b"".join(pieces).partition(b"\r\n\r\n")[2])
 
 
 @pytest.mark.parametrize("name", ["slow", "chunked", "gzip", "html_503", "bom"])
 def test_after_harmless_weather_the_connection_goes_on(sandbox, name):
+    sandbox.weather.add(name)
     with requests.Session() as session:
-        for fault in (name, None):
-            if fault:
-                sandbox.weather.add(fault)
-            answer = session.post(sandbox.url + "/token", headers={"User-Agent": "A"}, timeout=5)
+        for _ in range(2):
+            answer = session.post(sandbox.url + "/token", headers=AGENT, timeout=5)
             assert "Connection" not in answer.headers
-
-
-# -- odd contents --
-
-
-def test_a_pair_may_stand_in_a_503(sandbox):
-    head, body, _end = refresh(sandbox, "pair_in_503")
-    assert head.startswith("HTTP/1.1 503 ") and set(json.loads(body)) == PAIR
-
-
-def test_a_pair_may_be_called_html(sandbox):
-    head, body, _end = refresh(sandbox, "html_type")
-    assert header(head, "Content-Type") == "text/html" and set(json.loads(body)) == PAIR
-
-
-def test_the_date_may_be_late(sandbox):
-    head, _body, _end = refresh(sandbox, "late_date")
-    late = time.time() - parsedate_to_datetime(header(head, "Date")).timestamp()
-    assert 3599 <= late <= 3605 and head.count("Date: ") == 1
-
-
-@pytest.mark.parametrize(
-    "name, read",
-    [
-        ("gzip", gzip.decompress),
-        ("bom", lambda body: body.decode("utf-8-sig")),
-        ("utf_16", lambda body: body.decode("utf-16")),
-        ("padding", bytes.decode),
-        ("repeated_members", bytes.decode),
-        ("extra_member", bytes.decode),
-    ],
-)
-def test_encodings_and_paddings_hold_a_good_pair(sandbox, name, read):
-    head, body, _end = refresh(sandbox, name)
-    document = json.loads(read(body))
-    assert set(document) >= PAIR and document["access_token"].startswith("USER") and document["expires_in"] == 60
-    assert ("Content-Encoding: gzip" in head) == (name == "gzip")
-
-
-def test_padding_is_beyond_any_sane_limit(sandbox):
-    assert len(refresh(sandbox, "padding")[1]) > 65536
-
-
-def test_nesting_is_deeper_than_python_reads(sandbox):
-    with pytest.raises(RecursionError):
-        json.loads(refresh(sandbox, "nesting")[1])
-
-
-def test_repeated_members_stand_twice_and_the_last_counts(sandbox):
-    body = refresh(sandbox, "repeated_members")[1]
-    pairs = json.loads(body, object_pairs_hook=list)
-    assert [name for name, _value in pairs] == ["access_token", "token_type", "expires_in", "refresh_token"] * 2
-    assert pairs[0][1] == "decoy"
-
-
-def test_the_pair_may_stand_in_an_array(sandbox):
-    assert set(json.loads(refresh(sandbox, "list")[1])[0]) == PAIR
-
-
-@pytest.mark.parametrize("member", sorted(PAIR))
-def test_a_member_may_be_missing(sandbox, member):
-    assert set(json.loads(refresh(sandbox, "no_" + member)[1])) == PAIR - {member}
-
-
-@pytest.mark.parametrize(
-    "name, written",
-    [
-        ("expires_in_null", b"null"),
-        ("expires_in_text", b'"1209600"'),
-        ("expires_in_true", b"true"),
-        ("expires_in_zero", b"0"),
-        ("expires_in_negative", b"-1"),
-        ("expires_in_fraction", b"59.5"),
-        ("expires_in_exponent", b"1e6"),
-        ("expires_in_overflow", b"1e999"),
-        ("expires_in_nan", b"NaN"),
-        ("expires_in_long", b"9" * 5000),
-    ],
-)
-def test_expires_in_is_written_as_the_name_says(sandbox, name, written):
-    assert b'"expires_in": ' + written + b"," in refresh(sandbox, name)[1]
-
-
-@pytest.mark.parametrize("name", TOKEN_CHANGED)
-def test_a_spoiled_token_is_no_token(sandbox, name):
-    document = json.loads(refresh(sandbox, name)[1])
-    assert set(document) == PAIR
-    assert not re.fullmatch(r"[!-~]{1,4096}", str(document["access_token"])) or name == "number_token"
 
 
 @pytest.mark.parametrize("name", ["bom", "newline_token", "no_expires_in", "cut_after"])
@@ -373,12 +233,14 @@ def test_a_refusal_in_bad_weather_stays_a_refusal(sandbox, name):
 def test_of_many_takers_each_fault_is_met_once():
     weather, taken = Weather(), []
     weather.add("bom", 100)
-    threads = [threading.Thread(target=lambda: taken.extend(weather.take() for _ in range(10))) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert taken.count("bom") == 100 and taken.count(None) == 100
+    takers = [
+        threading.Thread(target=lambda: taken.extend(weather.take("", True)[1] for _ in range(10))) for _ in range(20)
+    ]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert taken.count("bom") == 100 and taken.count("") == 100
 
 
 def test_an_unknown_fault_cannot_be_added():
@@ -388,29 +250,16 @@ def test_an_unknown_fault_cannot_be_added():
 
 @pytest.mark.parametrize("name", ["hang_before", "stall_after", "slow", "endless"])
 def test_closing_the_sandbox_ends_endless_weather(name):
-    with start(drip_seconds=20) as sandbox:
+    with start(auto="allow", drip_seconds=20) as sandbox:
         threads = threading.active_count()
         sandbox.weather.add(name)
-        connection = connect(sandbox, expired_refresh_token(sandbox))
+        connection = connect(sandbox, "")
         if name != "hang_before":
             connection.recv(1)
-        begin = time.monotonic()
     with connection:
         try:
             while connection.recv(1_000_000):
                 pass
         except ConnectionResetError:
             pass
-    while threading.active_count() >= threads and time.monotonic() < begin + 1:
-        time.sleep(0.01)
-    assert threading.active_count() < threads and time.monotonic() - begin < 1
-
-
-def test_a_client_that_leaves_frees_its_hanging_thread(sandbox):
-    threads = threading.active_count()
-    sandbox.weather.add("hang_before")
-    connect(sandbox, "").close()
-    end = time.monotonic() + 1
-    while threading.active_count() > threads and time.monotonic() < end:
-        time.sleep(0.01)
-    assert threading.active_count() <= threads
+    wait_for(lambda: threading.active_count() < threads, 2)

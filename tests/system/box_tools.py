@@ -1,11 +1,11 @@
 """What the scenario is written with: the box, checks, HTTP, a browser over WebDriver, and watchers."""
 
-import base64
 import glob
 import http.client
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import threading
@@ -33,11 +33,6 @@ def check(name, passed, detail=""):
 
 def equal(name, got, wanted):
     return check(name, got == wanted, f"got {got!r}, wanted {wanted!r}")
-
-
-def note(text):
-    """Print a measured figure."""
-    print(f"# {text}", flush=True)
 
 
 def until(condition, seconds=10, pause=0.05):
@@ -112,11 +107,7 @@ def fetch(url, method="GET", headers=(), data=None, timeout=20):
     """Return (status, headers, text) of a request that follows no redirect; over TLS with the test's authority."""
     scheme, _, rest = url.partition("://")
     place, slash, path = rest.partition("/")
-    if scheme == "https":
-        context = ssl.create_default_context(cafile=f"{ROOT}/etc/hhtest-tls/ca.pem")
-        connection = _Tls(place, context, timeout)
-    else:
-        connection = http.client.HTTPConnection(place, timeout=timeout)
+    connection = (_Tls if scheme == "https" else http.client.HTTPConnection)(place, timeout=timeout)
     try:
         connection.request(method, slash + path, body=data, headers=dict(headers))
         answer = connection.getresponse()
@@ -127,14 +118,13 @@ def fetch(url, method="GET", headers=(), data=None, timeout=20):
         connection.close()
 
 
-class _Tls(http.client.HTTPSConnection):
+class _Tls(http.client.HTTPConnection):
     """To 127.0.0.1 whatever the name, as the box's /etc/hosts says."""
 
-    def __init__(self, host, context, timeout):
-        super().__init__(host, 443, context=context, timeout=timeout)
-        self._create_connection = lambda _address, *rest: __import__("socket").create_connection(
-            ("127.0.0.1", 443), *rest
-        )
+    def connect(self):
+        context = ssl.create_default_context(cafile=f"{ROOT}/etc/hhtest-tls/ca.pem")
+        plain = socket.create_connection(("127.0.0.1", 443), self.timeout)
+        self.sock = context.wrap_socket(plain, server_hostname=self.host)
 
 
 def lever(name, port=8900, method="POST"):
@@ -156,20 +146,11 @@ class Browser:
 
     PORT = 9515
 
-    def __init__(self, language="ru-RU,ru", extra=()):
+    def __init__(self, language="ru-RU,ru"):
         self._driver = subprocess.Popen(
             [
-                os.environ["BOX"],
-                "run",
-                "runuser",
-                "-u",
-                "browser",
-                "--",
-                "env",
-                "HOME=/var/tmp/browser",
-                "chromedriver",
-                f"--port={self.PORT}",
-                "--silent",
+                *(os.environ["BOX"], "run", "runuser", "-u", "browser", "--", "env", "HOME=/var/tmp/browser"),
+                *("chromedriver", f"--port={self.PORT}", "--silent"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -177,17 +158,8 @@ class Browser:
         self._session = ""
         until(self._is_up, 20)
         arguments = [
-            "--headless",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--window-size=900,700",
-            f"--accept-lang={language}",
-            *extra,
+            *("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+            *("--disable-component-update", "--disable-dev-shm-usage", f"--accept-lang={language}"),
         ]
         options = {"binary": "/usr/bin/chromium", "args": arguments, "prefs": {"intl.accept_languages": language}}
         made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}})
@@ -224,14 +196,6 @@ class Browser:
     @property
     def text(self):
         return self._call("POST", "/execute/sync", {"script": "return document.body.innerText", "args": []})
-
-    def new_tab(self):
-        handle = self._call("POST", "/window/new", {"type": "tab"})["handle"]
-        self._call("POST", "/window", {"handle": handle})
-
-    def screenshot(self, name):
-        with open(f"{RESULTS}/{name}.png", "wb") as file:
-            file.write(base64.b64decode(self._call("GET", "/screenshot")))
 
     def _is_up(self):
         try:
@@ -278,99 +242,60 @@ class Watcher(threading.Thread):
         self.join()
 
 
+def text_of(path):
+    """Return the text of a file that others replace and remove; "" where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 class Expiries(Watcher):
     """How long after the expiry of each pair its successor was saved. ``delays``: seconds, by state directory."""
 
     def __init__(self, directories):
         super().__init__(0.02)
-        self._seen = dict.fromkeys(directories)
+        self._seen = dict.fromkeys(directories, "")
         self.delays = {directory: [] for directory in directories}
 
     def look(self):
         for directory, last in self._seen.items():
-            try:
-                saved_at = os.stat(f"{ROOT}{directory}/token.json").st_mtime_ns
-                if last and saved_at == last[0]:
-                    continue
-                with open(f"{ROOT}{directory}/token.json") as file:
-                    pair = json.load(file)
-            except (OSError, ValueError):
-                continue
-            if last and pair["access_token"] != last[2]:
-                self.delays[directory].append(saved_at / 1e9 - last[1])
-            self._seen[directory] = (saved_at, pair["expires_at"], pair["access_token"])
-
-    def all(self, *directories):
-        return [delay for directory in directories or self.delays for delay in self.delays[directory]]
+            text = text_of(f"{ROOT}{directory}/token.json")
+            if text and text != last:
+                self._seen[directory] = text
+                if last:
+                    self.delays[directory].append(time.time() - json.loads(last)["expires_at"])
 
 
 class Secrets(Watcher):
     """Collects every secret that the box ever had on disk, and every command line and environment of its processes."""
-
-    NAMES = ("access_token", "refresh_token", "state", "verifier")
 
     def __init__(self):
         super().__init__(0.01)
         self.values = {}  # secret -> what it is
         self.command_lines = set()
         self.environments = set()
-        self._files = {}
         self._turn = 0
 
     def add(self, kind, value):
-        if value:
-            self.values[value] = kind
+        self.values[value] = kind
 
     def add_from_url(self, url):
         for name, value in re.findall(r"[?&](code|state)=([^&#\s]+)", url):
             self.add(name, value)
 
     def look(self):
-        self._look_at_processes()
         self._turn += 1
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+        self.command_lines |= {text_of(f"/proc/{name}/cmdline") for name in processes}
         if self._turn % 5 == 0:
-            self._look_at_files()
+            self.environments |= {text_of(f"/proc/{name}/environ") for name in processes}
+            for place in ("hh-token*", "hh-token/accounts/*"):
+                for path in glob.glob(f"{ROOT}/var/lib/{place}/[tp]*.json"):
+                    named = re.findall(r'"(access_token|refresh_token|state|verifier)": *"([^"]+)"', text_of(path))
+                    self.values.update({value: name for name, value in named})
 
-    def _look_at_processes(self):
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            try:
-                with open(f"/proc/{name}/cmdline", "rb") as file:
-                    self.command_lines.add(file.read())
-                if self._turn % 5 == 0:
-                    with open(f"/proc/{name}/environ", "rb") as file:
-                        self.environments.add(file.read())
-            except OSError:
-                continue
-
-    def _look_at_files(self):
-        for place in ("hh-token*", "hh-token/accounts/*"):
-            for name in ("token.json", "pending.json"):
-                for path in glob.glob(f"{ROOT}/var/lib/{place}/{name}"):
-                    self._look_at_file(path)
-
-    def _look_at_file(self, path):
-        try:
-            stamp = os.stat(path).st_mtime_ns
-            if self._files.get(path) == stamp:
-                return
-            self._files[path] = stamp
-            with open(path) as file:
-                self._take(json.load(file))
-        except (OSError, ValueError):
-            pass
-
-    def _take(self, document):
-        if isinstance(document, list):
-            for item in document:
-                self._take(item)
-        elif isinstance(document, dict):
-            for name, value in document.items():
-                if name in self.NAMES and isinstance(value, str):
-                    self.add(name, value)
-                self._take(value)
-
-    def hits(self, data):
-        """Return which kinds of secrets stand in some bytes."""
-        return sorted({kind for value, kind in self.values.items() if value.encode() in data})
+    def hits(self, text):
+        """Return which kinds of secrets stand in some text."""
+        return sorted({kind for value, kind in self.values.items() if value in text})

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import socketserver
 import sys
 import threading
 import time
@@ -18,7 +19,6 @@ from contextlib import contextmanager
 
 from box_tools import (
     HOST,
-    RESULTS,
     Browser,
     BrowserError,
     Expiries,
@@ -29,7 +29,6 @@ from box_tools import (
     fetch,
     journal,
     lever,
-    note,
     run,
     sandbox_state,
     sh,
@@ -54,16 +53,13 @@ HH_TOKEN_URL=http://127.0.0.1:8900/oauth/token
 HH_API_URL=http://127.0.0.1:8900
 """
 UNITS = ("hh-token-refresh.timer", "hh-token-due.timer", "hh-token-callback.socket")
-INSTANCES = [f"/var/lib/hh-token-{k}" for k in range(10)]
 CRON = "/var/lib/hh-token-cron"
-ACCOUNTS = {name: f"{STATE}/accounts/{name}" for name in ("alice", "bob")}
+ACCOUNTS = {name: f"{STATE}/accounts/{name}" for name in ("alice", "bob", "dave", "erin", "frank")}
 SAME_MINUTE = 40  # in seconds: on a busy machine a run starts late, but not as late as the next tick of the timer
-INSTANCE_LIFE = 61  # seconds: above a minute, so that each expiry falls to a tick of the timer as shipped
-
-ONLY = os.environ.get("ONLY", "").split()  # for work on a part: words in the names of those to run
+SHORT_LIFE = 61  # seconds: above a minute, so that each expiry falls to a tick of the timer as shipped
 
 secrets = Secrets()
-expiries = Expiries([*INSTANCES, CRON, *ACCOUNTS.values()])
+expiries = Expiries([CRON, *ACCOUNTS.values()])
 
 
 def main(stage):
@@ -71,8 +67,6 @@ def main(stage):
     secrets.start()
     expiries.start()
     for part in {"first": FIRST, "after-boot": AFTER_BOOT}[stage]:
-        if ONLY and not any(word in part.__name__ for word in ONLY):
-            continue
         try:
             part()
         except Exception:
@@ -85,8 +79,12 @@ def main(stage):
 # -- helpers --
 
 
-def hhtoken(*arguments, stdin=b""):
-    return run("/usr/local/bin/hhtoken", *arguments, stdin=stdin)
+def hhtoken(*arguments):
+    return run("/usr/local/bin/hhtoken", *arguments)
+
+
+def stat_of(path):
+    return run("stat", "-c", "%a %U:%G", path).out.strip()
 
 
 def stored():
@@ -121,11 +119,12 @@ def grant(state_dir=STATE, port=8900, life=None, account=""):
     if life is not None:
         lever(f"expires-in?seconds={life}", port)
     lever("auto-approve?on=1", port)
-    settings = f"HHTOKEN_ACCOUNT={account} HH_AUTHORIZE_URL=http://127.0.0.1:{port}/oauth/authorize HH_TOKEN_URL=http://127.0.0.1:{port}/oauth/token"
-    address = sh(f"{settings} hhtoken --state-dir {state_dir} authorize-url").out.strip()
+    oauth = f"http://127.0.0.1:{port}/oauth"
+    command = f"HHTOKEN_ACCOUNT={account} HH_AUTHORIZE_URL={oauth}/authorize HH_TOKEN_URL={oauth}/token hhtoken"
+    address = sh(f"{command} --state-dir {state_dir} authorize-url").out.strip()
     back = fetch(address)[1]["Location"]
     secrets.add_from_url(back)
-    done = sh(f"{settings} hhtoken --state-dir {state_dir} exchange", stdin=back.encode() + b"\n")
+    done = sh(f"{command} --state-dir {state_dir} exchange", stdin=back.encode() + b"\n")
     lever("auto-approve?on=0", port)
     if done.code:
         raise RuntimeError(done.text)
@@ -140,6 +139,7 @@ def by_hand(part):
         run("systemctl", "stop", *timers)
         at_rest("hh-token-due.service")  # which may have found work, and then starts the refresh
         run("systemctl", "stop", "hh-token-refresh.service", timeout=120)
+        at_rest("hh-token-notify.service", 60)  # of the run that was stopped
         try:
             part()
         finally:
@@ -193,11 +193,6 @@ def untouched(what):
 
 
 def part_installation():
-    checks = sh(
-        f"cd {CHECKOUT} && shellcheck bin/*.sh systemd/install.sh docs/examples/*.sh tests/system/*.sh tests/system/run"
-        " tests/system/box"
-    )
-    equal("shellcheck is content", checks.text, "")
     run("systemctl", "start", "nginx", "rsyslog", "cron")
     sh(
         f"mv /usr/lib/python3/dist-packages/requests /root/; make -C {CHECKOUT} install >/root/out 2>&1; echo $?"
@@ -205,71 +200,18 @@ def part_installation():
     )
     missing = run("cat", "/root/out").out
     check("make install without requests names the package", "apt install python3-requests" in missing, missing)
-    destdir = sh(
-        f"cp -r {CHECKOUT} /var/tmp/src && cd /var/tmp/src && chown -R nobody . && runuser -u nobody -- "
-        "env -i PATH=/usr/bin:/bin make install DESTDIR=/var/tmp/src/d PREFIX=/usr && grep -rlI /usr/local d"
-    )
-    check(
-        "make install DESTDIR= PREFIX=/usr needs no root and leaves no other prefix",
-        destdir.out.count("\n") <= 1,
-        destdir.text,
-    )
-    equal(
-        "what DESTDIR= has installed runs", sh("/var/tmp/src/d/usr/bin/hhtoken --version; rm -r /var/tmp/src").code, 0
-    )
-
-    nobody = f"runuser -u nobody -- env CI={{}} {CHECKOUT}/tests/system/run"
-    skipped, failed = sh(nobody.format("")), sh(nobody.format("true"))
-    check(
-        "make test-system without root is skipped with a reason",
-        skipped.code == 0 and "needs root" in skipped.out,
-        skipped.text,
-    )
-    check("... and fails under CI", failed.code == 1 and failed.out.endswith("0 passed, 1 failed\n"), failed.text)
-
     commands = commands_of("install.md")
     check(f"docs/install.md: {len(commands)} commands from bare to renewing", len(commands) <= 10, commands)
     for command in commands:
         follow(command)
     equal("make install once more succeeds", sh(f"make -C {CHECKOUT} install").code, 0)
     check("... and keeps the settings", CLIENT_SECRET in run("cat", ENV_FILE).out)
-    equal(
-        "settings: root writes, the service reads",
-        run("stat", "-c", "%a %U:%G", ENV_FILE).out.strip(),
-        "640 root:hh-token",
-    )
-    equal("state directory", run("stat", "-c", "%a %U:%G", STATE).out.strip(), "700 hh-token:hh-token")
+    equal("settings: root writes, the service reads", stat_of(ENV_FILE), "640 root:hh-token")
+    equal("state directory", stat_of(STATE), "700 hh-token:hh-token")
     verify = sh("cd /usr/local/lib/systemd/system && systemd-analyze verify ./hh-token-*.service ./*.timer ./*.socket")
     equal("systemd-analyze verify is clean", (verify.code, verify.text), (0, ""))
-    for unit, threshold in (
-        ("refresh", 11), ("callback", 11), ("sync", 11), ("due", 2), ("notify", 13),
-        ("refresh@", 11), ("due@", 2), ("notify@", 13),
-    ):  # fmt: skip
-        gate = sh(
-            f"systemd-analyze security --offline=yes --threshold={threshold}"
-            f" /usr/local/lib/systemd/system/hh-token-{unit}.service"
-        )
-        exposure = re.search(r"hh-token-[\w@]+\.service: ([\d.]+)", gate.out)
-        check(
-            f"exposure of hh-token-{unit}.service is {exposure and exposure[1]}, at most {threshold / 10}",
-            gate.code == 0,
-        )
     live = re.search(r": ([\d.]+)", run("systemd-analyze", "security", "hh-token-refresh.service").out.splitlines()[-1])
     check(f"exposure of the refresh as the running systemd sees it: {live[1]}", float(live[1]) <= 1.1)
-
-
-def part_manual():
-    # -L, not LANG: the box has no Russian locale.
-    for tongue, page in (("C.UTF-8", "man/man1/hhtoken.1"), ("ru", "man/ru/man1/hhtoken.1")):
-        found = sh(f"man -L {tongue} -w hhtoken")
-        equal(f"man hhtoken finds the page of {tongue}", found.out.strip(), f"/usr/local/share/{page}")
-        shown = sh(f"man -L {tongue} hhtoken")
-        check("... and shows it", shown.code == 0 and "hhtoken authorize-url" in shown.out, shown.text)
-    tab = sh(
-        "bash --norc -c '. /usr/share/bash-completion/bash_completion; _completion_loader hhtoken;"
-        ' COMP_WORDS=(hhtoken sh); COMP_CWORD=1; _shtab_hhtoken; echo "${COMPREPLY[*]}"\''
-    )
-    equal("bash completes `hhtoken sh` as installed", tab.out.strip(), "show")
 
 
 def follow(command):
@@ -289,36 +231,21 @@ def follow(command):
 
 
 def type_command(page, command):
-    """Run a command of the docs in the box, and keep what it prints."""
+    """Run a command of the docs in the box."""
     done = sh(command.replace("YOUR-DOMAIN", HOST))
-    with open(f"{RESULTS}/commands", "a") as file:
-        file.write(f"# {command}\n{done.text}\n\n")
     check(f"docs/{page}: {command}", done.code == 0, done.text)
 
 
 def first_authorization(browser, address):
     secrets.add_from_url(address)
-    browser.open(address)
-    check("the consent page of HeadHunter", "HeadHunter" in browser.text, browser.text)
-    browser.screenshot("1-consent")
-    browser.click("button.yes")
-    until(lambda: browser.url.startswith(CALLBACK), 60)
-    secrets.add_from_url(browser.url)
-    equal("consent, callback, exchange: the page", browser.title, "Доступ получен")
-    browser.screenshot("2-authorized")
-    equal(
-        "token.json is the service's own",
-        run("stat", "-c", "%a %U:%G", f"{STATE}/token.json").out.strip(),
-        "600 hh-token:hh-token",
-    )
-    with untouched("the callback in a second tab"):
+    equal("consent, callback, exchange: the page", authorize(browser, address), "Доступ получен")
+    equal("token.json is the service's own", stat_of(f"{STATE}/token.json"), "600 hh-token:hh-token")
+    with untouched("the callback once more"):
         callback = browser.url
-        browser.new_tab()
         browser.open(callback)
-        until(lambda: unit_property("hh-token-callback.service", "ActiveState") == "inactive", 60)
+        at_rest("hh-token-callback.service", 60)
         browser.open(callback)
         check("... shows that it is used up", "недействителен" in browser.title, browser.title)
-        browser.screenshot("3-second-tab")
     equal("one exchange was made", sandbox_state()["token_requests"].get("authorization_code"), 1)
 
 
@@ -332,25 +259,21 @@ def part_chain():
             junk()
         browser.open(f"{CALLBACK}?code=abc&state=wrong")
         equal("a wrong state: the page", browser.title, "This address is not valid")
-        browser.screenshot("4-wrong-state")
         equal("... and status", fetch(f"{CALLBACK}?code=abc&state=wrong")[0], 400)
         with untouched("a refusal by the user"):
             equal("a refusal: the page", authorize(browser, address, "button:not(.yes)"), "Access was denied")
-            browser.screenshot("5-denied")
         exchanges = sandbox_state()["token_requests"]["authorization_code"]
         before = stored()["access_token"]
         equal("the next authorization goes through", authorize(browser, authorization_address()), "Authorized")
         equal("... with one exchange", sandbox_state()["token_requests"]["authorization_code"], exchanges + 1)
         check("... and replaces the pair", stored()["access_token"] != before)
 
-        until(lambda: unit_property("hh-token-callback.service", "ActiveState") == "inactive", 60)
-        for socket_state in ("stop", "start"):
-            run("systemctl", socket_state, "hh-token-callback.socket")
-            if socket_state == "stop":
-                browser.open(f"{CALLBACK}?code=abc&state=lost-{'x' * 32}")
-                equal("listener down: the page", browser.title, "Не сейчас · Not just now")
-                browser.screenshot("6-listener-down")
-                equal("... and status", fetch(CALLBACK)[0], 502)
+        at_rest("hh-token-callback.service", 60)
+        run("systemctl", "stop", "hh-token-callback.socket")
+        browser.open(f"{CALLBACK}?code=abc&state=lost-{'x' * 32}")
+        equal("listener down: the page", browser.title, "Не сейчас · Not just now")
+        equal("... and status", fetch(CALLBACK)[0], 502)
+        run("systemctl", "start", "hh-token-callback.socket")
     secrets.add("state", "lost-" + "x" * 32)
     log = sh("cat /var/log/nginx/oauth_callback.log").out
     check("nginx logs callbacks", " 200 " in log and '"GET /callback"' in log and " 502 " in log, log[-600:])
@@ -370,16 +293,10 @@ def junk():
     statuses = [fetch(f"http://127.0.0.1/callback?code={n}&state={n}", headers={"Host": HOST})[0] for n in range(100)]
     check("100 wrong states in a row get 400 or 429", set(statuses) <= {400, 429}, set(statuses))
     equal("no junk led to an exchange", sandbox_state()["token_requests"].get("authorization_code"), exchanges)
-    note(f"100 wrong states: {statuses.count(400)} answered by hhtoken, {statuses.count(429)} held off by nginx")
     time.sleep(2.5)  # what nginx counts has to run off before the browser comes
 
 
 def part_timers():
-    calendar = unit_property("hh-token-refresh.timer", "TimersCalendar")
-    check("the timer: every six hours, and at 17:00", "00/6:00:00" in calendar and "17:00:00" in calendar, calendar)
-    for name, value in (("Persistent", "yes"), ("OnClockChange", "yes")):
-        equal(f"the timer: {name}=", unit_property("hh-token-refresh.timer", name), value)
-    check("the timer: soon after boot", "OnBootUSec=30s" in unit_property("hh-token-refresh.timer", "TimersMonotonic"))
     run("journalctl", "--sync")
     before = len(journal("-u", "hh-token-refresh.service", "-t", "hh-token-refresh").splitlines())
     codes = {refresh() for _ in range(5)}
@@ -394,22 +311,10 @@ def part_reading():
     token = stored()["access_token"]
     show = "hhtoken show --field access_token"
     equal("hhtoken show in a script of root's", sh(f'token=$({show}) && echo "$token"').out.strip(), token)
-    equal(
-        "... and of the service account's",
-        sh(f"runuser -u hh-token -- env -i HHTOKEN_STATE_DIR={STATE} PATH=/usr/local/bin:/usr/bin {show}").out.strip(),
-        token,
-    )
     other = sh(f"runuser -u nobody -- env HHTOKEN_STATE_DIR={STATE} {show}")
     check(f"... but of nobody else's (exit {other.code})", other.code != 0 and token not in other.text, other.text)
-    header = sh("hhtoken show --header").out.strip()
-    equal(
-        "the token is good for an API call",
-        fetch(
-            "http://127.0.0.1:8900/me",
-            headers={"Authorization": header.partition(": ")[2], "User-Agent": "test/1.0 (a@b.c)"},
-        )[0],
-        200,
-    )
+    asked = hhtoken("whoami")
+    check("the token is good for an API call", "Песочница" in asked.out, asked.text)
 
 
 # -- the published file --
@@ -428,9 +333,7 @@ def part_published():
     for place in places:
         check(f"... and gets nothing of {place}", as_bot("sh", "-c", f"cat {place}; ls {place}/").out == "")
     check("... nor writes", as_bot("sh", "-c", f"echo x > {PUBLISHED} || rm -f {PUBLISHED}").code != 0)
-    check(
-        "a user who is not in the group gets nothing", run("runuser", "-u", "nobody", "--", "cat", PUBLISHED).out == ""
-    )
+    equal("a user who is not in the group gets nothing", run("runuser", "-u", "nobody", "--", "cat", PUBLISHED).out, "")
 
     expired_pair()
     old = as_bot("cat", PUBLISHED).out
@@ -438,17 +341,7 @@ def part_published():
     equal("... and the file is the service's", stat_of(PUBLISHED), "640 hh-token:hh-token-readers")
     equal("at an expiry", refresh(), 0)
     new = as_bot("cat", PUBLISHED).out
-    equal("... the published token", new, stored()["access_token"] + "\n")
-    check("... is the new one", new != old)
-
-    run("chmod", "777", "/run/hh-token")
-    expired_pair()
-    equal("a directory that is not safe: the refresh succeeds", refresh(), 0)
-    log = journal("-t", "hhtoken", "-n", "6")
-    check("... with a line in the log", "is not published: others may write" in log, log)
-    run("systemd-tmpfiles", "--create", "hh-token.conf")
-    equal("... and once it is mended, the next one publishes", (refresh(), as_bot("cat", PUBLISHED).out),
-          (0, stored()["access_token"] + "\n"))  # fmt: skip
+    check("... the new token is published", old != new == stored()["access_token"] + "\n")
 
     bot = run(
         "systemd-run", "--quiet", "--pipe", "--wait", "--property=DynamicUser=yes",
@@ -465,80 +358,40 @@ def as_bot(*command):
     return run("runuser", "-u", "bot", "--", *command)
 
 
-def stat_of(path):
-    return run("stat", "-c", "%a %U:%G", path).out.strip()
-
-
 # -- doctor: what it says to type mends what was broken --
 
-SITE = "/etc/nginx/sites-available/hh-token"
 BREAKAGES = (  # what is broken, how, a word of the problem that says so, the exit code
     ("nginx is stopped", "systemctl stop nginx", "nginx: nobody listens on port 80", 78),
-    # nginx takes its first site where no name fits: with no other site that works, and is worth a note
-    ("the placeholder is in nginx's site", f"sed -i s/{HOST}/your-domain.keenetic.pro/ {SITE}", "your-domain", 0),
-    ("another domain is in nginx's site", f"sed -i s/{HOST}/other.example/ {SITE}", "is for other.example", 0),
-    (
-        "the placeholder is in nginx's site, and Debian's default site is back",
-        "ln -s ../sites-available/default /etc/nginx/sites-enabled/default;"
-        f" sed -i s/{HOST}/your-domain.keenetic.pro/ {SITE}",
-        "your-domain",
-        78,
-    ),
-    ("nginx's site has another path", f"sed -i 's|location = /callback|location = /back|' {SITE}", "location =", 78),
-    ("nginx's site has another port", f"sed -i 's/127.0.0.1:8000;/127.0.0.1:8001;/' {SITE}", "to port 8001", 78),
     ("nginx's site is not enabled", "rm /etc/nginx/sites-enabled/hh-token", "is not enabled", 78),
     ("a timer is off", "systemctl disable --now hh-token-due.timer", "hh-token-due.timer does not run", 78),
     ("a timer is not enabled", "systemctl disable hh-token-refresh.timer", "the next boot does not start it", 78),
     ("the socket is off", "systemctl disable --now hh-token-callback.socket", "listener: nobody listens", 78),
     ("everybody may read the pair", f"chmod 644 {STATE}/token.json", "token.json is open to others", 74),
-    ("everybody may read the secret", f"chmod 644 {ENV_FILE}", "can be read by everybody", 78),
     ("the service may not read its settings", f"chown root:root {ENV_FILE}", "cannot be read by the account", 78),
-    ("root has left a file of its own", f"install -m 600 /dev/null {STATE}/answer.kept", "belongs to user 0", 74),
 )
 
 
 def part_doctor():
     grant(life=3600)
-    distrustful = doctor()
-    check("doctor: a certificate that this machine does not trust is named", "not signed by" in distrustful.out,
-          distrustful.text)  # fmt: skip
-    sh(
-        "mkdir -p /usr/local/share/ca-certificates; cp /etc/hhtest-tls/ca.pem /usr/local/share/ca-certificates/hhtest.crt && update-ca-certificates"
-    )
-    begun = time.monotonic()
+    sick = doctor()
+    check("doctor: a certificate that this machine does not trust is named", "not signed by" in sick.out, sick.text)
+    trusted = "/usr/local/share/ca-certificates"
+    sh(f"mkdir -p {trusted}; cp /etc/hhtest-tls/ca.pem {trusted}/hhtest.crt && update-ca-certificates")
     well = doctor()
-    check(
-        f"doctor on the finished box finds no problem, in {time.monotonic() - begun:.1f} s", well.code == 0, well.text
-    )
-    for word in (
-        "callback comes through to hhtoken",
-        "nginx: brings",
-        "hh-token-due.timer runs, next at",
-        "clock: agrees",
-    ):
+    check("doctor on the finished box finds no problem", well.code == 0, well.text)
+    for word in ("callback comes through to hhtoken", "hh-token-due.timer runs, next at"):
         check(f"... and says: {word}", word in well.out, well.text)
     with untouched("doctor"):
         for what, how, word, code in BREAKAGES:
             broken_and_mended(what, how, word, code)
-    sh(f"rm -f {STATE}/answer.kept /etc/nginx/sites-enabled/default; systemctl reload nginx")
-    with FakeClock(-3600) as port:
-        late = sh(f"HH_API_URL=http://127.0.0.1:{port} hhtoken doctor")
-        check(
-            "doctor: a clock that is an hour off",
-            late.code == 78 and "type: timedatectl set-ntp" in late.out,
-            late.text,
-        )
     at_rest("hh-token-callback.service")
     old = setting("HH_CLIENT_SECRET", None)
-    failing = doctor()
-    check(
-        "doctor: a listener that ends at once", failing.code == 78 and "with exit code 78" in failing.out, failing.text
-    )
+    sick = doctor()
+    check("doctor: a listener that ends at once", sick.code == 78 and "with exit code 78" in sick.out, sick.text)
     write(ENV_FILE, old, "0640", "root:hh-token")
     equal("... is well again", until(lambda: doctor().code == 0, 60, 1), True)
     stranger = sh("cd / && runuser -u nobody -- env HOME=/nonexistent hhtoken doctor")
-    check("doctor runs without root, and says what it could not see", "sudo hhtoken doctor" in stranger.out
-          and "Traceback" not in stranger.text, stranger.text)  # fmt: skip
+    check("doctor runs without root, and says what it could not see", "sudo hhtoken doctor" in stranger.out)
     screen = hhtoken("status")
     check("status: who renews", "hh-token-due.timer (next look 20" in screen.out, screen.text)
     equal("... and that nothing is to do", screen.out.splitlines()[-1].split(), ["to", "do:", "nothing"])
@@ -573,74 +426,35 @@ def healthy(done, word):
     return done.code == 0 and not any(word in line for line in lines)
 
 
-class FakeClock:
-    """An API whose Date is so many seconds off."""
-
-    def __init__(self, seconds):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(403)
-                self.end_headers()
-
-            def date_time_string(self, timestamp=None):
-                return super().date_time_string(time.time() + seconds)
-
-            def log_message(self, *_arguments):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self._server.server_address[1]
-
-    def __exit__(self, *_exception):
-        self._server.shutdown()
-        self._server.server_close()
-
-
 # -- renewal at expiry --
 
 
 def part_start_of_expiries():
-    """Copies of the shipped units with a state directory each, so that 20 expiries pass in minutes, not in hours."""
-    run(
-        "systemd-run",
-        "--quiet",
-        "--unit=headhunter-2",
-        "--property=StandardOutput=null",
-        "/usr/local/bin/hhtoken",
-        "sandbox",
-        "--quiet",
-        "--listen",
-        "127.0.0.1:8901",
-        "--redirect-uri",
-        CALLBACK,
+    """Several accounts, with the template units as shipped but for the sandbox that they ask, whose pairs live for a
+    minute, so that many expiries pass in minutes; and one more pair with cron."""
+    before = stored()
+    start_headhunter("headhunter-2", 8901)
+    with Browser(language="en-US,en") as browser:
+        address = hhtoken("--account", "alice", "authorize-url").out.strip()
+        secrets.add_from_url(address)
+        equal("alice authorizes through the socket unit", authorize(browser, address), "Authorized")
+    equal("... her pair is the service's own", stat_of(f"{ACCOUNTS['alice']}/token.json"), "600 hh-token:hh-token")
+    equal("... and the main one is untouched", stored(), before)
+    run("mkdir", "-p", "/etc/systemd/system/hh-token-refresh@.service.d")
+    write(
+        "/etc/systemd/system/hh-token-refresh@.service.d/sandbox.conf",
+        "[Service]\nEnvironment=HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token\n",
     )
-    until(lambda: "pairs" in lever("state", 8901, "GET"))
-    for directory in (*INSTANCES, CRON):
-        run("install", "-d", "-m", "700", "-o", "hh-token", "-g", "hh-token", directory)
-    for number, directory in enumerate(INSTANCES):
-        grant(directory, 8901, INSTANCE_LIFE + 1 + 5 * number)
-    grant(CRON, 8901, INSTANCE_LIFE + 10)
-    lever(f"expires-in?seconds={INSTANCE_LIFE}", 8901)
-    sh(f"""cd /usr/local/lib/systemd/system
-    for k in $(seq 0 {len(INSTANCES) - 1}); do
-        for unit in refresh.service due.service due.timer; do
-            sed -e "s/hh-token-\\(refresh\\|due\\)\\.service/hh-token-\\1-$k.service/; /^OnFailure=/d" \
-                -e "s|/var/lib/hh-token|/var/lib/hh-token-$k|; s/^\\(State\\|Runtime\\)Directory=.*/&-$k/" \
-                -e "s|^User=|Environment=HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token HHTOKEN_PUBLISH={PUBLISHED}.$k\\n&|" \
-                hh-token-$unit > /etc/systemd/system/hh-token-${{unit%.*}}-$k.${{unit#*.}}
-        done
-        sed -i "/^AccuracySec/a Unit=hh-token-due-$k.service" /etc/systemd/system/hh-token-due-$k.timer
-    done
-    systemctl daemon-reload
-    systemctl start $(seq -f hh-token-due-%g.timer 0 {len(INSTANCES) - 1})""")
-    equal(
-        "timers are listed",
-        run("systemctl", "list-timers", "hh-token-*").out.count("hh-token-due"),
-        2 * len(INSTANCES) + 2,
-    )
+    run("systemctl", "daemon-reload")
+    for number, account in enumerate(ACCOUNTS):
+        grant(STATE, 8901, 2 * SHORT_LIFE + 5 * number, account)
+    run("install", "-d", "-m", "700", "-o", "hh-token", "-g", "hh-token", CRON)
+    grant(CRON, 8901, SHORT_LIFE + 10)
+    lever(f"expires-in?seconds={SHORT_LIFE}", 8901)
+    timers = " ".join(f"hh-token-refresh@{account}.timer hh-token-due@{account}.timer" for account in ACCOUNTS)
+    equal("the timers of the accounts are enabled", sh(f"systemctl enable --now {timers}").code, 0)
+    said = hhtoken("--account", "alice", "status").text
+    check("status knows who renews alice's pair", "hh-token-due@alice.timer" in said, said)
     write(
         "/etc/cron.d/hh-token",
         f"""PATH=/usr/local/bin:/usr/bin:/bin
@@ -654,88 +468,36 @@ HH_TOKEN_WAIT=65
 
 
 def part_end_of_expiries():
-    until(lambda: len(expiries.all(*INSTANCES)) >= 20 and expiries.all(CRON), 480, 1)
-    delays = sorted(expiries.all(*INSTANCES))
-    check(f"{len(delays)} expiries under the shipped timer were met", len(delays) >= 20)
+    def met(*directories):  # below 0: authorized again before
+        return sorted(delay for directory in directories for delay in expiries.delays[directory] if delay > 0)
+
+    until(lambda: len(met(*ACCOUNTS.values())) >= 20 and met(CRON), 480, 1)
+    delays = met(*ACCOUNTS.values())
+    check(f"{len(delays)} expiries under the shipped timers were met", len(delays) >= 20)
+    middle = delays[len(delays) // 2]
     check(
-        f"a new pair was saved within 5 s of expiry: {delays[0]:.2f} s at best, {delays[len(delays) // 2]:.2f} s in "
-        f"the middle, {delays[-1]:.2f} s at worst",
-        delays and delays[len(delays) // 2] <= 5 and delays[-1] <= SAME_MINUTE,
+        f"a new pair was saved within 5 s of expiry: {middle:.2f} s in the middle, {delays[-1]:.2f} s at worst",
+        middle <= 5 and delays[-1] <= SAME_MINUTE,
         delays,
     )
-    cron = expiries.all(CRON)
-    check(
-        f"cron met {len(cron)} expiries, at worst {max(cron, default=99):.2f} s after",
-        cron and max(cron) <= SAME_MINUTE,
-        cron,
-    )
+    cron = met(CRON) or [99]
+    check(f"cron met {len(cron)} expiries, at worst {cron[-1]:.2f} s after", cron[-1] <= SAME_MINUTE, cron)
     run("rm", "/etc/cron.d/hh-token")
-    sh(
-        "systemctl stop 'hh-token-due-*.timer' 'hh-token-refresh-*.service'; rm /etc/systemd/system/hh-token-*-[0-9].*;"
-        " systemctl daemon-reload"
-    )
     lines = journal("-u", "hh-token-due.service").splitlines()
     minutes = int((time.time() - BOOTED_AT) // 60)
     check(f"the minutely look wrote {len(lines)} lines in {minutes} minutes", len(lines) <= 2, lines)
-
-
-# -- several accounts --
-
-
-def part_start_of_accounts():
-    """The template units as shipped, but for the sandbox that they ask, whose pairs live for a minute."""
-    before = stored()
-    with Browser(language="en-US,en") as browser:
-        address = hhtoken("--account", "alice", "authorize-url").out.strip()
-        secrets.add_from_url(address)
-        equal("alice authorizes through the socket unit", authorize(browser, address), "Authorized")
-    equal(
-        "... her pair is stored with her account, and is the service's own",
-        run("stat", "-c", "%a %U:%G", f"{ACCOUNTS['alice']}/token.json", ACCOUNTS["alice"]).out.split("\n")[:2],
-        ["600 hh-token:hh-token", "700 hh-token:hh-token"],
-    )
-    equal("... and the main one is untouched", stored(), before)
-    sh(
-        "mkdir -p /etc/systemd/system/hh-token-refresh@.service.d && printf"
-        " '[Service]\nEnvironment=HH_TOKEN_URL=http://127.0.0.1:8901/oauth/token\n'"
-        " > /etc/systemd/system/hh-token-refresh@.service.d/sandbox.conf && systemctl daemon-reload"
-    )
-    for number, account in enumerate(ACCOUNTS):
-        grant(STATE, 8901, 2 * INSTANCE_LIFE + 5 * number, account)
-    lever(f"expires-in?seconds={INSTANCE_LIFE}", 8901)
-    timers = " ".join(f"hh-token-refresh@{account}.timer hh-token-due@{account}.timer" for account in ACCOUNTS)
-    enabled = sh(f"systemctl enable --now {timers}")
-    equal("the timers of alice and bob are enabled", enabled.code, 0)
-    said = hhtoken("--account", "alice", "status").text
-    check("status knows who renews alice's pair", "hh-token-due@alice.timer" in said, said)
-
-
-def part_end_of_accounts():
-    def met(account):
-        return [delay for delay in expiries.all(ACCOUNTS[account]) if delay > 0]  # below: authorized again before
-
-    until(lambda: all(met(account) for account in ACCOUNTS), 360, 1)
-    for account in ACCOUNTS:
-        delays = met(account)
-        worst = max(delays, default=99)
-        check(
-            f"{len(delays)} expiries of {account} were met, at worst {worst:.2f} s after", worst <= SAME_MINUTE, delays
-        )
-    run("journalctl", "--sync")
-    lines = journal("-t", "hhtoken").splitlines()
     for account, other in (("alice", "bob"), ("bob", "alice")):
-        mine = [line for line in lines if f"account {account}: renewed the pair" in line]
-        check(f"the log names {account} in {len(mine)} lines", mine)
+        check(f"the log names {account}", f"account {account}: renewed the pair" in journal("-t", "hhtoken"))
         unit = journal("-u", f"hh-token-refresh@{account}.service")
         check(f"... and the journal of {account}'s unit is not {other}'s", f"account {other}" not in unit, unit)
     said = hhtoken("status", "--all")
-    check("status --all tells of the main pair and both accounts", len(said.out.splitlines()) == 3, said.text)
+    check("status --all tells of every pair", len(said.out.splitlines()) == 1 + len(ACCOUNTS), said.text)
     secrets.add_from_url(hhtoken("--account", "carol", "authorize-url").out)
     start("hh-token-refresh@carol.service")
     equal("carol has no pair: exit code", unit_property("hh-token-refresh@carol.service", "ExecMainStatus"), "77")
     at_rest("hh-token-notify@carol.service", 60)
     told = journal("-t", "hh-token-notify", "-n", "5")
-    check("... and the operator is told, of carol", "account carol: there is no pair" in told, told)
+    check("... and the operator is told, of carol", "account carol: " in told, told)
     run("rm", "-r", f"{STATE}/accounts/carol")
     run("systemctl", "stop", "hh-token-*@*.timer", "hh-token-refresh@*.service")
 
@@ -745,20 +507,16 @@ def part_end_of_accounts():
 
 @by_hand
 def part_stop_and_kill():
-    for how in (("stop",), ("kill",)):
+    for how in ("stop", "kill"):
         expired_pair()
         before, count = stored()["access_token"], refreshes()
         lever("fault?name=slow")
         start("hh-token-refresh.service", "--no-block")
         until(lambda count=count: refreshes() > count, 60)
-        begun = time.monotonic()
-        run("systemctl", *how, "hh-token-refresh.service", timeout=60)
+        run("systemctl", how, "hh-token-refresh.service", timeout=60)
         at_rest("hh-token-refresh.service")
-        name = f"systemctl {how[0]} in the middle of a refresh"
-        check(
-            f"{name}: the new pair is saved, {time.monotonic() - begun:.1f} s later", stored()["access_token"] != before
-        )
-        equal(f"{name}: result", unit_property("hh-token-refresh.service", "Result"), "success")
+        check(f"systemctl {how} in the middle of a refresh: the new pair is saved", stored()["access_token"] != before)
+        equal("... result", unit_property("hh-token-refresh.service", "Result"), "success")
 
     expired_pair()
     lever("fault?name=hang_before")
@@ -767,11 +525,7 @@ def part_stop_and_kill():
     time.sleep(0.3)
     run("systemctl", "kill", "-s", "KILL", "hh-token-refresh.service")
     at_rest("hh-token-refresh.service")
-    equal(
-        "kill -KILL before HeadHunter has answered: the result",
-        unit_property("hh-token-refresh.service", "Result"),
-        "signal",
-    )
+    equal("kill -KILL before the answer: result", unit_property("hh-token-refresh.service", "Result"), "signal")
     lever("clear")
     before = stored()["access_token"]
     for _ in range(3):
@@ -799,11 +553,8 @@ NOTIFY = "/etc/hh-token/notify"
 
 @by_hand
 def part_failure_hook():
-    keep = "#!/bin/sh\ncat >> /run/hh-token-notify/../hh-token-notify/sent\n"
-    write(NOTIFY, keep.replace("/../hh-token-notify", ""), "0750", "root:hh-token")
-    grant(life=1)
-    lever("expires-in?seconds=3600")
-    time.sleep(2.1)
+    write(NOTIFY, "#!/bin/sh\ncat >> /run/hh-token-notify/sent\n", "0750", "root:hh-token")
+    expired_pair()
     lever("fault?name=service_unavailable")
     equal("temporary trouble: exit code of the unit", refresh(), 75)
     equal("... is not told", sent(), "")
@@ -815,7 +566,7 @@ def part_failure_hook():
     address = re.search(r"^http\S+$", message, re.M)
     check("... with an address to open", address, message)
     secrets.add_from_url(message)
-    equal("... and no other secret", set(secrets.hits(message.encode())), {"state"})
+    equal("... and no other secret", set(secrets.hits(message)), {"state"})
     log = journal("-t", "hh-token-refresh")
     check("... and a line in the log", "exit code 77" in log, log)
     refresh()
@@ -830,7 +581,6 @@ def part_failure_hook():
     equal("the listener is not running", unit_property("hh-token-callback.service", "ActiveState"), "inactive")
     with Browser() as phone:
         equal("the address, opened in a browser, is all it takes", authorize(phone, address[0]), "Доступ получен")
-        phone.screenshot("7-authorized-from-a-phone")
     equal("... to be well again", (refresh(), hhtoken("status").code), (0, 0))
 
     grant(life=1)
@@ -861,36 +611,26 @@ def part_notify_examples():
     token = "123456:BOT-TOKEN-canary"
     secrets.add("bot token", token)
     share = "/usr/local/share/hhtoken/examples"
-    with FakeTelegram() as telegram:
+    with serving(http.server.ThreadingHTTPServer, Telegram) as port:
         run("install", "-m", "750", "-g", "hh-token", f"{share}/notify-telegram.sh", NOTIFY)
-        write(
-            "/etc/hh-token/notify.env",
-            f"TELEGRAM_BOT_TOKEN={token}\nTELEGRAM_CHAT_ID=42\nTELEGRAM_API=http://127.0.0.1:{telegram.port}\n",
-            "0640",
-            "root:hh-token",
-        )
-        equal(
-            "Telegram: the message is sent, at the second attempt",
-            (tell_again(), len(telegram.requests)),
-            ("success", 2),
-        )
-        path, form = telegram.requests[-1]
-        secrets.add_from_url(form.get("text", ""))
-        check("... to the right place", path == f"/bot{token}/sendMessage" and form["chat_id"] == "42", path)
-        check(
-            "... with its lines", form["text"].startswith("hhtoken on hhbox: ") and form["text"].count("\n") >= 2, form
-        )
-        check(
-            "... and the bot token was not seen in ps",
-            not any(token.encode() in line for line in secrets.command_lines),
-        )
-    with FakeMailServer() as mail:
+        settings = f"TELEGRAM_BOT_TOKEN={token}\nTELEGRAM_CHAT_ID=42\nTELEGRAM_API=http://127.0.0.1:{port}\n"
+        write("/etc/hh-token/notify.env", settings, "0640", "root:hh-token")
+        equal("Telegram: the message is sent", tell_again(), "success")
+    equal("... at the second attempt", len(Telegram.requests), 2)
+    path, form = Telegram.requests[-1]
+    secrets.add_from_url(form.get("text", ""))
+    check("... to the right place", path == f"/bot{token}/sendMessage" and form["chat_id"] == "42", path)
+    check("... with its lines", form["text"].startswith("hhtoken on hhbox: ") and form["text"].count("\n") >= 2, form)
+    seen = any(token in line for line in secrets.command_lines)
+    check("... and the bot token was not seen in ps", not seen)
+    with serving(socketserver.ThreadingTCPServer, Mail) as port:
         run("install", "-m", "750", "-g", "hh-token", f"{share}/notify-mail.sh", NOTIFY)
         write("/etc/hh-token/notify.env", "MAIL_TO=you@example.com\n", "0640", "root:hh-token")
-        write("/etc/msmtprc", f"account default\nhost 127.0.0.1\nport {mail.port}\nfrom hhtoken@example.com\n")
+        write("/etc/msmtprc", f"account default\nhost 127.0.0.1\nport {port}\nfrom hhtoken@example.com\n")
         equal("mail: the message is sent", tell_again(), "success")
-        secrets.add_from_url(mail.text)
-        check("... and arrives", "To: you@example.com" in mail.text and "hhtoken on hhbox: " in mail.text, mail.text)
+    mail = b"".join(Mail.lines).decode()
+    secrets.add_from_url(mail)
+    check("... and arrives", "To: you@example.com" in mail and "hhtoken on hhbox: " in mail, mail)
     run("rm", NOTIFY, "/etc/hh-token/notify.env")
     tell_again()
     log = journal("-t", "hh-token-notify")
@@ -899,73 +639,44 @@ def part_notify_examples():
     grant(life=3600)
 
 
-class FakeTelegram:
+@contextmanager
+def serving(server, handler):
+    with server(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running.server_address[1]
+        running.shutdown()
+
+
+class Telegram(http.server.BaseHTTPRequestHandler):
     """Answers 500 once, then 200; slow enough for `ps` to see who asks."""
 
-    def __enter__(self):
-        self.requests = []
-        outer = self
+    requests = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                outer.requests.append((self.path, dict(urllib.parse.parse_qsl(body))))
-                time.sleep(0.3)
-                self.send_response(500 if len(outer.requests) == 1 else 200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.requests.append((self.path, dict(urllib.parse.parse_qsl(body))))
+        time.sleep(0.3)
+        self.send_response(500 if len(self.requests) == 1 else 200)
+        self.end_headers()
 
-            def log_message(self, *_arguments):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_exception):
-        self._server.shutdown()
-        self._server.server_close()
+    def log_message(self, *_arguments):
+        pass
 
 
-class FakeMailServer:
-    """Takes one mail and keeps its text."""
+class Mail(socketserver.StreamRequestHandler):
+    """Takes one mail and keeps its lines, and what was said around it."""
 
-    def __enter__(self):
-        self.text = ""
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        return self
+    lines = []
 
-    def __exit__(self, *_exception):
-        self._thread.join(5)
-        self._socket.close()
-
-    def _serve(self):
-        connection = self._socket.accept()[0]
-        with connection, connection.makefile("rw", newline="\r\n", encoding="utf-8") as stream:
-
-            def say(text):
-                stream.write(text + "\n")
-                stream.flush()
-
-            say("220 test")
-            for line in stream:
-                if line.startswith("DATA"):
-                    say("354 go on")
-                    for part in stream:
-                        if part.strip() == ".":
-                            break
-                        self.text += part
-                    say("250 ok")
-                elif line.startswith("QUIT"):
-                    say("221 bye")
-                    return
-                else:
-                    say("250 ok")
+    def handle(self):
+        self.wfile.write(b"220 test\r\n")
+        is_text = False
+        for line in self.rfile:
+            self.lines.append(line)
+            if is_text and line != b".\r\n":
+                continue
+            is_text = line.startswith(b"DATA")
+            self.wfile.write(b"354 go on\r\n" if is_text else b"250 ok\r\n")
 
 
 # -- bad conditions --
@@ -976,70 +687,34 @@ def part_bad_settings():
     at_rest("hh-token-callback.service")  # it reads its settings when it starts
     old = setting("HH_CLIENT_SECRET", None)
     with Browser(language="en-US,en") as browser, untouched("no client secret"):
-        address = authorization_address()
-        browser.open(address)
-        browser.click("button.yes")
-        until(lambda: browser.url.startswith(CALLBACK), 60)
-        callback = browser.url
-        secrets.add_from_url(callback)
-        equal("no client secret: the page", browser.title, "Не сейчас · Not just now")
-        browser.screenshot("8-no-client-secret")
+        title, callback = authorize(browser, authorization_address()), browser.url
+        equal("no client secret: the page", title, "Не сейчас · Not just now")
         equal("... the exit code", unit_property("hh-token-callback.service", "ExecMainStatus"), "78")
         log = journal("-u", "hh-token-callback.service")
-        check("... the line", "HH_CLIENT_SECRET is not set" in log, log[-600:])
+        check("... the line", "HH_CLIENT_SECRET" in log, log[-600:])
         for _ in range(50):
             fetch("http://127.0.0.1:8000/callback", timeout=2)
-        equal(
-            "... 50 visits later the socket still listens",
-            unit_property("hh-token-callback.socket", "ActiveState"),
-            "active",
-        )
+        still = unit_property("hh-token-callback.socket", "ActiveState")
+        equal("... 50 visits later the socket still listens", still, "active")
     write("/etc/hh-token/client_secret", CLIENT_SECRET + "\n", "0600")
     with Browser(language="en-US,en") as browser:
         browser.open(callback)
         equal("the secret as a systemd credential: a reload of that page goes through", browser.title, "Authorized")
     run("rm", "/etc/hh-token/client_secret")
 
-    done = sh(
-        "systemd-creds encrypt --with-key=host --name=hh_client_secret - /etc/hh-token/client_secret.cred && mkdir -p"
-        " /etc/systemd/system/hh-token-callback.service.d && printf"
-        " '[Service]\nLoadCredential=\nSetCredential=\nLoadCredentialEncrypted=hh_client_secret:/etc/hh-token/client_secret.cred\n'"
-        " > /etc/systemd/system/hh-token-callback.service.d/secret.conf && systemctl daemon-reload",
-        stdin=CLIENT_SECRET.encode(),
-    )
-    check("systemd-creds encrypts the secret", done.code == 0, done.text)
-    check(
-        "... which is not to be read in the file",
-        CLIENT_SECRET not in run("cat", "/etc/hh-token/client_secret.cred").out,
-    )
+    drop_in, secret = "/etc/systemd/system/hh-token-callback.service.d", "/etc/hh-token/client_secret.cred"
+    encrypt = f"systemd-creds encrypt --with-key=host --name=hh_client_secret - {secret}; mkdir {drop_in}"
+    done = sh(encrypt, stdin=CLIENT_SECRET.encode())
+    check("systemd-creds encrypts the secret", CLIENT_SECRET not in run("cat", secret).out, done.text)
+    encrypted = f"LoadCredential=\nSetCredential=\nLoadCredentialEncrypted=hh_client_secret:{secret}"
+    write(f"{drop_in}/secret.conf", f"[Service]\n{encrypted}\n")
+    run("systemctl", "daemon-reload")
     at_rest("hh-token-callback.service")
     with Browser(language="en-US,en") as browser:
-        equal(
-            "the encrypted credential: an authorization goes through",
-            authorize(browser, authorization_address()),
-            "Authorized",
-        )
+        title = authorize(browser, authorization_address())
+    equal("the encrypted credential: an authorization goes through", title, "Authorized")
     at_rest("hh-token-callback.service")
-    sh(
-        "rm -r /etc/systemd/system/hh-token-callback.service.d /etc/hh-token/client_secret.cred; systemctl"
-        " daemon-reload"
-    )
-    write(ENV_FILE, old, "0640", "root:hh-token")
-
-    old = setting("HH_REDIRECT_URI", f"https://{HOST}/elsewhere")
-    with Browser() as browser:
-        browser.open(authorization_address())
-        check(
-            "a redirect URI that is not the registered one: HeadHunter says so",
-            "redirect_uri" in browser.text,
-            browser.text,
-        )
-        browser.screenshot("9-wrong-redirect-uri")
-    setting("HH_REDIRECT_URI", "http://hh-test.keenetic.pro/callback")
-    wrong = hhtoken("authorize-url")
-    check(
-        "a redirect URI without https: exit 78, and why", wrong.code == 78 and "must be https" in wrong.text, wrong.text
-    )
+    sh(f"rm -r {drop_in} {secret}; systemctl daemon-reload")
     write(ENV_FILE, old, "0640", "root:hh-token")
 
 
@@ -1051,12 +726,6 @@ def part_bad_network():
         check("the port is taken: the socket unit does not start", taken.code != 0)
         log = journal("-n", "50")  # not -u: systemd's helper may be gone before the journal knows whose it is
         check("... and says why", "Address already in use" in log, log[-500:])
-        by_hand = hhtoken("serve-callback")
-        check(
-            "... and so does hhtoken serve-callback, exit 78",
-            by_hand.code == 78 and "address already in use" in by_hand.text,
-            by_hand.text,
-        )
     equal("the port is free again: the socket unit starts", start("hh-token-callback.socket").code, 0)
 
     with Browser() as browser:
@@ -1070,7 +739,6 @@ def part_bad_network():
         until(lambda: browser.url.startswith("https"), 60)
         callback = browser.url
         secrets.add_from_url(callback)
-        browser.screenshot("10-nginx-down")
         equal("nginx down: the browser gets no answer", fetch(CALLBACK)[0], 0)
         run("systemctl", "start", "nginx")
         browser.open(callback)
@@ -1080,7 +748,6 @@ def part_bad_network():
         address = authorization_address()
         title = authorize(browser, address)
         equal("HeadHunter refuses the exchange: hhtoken's own 502 page comes through", title, "No token was obtained")
-        browser.screenshot("11-exchange-failed")
     lever("clear")
 
 
@@ -1129,45 +796,28 @@ def part_leaks():
     time.sleep(0.5)
     places = {
         "the journal": run("journalctl", "-q", "-o", "export", "--no-pager").out,
-        "rsyslog's files": (
-            sh("cat /var/log/syslog /var/log/auth.log /var/log/user.log /var/log/messages 2>/dev/null").out
-        ),
+        "rsyslog's files": sh("cat /var/log/syslog /var/log/*.log /var/log/messages 2>/dev/null").out,
         "nginx's logs": sh("cat /var/log/nginx/*").out,
         "other files in /var/log": sh("find /var/log -type f ! -path '*/journal/*' -exec cat {} +").out,
-        "command lines": b"\n".join(secrets.command_lines).decode("utf-8", "replace"),
-        "environments": b"\n".join(secrets.environments).decode("utf-8", "replace"),
+        "command lines": "\n".join(secrets.command_lines),
+        "environments": "\n".join(secrets.environments),
         "unit environments": sh("systemctl show -p Environment -p ExecStart '*'").out,
         "nginx's and the units' files": sh("cat /etc/nginx/sites-available/* /usr/local/lib/systemd/system/*").out,
-        "files that anybody may read": (
-            sh(
-                "find /etc /run /tmp /var /usr/local /usr/src -xdev -type f -perm -o+r ! -path '/usr/src/*' ! -path"
-                " '/var/log/journal/*' ! -path '/usr/local/lib/hhtoken/*' -newer /etc/hostname -exec cat {} +"
-                " 2>/dev/null"
-            ).out
-        ),
+        "files that anybody may read": sh(
+            "find /etc /run /tmp /var /usr/local -xdev -type f -perm -o+r ! -path '/var/log/journal/*'"
+            " ! -path '/usr/local/lib/hhtoken/*' -newer /etc/hostname -exec cat {} + 2>/dev/null"
+        ).out,
     }
-    kinds = {kind: list(secrets.values.values()).count(kind) for kind in sorted(set(secrets.values.values()))}
-    note(
-        f"secrets looked for: {kinds}; {len(secrets.command_lines)} command lines, {len(secrets.environments)}"
-        " environments"
-    )
-    check(
-        "secrets of every kind were made",
-        set(kinds) == {"access_token", "refresh_token", "client secret", "code", "state", "verifier", "bot token"},
-        kinds,
-    )
+    kinds = {"access_token", "refresh_token", "client secret", "code", "state", "verifier", "bot token"}
+    equal("secrets of every kind were made", set(secrets.values.values()), kinds)
     for place, text in places.items():
-        equal(f"no secret in {place} ({len(text) // 1024} KiB)", secrets.hits(text.encode()), [])
+        equal(f"no secret in {place} ({len(text) // 1024} KiB)", secrets.hits(text), [])
     sh(f"logger {stored()['access_token']}")
     run("journalctl", "--sync")
-    equal(
-        "(the search finds one that is put there)",
-        secrets.hits(run("journalctl", "-q", "-n", "20").out.encode()),
-        ["access_token"],
-    )
+    found = secrets.hits(run("journalctl", "-q", "-n", "20").out)
+    equal("(the search finds one that is put there)", found, ["access_token"])
     check(
-        "rsyslog has hhtoken's lines",
-        "hhtoken[" in places["rsyslog's files"] and "hh-token-refresh" in places["rsyslog's files"],
+        "rsyslog has hhtoken's lines", all(tag in places["rsyslog's files"] for tag in ("hhtoken[", "hh-token-refresh"))
     )
 
 
@@ -1182,18 +832,15 @@ def part_boot():
     asked = until(lambda: sandbox_state()["token_requests"].get("refresh_token"), 180, 0.2)
     check(f"what expired while it was off is asked for, {time.time() - BOOTED_AT:.0f} s after the boot", asked)
     carols = until(lambda: as_bot("cat", f"{PUBLISHED}-carol").out, 180, 0.2).strip()
-    equal(
-        f"what lives on is published again, {time.time() - BOOTED_AT:.0f} s after the boot",
-        carols,
-        sh("hhtoken --account carol show --field access_token").out.strip(),
-    )
+    token = hhtoken("--account", "carol", "show", "--field", "access_token").out.strip()
+    equal(f"what is valid is published again, {time.time() - BOOTED_AT:.0f} s after the boot", carols, token)
     run("systemctl", "disable", "--now", "hh-token-refresh@carol.timer")
     run("systemctl", "start", "nginx", "stunnel@keendns")
     grant(life=3600)
 
 
 def part_uninstall():
-    sh(f"rm -rf {' '.join(INSTANCES)} {CRON}")
+    sh(f"rm -rf {CRON}")
     sh("d=/etc/systemd/system/hh-token-refresh.service.d; mkdir $d; printf '[Service]\nNice=5\n' > $d/override.conf")
     run("systemctl", "stop", "hh-token-due.timer")
     expired_pair()
@@ -1206,15 +853,8 @@ def part_uninstall():
     done = sh(f"make -C {CHECKOUT} uninstall")
     equal("make uninstall succeeds", done.code, 0)
     equal("... and leaves no failed unit", failed_units(), "")
-    named = re.findall("^  (/.*)", done.out, re.M)
-    equal("... nothing but what it names", beyond(remains(), named), [])
-    equal("... which is all there", sh(f"ls -d {' '.join(named)} >/dev/null").err, "")
-    check("... the pair, the settings, the published token", {STATE, "/etc/hh-token", PUBLISHED} <= set(named), named)
-    left = sh(
-        "ls -d /usr/local/bin/hh* /usr/local/lib/hhtoken /usr/local/share/hhtoken /usr/local/lib/*/*/hh-token* "
-        "/usr/local/lib/*/hh-token* /usr/local/share/man/man1/hh* /usr/local/share/*/*/hhtoken* /etc/fish/*/hhtoken*"
-    ).out
-    equal("... and leaves no program and no unit", left, "")
+    named = tuple(re.findall("^  (/.*)", done.out, re.M))
+    equal("... nothing but what it names", [path for path in remains() if not path.startswith(named)], [])
     equal("... and no timer enabled", sh("find /etc/systemd/system -path '*.wants/hh-token-*.timer'").out, "")
     equal("... and keeps the pair", stored(), before)
     check("... and the settings", CLIENT_SECRET in run("cat", ENV_FILE).out)
@@ -1230,11 +870,6 @@ def remains():
     return sh(
         f"find / /run -xdev \\( -path /usr/src -o -path /root \\) -prune -o \\( {names} \\) -print"
     ).out.splitlines()
-
-
-def beyond(paths, kept):
-    """Return the paths that are neither kept nor lie in what is kept."""
-    return [path for path in paths if not any(path == place or path.startswith(f"{place}/") for place in kept)]
 
 
 def purge():
@@ -1258,39 +893,25 @@ def part_upgrade():
     write("/var/lib/hh-token/token.json", json.dumps(old), "0600")
     write("/opt/job-search/telegram-bot/.env", "# настройки\n" + SETTINGS, "0600")
     write("/root/scripts/hh-token-refresh.sh", "#!/bin/bash\nexit 1\n", "0700")
-    write(
-        "/etc/systemd/system/hh-token-refresh.service",
-        "[Service]\nType=oneshot\nExecStart=/root/scripts/hh-token-refresh.sh\n",
-    )
-    write(
-        "/etc/systemd/system/hh-token-refresh.timer",
-        "[Timer]\nOnCalendar=*-*-* 17:00\n[Install]\nWantedBy=timers.target\n",
-    )
+    unit = "/etc/systemd/system/hh-token-refresh"
+    write(f"{unit}.service", "[Service]\nType=oneshot\nExecStart=/root/scripts/hh-token-refresh.sh\n")
+    write(f"{unit}.timer", "[Timer]\nOnCalendar=*-*-* 17:00\n[Install]\nWantedBy=timers.target\n")
     run("cp", "/etc/nginx/nginx.conf", "/etc/nginx/nginx.conf.backup")
-    write(
-        "/etc/nginx/nginx.conf",
-        "events {}\nhttp { server { listen 80; location / { proxy_pass http://127.0.0.1:8000; } } }\n",
-    )
+    site = "server { listen 80; location / { proxy_pass http://127.0.0.1:8000; } }"
+    write("/etc/nginx/nginx.conf", f"events {{}}\nhttp {{ {site} }}\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", "hh-token-refresh.timer")
     run("systemctl", "restart", "nginx")
     warned = sh(f"make -C {CHECKOUT} install UNITDIR=/run/systemd/system DESTDIR=").out
-    check(
-        "make install warns of old units that stand in front",
-        warned.count("stands in front of the new one") == 2,
-        warned,
-    )
+    check("make install warns of old units in front", warned.count("stands in front of the new one") == 2, warned)
     sh(f"make -C {CHECKOUT} uninstall UNITDIR=/run/systemd/system; systemctl enable --now hh-token-refresh.timer")
     for command in commands_of("upgrade.md"):
         if not command.startswith("git clone"):
             type_command("upgrade.md", command)
     equal("the pair is taken over", stored()["access_token"], old["access_token"])
-    equal("... and the service's own", run("stat", "-c", "%U %a", f"{STATE}/token.json").out.strip(), "hh-token 600")
-    equal(
-        "... and the new unit runs",
-        unit_property("hh-token-refresh.service", "FragmentPath"),
-        "/usr/local/lib/systemd/system/hh-token-refresh.service",
-    )
+    equal("... and the service's own", stat_of(f"{STATE}/token.json"), "600 hh-token:hh-token")
+    runs = unit_property("hh-token-refresh.service", "FragmentPath")
+    equal("... and the new unit runs", runs, "/usr/local/lib/systemd/system/hh-token-refresh.service")
     equal("... the new timers, too", [unit_property(unit, "ActiveState") for unit in UNITS], ["active"] * 3)
     equal("... with success", refresh(), 0)
     equal("... and nginx leads to the new listener", fetch(CALLBACK, headers={"Accept-Language": "en"})[0], 400)
@@ -1307,10 +928,8 @@ def part_before_boot():
 
 FIRST = [
     part_installation,
-    part_manual,
     part_start_of_expiries,
     part_timers,
-    part_start_of_accounts,
     part_chain,
     part_reading,
     part_published,
@@ -1320,9 +939,8 @@ FIRST = [
     part_notify_examples,
     part_bad_settings,
     part_bad_network,
-    part_end_of_accounts,  # before their state directories go with that of the main pair
+    part_end_of_expiries,  # before the state directories of the accounts go with that of the main pair
     part_bad_machine,
-    part_end_of_expiries,
     part_leaks,
     part_before_boot,
 ]
@@ -1330,25 +948,12 @@ AFTER_BOOT = [part_boot, part_uninstall, part_upgrade]
 BOOTED_AT = time.time()
 
 
-def start_headhunter():
+def start_headhunter(unit="headhunter", port=8900):
     """The sandbox in HeadHunter's place. Its standard output, settings with a secret, is not the box's affair."""
-    run(
-        "systemd-run",
-        "--quiet",
-        "--unit=headhunter",
-        "--property=StandardOutput=null",
-        "/usr/bin/python3",
-        "-B",
-        f"{CHECKOUT}/bin/hhtoken",
-        "sandbox",
-        "--listen",
-        "127.0.0.1:8900",
-        "--redirect-uri",
-        CALLBACK,
-        "--expires-in",
-        "3600",
-    )
-    until(lambda: "pairs" in lever("state", 8900, "GET"))
+    serve = f"/usr/bin/python3 -B {CHECKOUT}/bin/hhtoken sandbox --listen 127.0.0.1:{port} --redirect-uri {CALLBACK}"
+    options = ("--quiet", f"--unit={unit}", "--property=StandardOutput=null")
+    run("systemd-run", *options, *serve.split(), "--expires-in", "3600")
+    until(lambda: "pairs" in lever("state", port, "GET"))
 
 
 if __name__ == "__main__":

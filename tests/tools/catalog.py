@@ -4,7 +4,9 @@ Babel reads, writes and compiles. No date and no version gets into the files, so
 """
 
 import ast
+import errno
 import io
+import os
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -39,42 +41,15 @@ ARGPARSE = (  # Python 3.9 to 3.13; what can be met with the parsers that hhtoke
     "the following arguments are required: %s",
     "usage: ",
 )
-SYSTEM = (  # the C library, in lower case
-    "address already in use",
-    "bad file descriptor",
-    "broken pipe",
-    "cannot allocate memory",
-    "cannot assign requested address",
-    "connection refused",
-    "connection reset by peer",
-    "connection timed out",
-    "device or resource busy",
-    "disk quota exceeded",
-    "exec format error",
-    "file exists",
-    "file name too long",
-    "file too large",
-    "input/output error",
-    "interrupted system call",
-    "invalid argument",
-    "is a directory",
-    "name or service not known",
-    "network is unreachable",
-    "no such device or address",
-    "no such file or directory",
-    "no route to host",
-    "no space left on device",
-    "not a directory",
-    "operation not permitted",
-    "operation not supported",
-    "permission denied",
-    "read-only file system",
-    "resource temporarily unavailable",
-    "stale file handle",
-    "temporary failure in name resolution",
-    "too many levels of symbolic links",
-    "too many open files",
-    "too many open files in system",
+# What the C library says, in lower case.
+ERRNOS = """
+    EACCES EADDRINUSE EADDRNOTAVAIL EAGAIN EBADF EBUSY ECONNREFUSED ECONNRESET EDQUOT EEXIST EFBIG EHOSTUNREACH
+    EINTR EINVAL EIO EISDIR ELOOP EMFILE ENAMETOOLONG ENETUNREACH ENFILE ENOENT ENOEXEC ENOMEM ENOSPC ENOTDIR
+    ENOTSUP ENXIO EPERM EPIPE EROFS ESTALE ETIMEDOUT
+""".split()
+SYSTEM = sorted(
+    [os.strerror(getattr(errno, name)).lower() for name in ERRNOS]
+    + ["name or service not known", "temporary failure in name resolution"]
 )
 
 
