@@ -207,7 +207,7 @@ def test_control_c_leaves_the_stored_pair_and_no_traceback(operator, sandbox, lo
     running = login(stdin="terminal")
     running.address()
     os.write(running.master, b"\x03")
-    assert running.end() == 75 and "nothing is lost" in running.stderr.text
+    assert running.end() == 130 and "nothing is lost" in running.stderr.text
     assert operator.token_file.read_bytes() == before
 
 
@@ -216,7 +216,7 @@ def test_a_terminal_that_is_closed_ends_it(login):
     running.address()
     os.close(running.master)
     running.master = None
-    assert running.end() == 75
+    assert running.end() == 129
 
 
 def test_it_gives_up_in_time(operator):
@@ -362,7 +362,7 @@ def test_the_qr_code_holds_the_address(login):
     rows = [[bool(halves[one][half]) for one in line] for line in lines for half in (0, 1)]
     assert [row[2:-2] for row in rows[2 : 2 + len(wanted)]] == wanted
     running.process.terminate()
-    assert running.end() == 75
+    assert running.end() == 143
 
 
 def test_without_the_library_one_line_says_what_to_install(tmp_path):

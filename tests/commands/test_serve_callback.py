@@ -201,7 +201,7 @@ def test_a_timeout_is_temporary_and_frees_the_port(operator, sandbox):
 def test_a_signal_ends_the_wait_with_one_line_and_frees_the_port(listening, number):
     listener = listening()
     listener.process.send_signal(number)
-    assert listener.end() == 75
+    assert listener.end() == 128 + number
     assert "Traceback" not in listener.stderr.text
     socket.create_server(("127.0.0.1", listener.port)).close()
 
@@ -238,7 +238,7 @@ def test_a_signal_while_a_return_waits_for_the_lock_ends_the_listener(operator, 
         browser.start()
         wait_for(lambda: has_open(listener.process, operator.state / ".lock"))
         listener.process.send_signal(signal.SIGTERM)
-        assert listener.end() == 75
+        assert listener.end() == 143
     browser.join()
     operator.run("authorize-url")
 
@@ -388,7 +388,7 @@ def test_a_port_that_the_redirect_uri_does_not_name_is_warned_of(operator, comma
         out, said = process.stdout, Reader(process.stderr)
         wait_for(lambda: "waiting for the browser" in said.text)
         process.terminate()
-        assert process.wait(20) == 75
+        assert process.wait(20) == 143
         said.join(5), out.close(), process.stderr.close()
         return said.text
 

@@ -117,7 +117,7 @@ def test_an_interrupt_leaves_whole_lines(operator):
     terminal = Terminal(operator, "serve-callback", "--timeout", "600")
     wait_for(lambda: counted_down(terminal))
     terminal.type(CTRL_C)
-    screen = terminal.end(expect=75)
+    screen = terminal.end(expect=130)
     assert "^C" in terminal.stream
     assert "left" not in "".join(screen) and "^C" not in "".join(screen)
     assert all(line.startswith("hhtoken: ") for line in screen[:-1]) and screen[-1] == ""
@@ -134,7 +134,7 @@ def test_another_message_meanwhile_has_a_line_of_its_own(operator, redirect_uri)
     assert any(line.startswith("hhtoken: refused 1 request that") for line in screen)
     assert screen[-1].startswith("hhtoken: waiting for the browser, 9 minutes")
     terminal.process.terminate()
-    terminal.end(expect=75)
+    terminal.end(expect=143)
 
 
 def test_a_job_in_the_background_leaves_the_terminal_alone(operator):
@@ -291,7 +291,7 @@ def test_waiting_is_not_busy(operator):
     time.sleep(1)
     assert _switches(terminal.process.pid) - before < 10
     terminal.process.terminate()
-    terminal.end(expect=75)
+    terminal.end(expect=143)
 
 
 def _switches(pid):

@@ -114,7 +114,7 @@ def test_a_signal_while_waiting_for_the_lock_ends_at_once(operator, sandbox, exp
         wait_for(lambda: has_open(process, operator.state / ".lock"))
         process.send_signal(number)
         code, _out, err = finish(process)
-    assert code == 75 and "interrupted" in err and "Traceback" not in err
+    assert code == 128 + number and "interrupted" in err and "Traceback" not in err
     assert refreshes(sandbox) == 0
 
 
