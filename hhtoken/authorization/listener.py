@@ -54,6 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         _method, target, version = self.requestline.split(" ")  # raw: in self.path, http.server folds a leading //
         path, _mark, query = target.partition("?")
+        if callback_rules.is_prefetch(self.headers):
+            self._send(pages.NO_CONTENT)
+            return
         address = self.server.addresses.pop(path, None)
         if address:
             self._send(pages.redirect(address))

@@ -105,6 +105,8 @@ PAGES = {
 
 REASONS = {
     200: "OK",
+    204: "No Content",
+    302: "Found",
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
@@ -122,18 +124,21 @@ def response(name, tongue, say):
     HTTP response."""
     status, look, *sentences = PAGES[name]
     body = _html(look, tongue, *(say(sentence, tongue) for sentence in sentences))
-    headers = [*HEADERS, ("Content-Length", len(body))]
-    if status == 405:
-        headers.append(("Allow", "GET"))
-    head = [f"HTTP/1.0 {status} {REASONS[status]}", *(f"{key}: {value}" for key, value in headers)]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+    allowed = [("Allow", "GET")] if status == 405 else []
+    return _head(status, *HEADERS, ("Content-Length", len(body)), *allowed) + body
 
 
 def redirect(address):
     """Given an address, return the whole HTTP response that sends the browser on to it."""
-    headers = (("Location", address), *HEADERS[1:], ("Content-Length", 0))
-    head = ["HTTP/1.0 302 Found", *(f"{key}: {value}" for key, value in headers)]
-    return "\r\n".join(head).encode() + b"\r\n\r\n"
+    return _head(302, ("Location", address), *HEADERS[1:], ("Content-Length", 0))
+
+
+def _head(status, *headers):
+    lines = [f"HTTP/1.0 {status} {REASONS[status]}", *(f"{key}: {value}" for key, value in headers)]
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+NO_CONTENT = _head(204, *HEADERS[1:])  # for a prefetch
 
 
 def language(accept_language):

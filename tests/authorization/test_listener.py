@@ -208,6 +208,31 @@ def test_no_method_but_get_touches_anything(strict, method, path):
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        "Sec-Purpose: prefetch",
+        "Sec-Purpose: prefetch;prerender",
+        "sec-purpose:Prefetch; anonymous-client-ip",
+        "Purpose: prefetch",
+        "Purpose: preview",
+        "X-Moz: prefetch",
+        "X-Purpose: preview",
+        "X-Purpose: instant",
+    ],
+)
+def test_a_prefetch_gets_204_and_uses_nothing_up(strict, header):
+    strict.queries.clear()
+    for path in ("/callback?code=C", "/ticket"):
+        assert strict.whole_answer(request(f"GET {path} HTTP/1.1", header)) == pages.NO_CONTENT
+    assert strict.queries == [] and "/ticket" in strict.server.addresses
+
+
+@pytest.mark.parametrize("header", ["Purpose: work", "Sec-Purpose:", "X-Purpose: prefetcher", "X-Other: prefetch"])
+def test_any_other_purpose_is_a_visit(strict, header):
+    assert strict.whole_answer(request("GET /callback?code=C HTTP/1.1", header)).startswith(b"HTTP/1.0 503 ")
+
+
+@pytest.mark.parametrize(
     "headers, status",
     [
         (("Content-Length: 5",), 400),

@@ -45,7 +45,7 @@ def words(html):
 def test_no_page_is_forgotten_here():
     assert {name for name in pages.PAGES if isinstance(name, str)} == set(NAMED)
     assert {status for status in pages.PAGES if isinstance(status, int)} == set(REFUSALS)
-    assert set(pages.REASONS) == {200, *NAMED.values(), *REFUSALS}
+    assert set(pages.REASONS) == {200, 204, 302, *NAMED.values(), *REFUSALS}
 
 
 @pytest.mark.parametrize("name, status", [*NAMED.items(), *zip(REFUSALS, REFUSALS)])
