@@ -178,8 +178,8 @@ def free_port():
 
 
 @pytest.fixture
-def redirect_uri():
-    return f"http://127.0.0.1:{free_port()}/callback"
+def redirect_uri(request):
+    return f"http://{getattr(request, 'param', '127.0.0.1')}:{free_port()}/callback"
 
 
 @pytest.fixture

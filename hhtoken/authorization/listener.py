@@ -88,16 +88,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class CallbackServer(ThreadingHTTPServer):
-    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a page's
-    name, and whether that ends the wait.
+    """``listeners``: listening sockets, which it closes. ``rules``: a CallbackRules. ``handle_return``: given a query,
+    returns a page's name, and whether that ends the wait.
 
     ``addresses``: the first visitor of a path in it is sent on to its address; to all others it is not there.
     """
 
-    def __init__(self, listener, rules, handle_return):
-        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+    def __init__(self, listeners, rules, handle_return):
+        super().__init__(listeners[0].getsockname()[:2], _Handler, bind_and_activate=False)
         self.server_close()  # the socket that it would bind
-        self.socket = listener
+        self._listeners = listeners
         self.rules = rules
         self.addresses = {}
         self.connections = {}  # socket -> whether it may be dropped to make room; the oldest first
@@ -113,7 +113,8 @@ class CallbackServer(ThreadingHTTPServer):
 
         ``tick``: of ``progress.waiting``. ``on_input``: called whenever standard input has something to read; True from
         it ends the wait, EOFError says that nothing more will come."""
-        self.socket.setblocking(False)  # nor does handle_request wait
+        for listener in self._listeners:
+            listener.setblocking(False)  # nor does handle_request wait
         until = time.monotonic() + timeout_seconds
         try:
             while not self._final and (left := until - time.monotonic()) > 0:
@@ -129,8 +130,8 @@ class CallbackServer(ThreadingHTTPServer):
             self._report()
             for connection in list(self.connections):
                 self._drop(connection)
-            self._bell.close()
-            self._rings.close()
+            for one in (*self._listeners, self._bell, self._rings):
+                one.close()
 
     def _is_late_for_a_page(self, seconds):
         """One that is on its way has more time: on a busy machine the browser's own may not have left yet."""
@@ -139,13 +140,15 @@ class CallbackServer(ThreadingHTTPServer):
 
     def _look(self, seconds, inputs=()):
         """Wait up to so many seconds, deal with returns and connections, and return all that was ready."""
-        ready = select.select([self, self._rings, *inputs], [], [], seconds)[0]
+        ready = select.select([*self._listeners, self._rings, *inputs], [], [], seconds)[0]
         if self._rings in ready:
             self._rings.recv(RECEIVE_BYTES)
         while not self._returns.empty():
             self._deal_with(*self._returns.get())
-        if self in ready:
-            self.handle_request()
+        for listener in self._listeners:
+            if listener in ready:
+                self.socket = listener
+                self.handle_request()
         self._report()
         return ready
 

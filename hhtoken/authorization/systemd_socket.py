@@ -7,14 +7,16 @@ from hhtoken.renewal import systemd_units
 from hhtoken.store import record
 
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"
+STATE_DIRECTORIES = "/var/lib"  # systemd.exec(5), StateDirectory=
 LOOK_SECONDS = 0.5
 
 
-def serves(directory):
-    """Tell whether that socket is open, for this state directory."""
+def state(directory):
+    """Return the ActiveState of that socket, or None where its service is not there, or for another state directory."""
     units = systemd_units.show((SOCKET, SERVICE), ("ActiveState", "StateDirectory")) or {}
     names = units.get(SERVICE, {}).get("StateDirectory", "").split()
-    return units.get(SOCKET, {}).get("ActiveState") == "active" and directory in [f"/var/lib/{name}" for name in names]
+    is_ours = directory in [f"{STATE_DIRECTORIES}/{name}" for name in names]
+    return units[SOCKET].get("ActiveState") if is_ours else None
 
 
 def wait(store, pending, state, on_input, timeout_seconds, tick):

@@ -8,7 +8,7 @@ from hhtoken.authorization import pasting, systemd_socket
 from hhtoken.authorization.browser_return import ReturnHandler, conclude, is_address
 from hhtoken.authorization.callback_rules import CallbackRules
 from hhtoken.authorization.listener import CallbackServer
-from hhtoken.authorization.port import address_of, announce, open_listener
+from hhtoken.authorization.port import address_of, announce, open_listeners
 from hhtoken.authorization.request import state_in
 from hhtoken.authorization.start import invite
 from hhtoken.commands import status_screen
@@ -27,6 +27,7 @@ SUMMARY = N_("authorize: print the address to open, wait for the browser or a pa
 TICKET_BYTES = 16
 
 HINT_PASTE = N_("paste the whole address that the browser ended up on")
+HINT_JOURNAL = N_("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again")
 
 
 def add_arguments(parser):
@@ -38,25 +39,29 @@ def add_arguments(parser):
 
 def run(arguments):
     settings = load_settings(arguments)
-    redirect_uri = settings.redirect_uri()
-    application = settings.client_id(), settings.client_secret()
+    redirect_uri, client_id = settings.redirect_uri(), settings.client_id()
+    is_of_an_app = addresses.is_of_an_app(redirect_uri)
+    secret = _secret(settings, may_be_systemds=not (is_of_an_app or arguments.listen))
     endpoint, api = token_endpoint_of(settings), api_endpoint_of(settings)
     store = opening.of_settings(settings, create=True)
-    arrival = ReturnHandler(store, application, endpoint)
-    with _listener(arguments.listen, redirect_uri, settings.main_directory()) as listener:
-        endpoint.prepare()
-        version = store.record_version()
-        address = invite(settings, authorization_options(arguments))
-        reporting.result(address)
-        reporting.event("an authorization was started")
-        if arguments.qr:
-            _draw(address, redirect_uri)
-        on_input = _paste_reader(arrival) if pasting.is_ours() else None
-        if listener:
-            to_open = None if arguments.no_browser else address
-            came = _wait_at_port(listener, CallbackRules(redirect_uri), arrival, on_input, arguments.timeout, to_open)
-        else:
-            came = _wait_for_systemd(store, version, arrival, address, on_input, arguments.timeout)
+    arrival = ReturnHandler(store, (client_id, secret), endpoint)
+    listeners = []
+    if secret and (arguments.listen or not is_of_an_app):
+        listeners = _listeners(arguments.listen, redirect_uri, settings.main_directory())
+    endpoint.prepare()
+    version = store.record_version()
+    address = invite(settings, authorization_options(arguments))
+    reporting.result(address)
+    reporting.event("an authorization was started")
+    if arguments.qr:
+        _draw(address, redirect_uri)
+    on_input = _paste_reader(arrival) if secret and pasting.is_ours() else None
+    if listeners:
+        to_open = None if arguments.no_browser else address
+        came = _wait_at_port(listeners, CallbackRules(redirect_uri), arrival, on_input, arguments.timeout, to_open)
+    else:
+        _say_who_waits(redirect_uri if is_of_an_app else None, on_input, arguments.timeout)
+        came = _look_on(store, version, arrival, address, on_input, arguments.timeout)
     if not came:
         raise errors.TryLaterError(
             counted(
@@ -64,7 +69,7 @@ def run(arguments):
                 "nobody came back within {count} seconds",
                 arguments.timeout,
             ),
-            N_("type 'hhtoken login' again, and open the address that it prints"),
+            N_("type 'hhtoken login' again, and open the address that it prints") if secret else HINT_JOURNAL,
         )
     conclude(arrival)
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
@@ -74,26 +79,45 @@ def run(arguments):
     return 0
 
 
-def _listener(chosen, redirect_uri, directory):
-    """Return a context with the listening socket; with None where systemd listens in our place."""
+def _secret(settings, may_be_systemds):
+    """Return the client secret; None where only systemd's service has it, and waits for the browser."""
     try:
-        return open_listener(chosen, redirect_uri)
+        return settings.client_secret()
+    except errors.ConfigError as error:
+        is_asked = may_be_systemds and settings.is_secret_out_of_reach()
+        state = systemd_socket.state(settings.main_directory()) if is_asked else None
+        if state == "active":
+            return None
+        if state:
+            error.hint = N_(
+                "if {service} has it, type 'systemctl enable --now {socket}', then 'hhtoken login' again; else {mend}",
+                service=systemd_socket.SERVICE,
+                socket=systemd_socket.SOCKET,
+                mend=error.hint,
+            )
+        raise
+
+
+def _listeners(chosen, redirect_uri, directory):
+    """Return the listening sockets; none where systemd listens in our place."""
+    try:
+        return open_listeners(chosen, redirect_uri)
     except errors.ConfigError:
-        if chosen or not systemd_socket.serves(directory):
+        if chosen or systemd_socket.state(directory) != "active":
             raise
-        return contextlib.nullcontext()
+        return []
 
 
-def _wait_at_port(listener, rules, arrival, on_input, timeout, to_open):
-    server = CallbackServer(listener, rules, arrival.by_browser)
-    announce(listener, rules.path, timeout)
+def _wait_at_port(listeners, rules, arrival, on_input, timeout, to_open):
+    server = CallbackServer(listeners, rules, arrival.by_browser)
+    announce(listeners, rules.path, timeout)
     _offer_pasting(on_input)
     if to_open and desktop.has_browser():
         # The state stands in the address, and everybody can read what stands in `ps`, for as long as the browser runs.
         # So it is told a ticket of our listener instead, which is good for one visitor, and sends that one on.
         ticket = f"/{token_urlsafe(TICKET_BYTES)}"
         server.addresses[ticket] = to_open
-        if desktop.open_browser(address_of(listener) + ticket):
+        if desktop.open_browser(address_of(listeners[0]) + ticket):
             reporting.message(N_("opening the address in your browser"))
     with _telling(on_input) as tick:
         return server.serve(timeout, tick, on_input)
@@ -105,20 +129,30 @@ def _telling(on_input):
     return silence if on_input else progress.waiting(N_("waiting for the browser"))
 
 
-def _wait_for_systemd(store, version, arrival, address, on_input, timeout):
+def _say_who_waits(of_an_app, on_input, timeout):
+    if of_an_app:
+        reporting.message(
+            N_(
+                "copy the address that begins with {start} from the browser, paste it here, and press enter; or type "
+                "'hhtoken exchange' in another terminal, and paste it there",
+                start=of_an_app.partition(":")[0] + ":",
+            )
+        )
+        return
     span = durations.span(timeout)
     reporting.message(N_("{unit} waits for the browser, for {span}", unit=systemd_socket.SOCKET, span=span))
     _offer_pasting(on_input)
-    state = state_in(address)
+
+
+def _look_on(store, version, arrival, address, on_input, timeout):
+    """Wait while another process, or a paste, uses the authorization up; tell whether that came in time."""
     with _telling(on_input) as tick:
-        came = systemd_socket.wait(store, arrival.pending, state, on_input, timeout, tick)
+        came = systemd_socket.wait(store, arrival.pending, state_in(address), on_input, timeout, tick)
     if came and not (arrival.failure or arrival.outcome):
         arrival.outcome = systemd_socket.new_authorization(store, version)
         if arrival.outcome is None:
-            arrival.failure = errors.AuthorizationNeededError(
-                N_("a browser came back, but no pair was stored"),
-                N_("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again"),
-            )
+            no_pair = N_("a browser came back, but no pair was stored")
+            arrival.failure = errors.AuthorizationNeededError(no_pair, HINT_JOURNAL)
     return came
 
 

@@ -24,6 +24,7 @@ def add_arguments(parser):
 def run(arguments):
     settings = load_settings(arguments)
     redirect_uri = settings.redirect_uri()
+    authorization_port.require_listener(redirect_uri)
     application = settings.client_id(), settings.client_secret()
     endpoint = token_endpoint_of(settings)
     store = opening.of_settings(settings, create=True)
@@ -36,15 +37,15 @@ def run(arguments):
     rules = CallbackRules(redirect_uri)
     inherited = authorization_port.inherited()
     timeout = arguments.timeout if not inherited or is_expected else STRAY_VISIT_SECONDS
-    with inherited or authorization_port.open_listener(arguments.listen, redirect_uri) as listener:
-        endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
-        if not inherited:
-            authorization_port.announce(listener, rules.path, timeout)
-            if not is_expected:
-                hint = N_("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
-                reporting.message(hint, "hint: ")
-        with progress.waiting(N_("waiting for the browser")) as tick:
-            came = CallbackServer(listener, rules, arrival.by_browser).serve(timeout, tick)
+    listeners = inherited or authorization_port.open_listeners(arguments.listen, redirect_uri)
+    endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
+    if not inherited:
+        authorization_port.announce(listeners, rules.path, timeout)
+        if not is_expected:
+            hint = N_("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
+            reporting.message(hint, "hint: ")
+    with progress.waiting(N_("waiting for the browser")) as tick:
+        came = CallbackServer(listeners, rules, arrival.by_browser).serve(timeout, tick)
     if not came and inherited:
         return 0  # systemd keeps the port; whoever comes next starts us again
     if not came:

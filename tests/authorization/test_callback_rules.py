@@ -229,6 +229,12 @@ def test_a_host_that_only_contains_ours_is_misdirected(host):
     assert refusal(headers=(f"Host: {host}", "X-Forwarded-Proto: https")) == 421
 
 
+def test_an_international_domain_is_compared_in_its_ascii_form():
+    uri = "https://xn--80aswg.xn--p1ai/callback"
+    for host, status in (("xn--80aswg.xn--p1ai", None), ("XN--80ASWG.xn--p1ai:443", None), ("xn--p1ai", 421)):
+        assert refusal(uri, headers=(f"Host: {host}", "X-Forwarded-Proto: https")) == status
+
+
 def test_two_hosts_are_misdirected():
     assert refusal(headers=("Host: hh.example.org", "Host: evil.example", "X-Forwarded-Proto: https")) == 421
 

@@ -16,7 +16,7 @@ from hhtoken.authorization import listener as callback_listener
 from hhtoken.authorization import pages
 from hhtoken.authorization.callback_rules import CallbackRules
 from hhtoken.authorization.listener import CallbackServer
-from hhtoken.authorization.port import BACKLOG, open_listener
+from hhtoken.authorization.port import BACKLOG, open_listeners
 from hhtoken.console.language import translated_into
 from hhtoken.errors import ConfigError
 
@@ -53,7 +53,7 @@ class Running:
     def __init__(self, handle_return, crowd=0, redirect_uri="http://127.0.0.1/callback"):
         plain = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.listener = Listener(fileno=plain.detach())
-        self.server = CallbackServer(self.listener, CallbackRules(redirect_uri), handle_return)
+        self.server = CallbackServer([self.listener], CallbackRules(redirect_uri), handle_return)
         self.server.addresses["/ticket"] = "https://hh.example.org/oauth/authorize?state=S"
         self.thread = threading.Thread(target=self.server.serve, args=(60, lambda left: left), daemon=True)
         self._clients = [self.listener]
@@ -498,21 +498,25 @@ def test_a_crowd_that_fills_the_queue_is_served_to_the_last(serving):
 
 def test_an_address_of_another_machine_is_said_to_be_that():
     with pytest.raises(ConfigError, match="cannot listen on 192.0.2.1 port 8000: cannot assign requested address"):
-        open_listener("192.0.2.1:8000", "https://hh.example.org/callback")
+        open_listeners("192.0.2.1:8000", "https://hh.example.org/callback")
 
 
 def test_behind_nginx_the_listener_waits_on_loopback_port_8000():
     try:
-        with open_listener(None, "https://hh.example.org/callback") as listener:
-            assert listener.getsockname() == ("127.0.0.1", 8000)
+        [listener] = open_listeners(None, "https://hh.example.org/callback")
     except ConfigError as taken:
         assert "cannot listen on 127.0.0.1 port 8000" in taken.message
+        return
+    with listener:
+        assert listener.getsockname() == ("127.0.0.1", 8000)
 
 
-def test_a_listener_on_ipv6_serves_as_well():
-    with open_listener("[::1]:0", "https://[::1]/callback") as listener:
-        server = CallbackServer(listener, CallbackRules("http://[::1]/callback"), lambda _query: DONE)
-        with socket.create_connection(listener.getsockname()[:2], timeout=10) as browser:
-            browser.sendall(RETURN)
-            assert server.serve(10, lambda left: left)
-            assert told(browser) == 200
+@pytest.mark.parametrize("chosen, which", [("[::1]:0", 0), ("localhost:0", 0), ("LOCALHOST:0", 1)])
+def test_a_browser_of_either_family_is_served(chosen, which):
+    listeners = open_listeners(chosen, "https://hh.example.org/callback")
+    assert len({listener.getsockname()[1] for listener in listeners}) == 1
+    server = CallbackServer(listeners, CallbackRules("http://localhost/callback"), lambda _query: DONE)
+    with socket.create_connection(listeners[which].getsockname()[:2], timeout=10) as browser:
+        browser.sendall(RETURN)
+        assert server.serve(10, lambda left: left)
+        assert told(browser) == 200

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import socket
 import struct
 import subprocess
 import termios
@@ -13,7 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from conftest import AGENT, PROGRAM, Reader, obtain_pair, take_signals, wait_for
+from conftest import (
+    AGENT,
+    PROGRAM,
+    Reader,
+    activate,
+    obtain_pair,
+    program_with,
+    take_signals,
+    wait_for,
+)
 from rough_provider import answering, http
 from support import ROOT
 
@@ -36,13 +46,13 @@ def _take_terminal():
 class Login:
     """A running login; with a terminal of its own, a pipe, or nothing on its standard input."""
 
-    def __init__(self, operator, *arguments, stdin=subprocess.DEVNULL, **environment):
+    def __init__(self, operator, *arguments, stdin=subprocess.DEVNULL, program=PROGRAM, **environment):
         self.master = None
         if stdin == "terminal":
             self.master, stdin = pty.openpty()
         merged = {**operator.environment, **environment}
         self.process = subprocess.Popen(
-            [*PROGRAM, "login", *arguments],
+            [*program, "login", *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,7 +66,6 @@ class Login:
         self.stdout, self.stderr = Reader(self.process.stdout), Reader(self.process.stderr)
 
     def address(self):
-        wait_for(lambda: "waiting for the browser" in self.stderr.text or self.process.poll() is not None)
         wait_for(lambda: "\n" in self.stdout.text)
         return self.stdout.text.splitlines()[0]
 
@@ -399,6 +408,59 @@ def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
 # -- where systemd holds the port --
 
 
+@pytest.fixture
+def systemd(operator, tmp_path):
+    """A systemctl that tells of our units, of which ``active`` is the socket's state; and the program that asks it."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    systemctl = tools / "systemctl"
+
+    def tell(active):
+        systemctl.write_text(
+            f"#!/bin/sh\nprintf 'Id=hh-token-callback.socket\\nActiveState={active}\\n\\n"
+            f"Id=hh-token-callback.service\\nStateDirectory={operator.state.name}\\n'\n"
+        )
+        systemctl.chmod(0o755)
+
+    tell("active")
+    operator.environment["PATH"] = f"{tools}:{operator.environment['PATH']}"
+    tell.program = program_with(
+        f"hhtoken.renewal.systemd_units.RUNNING = {str(tmp_path)!r}",
+        f"hhtoken.authorization.systemd_socket.STATE_DIRECTORIES = {str(operator.state.parent)!r}",
+    )
+    return tell
+
+
+@pytest.mark.parametrize("withheld", [{"HH_CLIENT_SECRET": ""}, {"HH_CLIENT_SECRET": "", "CREDENTIALS_DIRECTORY": ""}])
+def test_a_secret_that_only_the_service_can_read_is_enough_to_log_in(operator, login, systemd, withheld):
+    with socket.create_server(("127.0.0.1", urlsplit(operator.environment["HH_REDIRECT_URI"]).port)) as port:
+        running = login(program=systemd.program, **withheld)
+        wait_for(lambda: "hh-token-callback.socket waits for the browser" in running.stderr.text)
+        back = send_out(running.address())
+        service = activate(operator, port, "serve-callback")
+        assert requests.get(back, timeout=10).status_code == 200
+        assert running.end() == 0
+        service.communicate(timeout=20)
+    assert "authorized: stored a new pair" in running.stderr.text and "paste" not in running.stderr.text
+    assert running.stdout.text.splitlines()[1].startswith("authorized by Песочница")
+
+
+def test_without_the_secret_and_the_socket_the_hint_starts_the_socket(operator, login, systemd):
+    systemd("inactive")
+    for port in ([], ["--listen", "127.0.0.1:0"]):
+        run = operator.run("login", *port, expect=78, program=systemd.program, HH_CLIENT_SECRET="")
+        assert "error: HH_CLIENT_SECRET is not set" in run.stderr and run.stdout == ""
+        assert ("systemctl enable --now hh-token-callback.socket" in run.stderr) is not port
+    run = operator.run("login", expect=78, HH_CLIENT_SECRET="")
+    assert "systemctl" not in run.stderr, "nothing of the kind is installed"
+
+
+@pytest.mark.parametrize("secret", [{"HH_CLIENT_SECRET": "your_secret"}, {"HH_CLIENT_SECRET_FILE": "/no/such/file"}])
+def test_a_secret_that_is_wrong_is_said_though_the_socket_listens(operator, systemd, secret):
+    run = operator.run("login", expect=78, program=systemd.program, **{"HH_CLIENT_SECRET": "", **secret})
+    assert run.stdout == ""
+
+
 def test_systemds_listener_is_looked_on_until_the_pair_is_stored(operator, sandbox, tmp_path):
     """The service is another process that uses up the authorization; here, exchange stands in for it."""
     from hhtoken.authorization import systemd_socket
@@ -450,3 +512,54 @@ def test_a_qr_code_that_the_terminal_cannot_show_is_not_drawn(operator):
         assert done.returncode == 75 and wanted in done.stderr
         assert "█" not in os.read(master, 65536).decode()
         os.close(master)
+
+
+# -- where the browser goes --
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("redirect_uri", ["localhost"], indirect=True)
+def test_localhost_is_waited_for_in_both_families(operator, login, redirect_uri, host):
+    running = login()
+    back = send_out(running.address())
+    wait_for(lambda: "waiting for" in running.stderr.text)
+    assert all(f"http://{one}:{urlsplit(back).port}/callback" in running.stderr.text for one in ("127.0.0.1", "[::1]"))
+    asked = back.replace("localhost", host)
+    assert requests.get(asked, headers={"Host": urlsplit(back).netloc}, timeout=10).status_code == 200
+    assert running.end() == 0
+
+
+@pytest.mark.parametrize("redirect_uri", ["localhost"], indirect=True)
+def test_a_stranger_on_the_other_family_of_localhost_would_get_the_code(operator, redirect_uri):
+    with socket.create_server(("::1", urlsplit(redirect_uri).port), family=socket.AF_INET6):
+        run = operator.run("login", expect=78)
+    assert "cannot listen on ::1 port" in run.stderr and run.stdout == ""
+
+
+OF_APPS = ["myapp://callback", "hhandroid://oauthresponse", "com.example.app://back/here?x=1"]
+
+
+@pytest.mark.parametrize("redirect_uri", OF_APPS)
+def test_the_address_of_an_app_is_pasted(operator, login, redirect_uri):
+    running = login(stdin="terminal")
+    back = send_out(running.address())
+    assert back.startswith(redirect_uri)
+    wait_for(lambda: "paste" in running.stderr.text)
+    assert f"begins with {redirect_uri.partition(':')[0]}:" in running.stderr.text
+    running.type(back)
+    assert running.end() == 0 and "waiting for the browser on" not in running.stderr.text
+    asked = operator.run("authorize-url")
+    assert "hhtoken exchange" in asked.stderr and "serve-callback" not in asked.stderr
+    operator.run("exchange", input=send_out(asked.stdout.strip()))
+    run = operator.run("serve-callback", expect=78)
+    assert "no browser comes back to this machine" in run.stderr and "hhtoken login" in run.stderr
+    run = operator.run("login", "--listen", "127.0.0.1:0", expect=78)
+    assert run.stdout == ""
+
+
+@pytest.mark.parametrize("redirect_uri", OF_APPS[:1])
+def test_a_login_for_an_app_also_ends_by_an_exchange_in_another_terminal(operator, login, redirect_uri):
+    running = login()
+    operator.run("exchange", input=send_out(running.address()))
+    assert running.end() == 0 and "authorized" in running.stderr.text
+    assert "'hhtoken exchange'" in running.stderr.text
