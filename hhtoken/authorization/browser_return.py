@@ -82,14 +82,14 @@ class ReturnHandler:
         if not is_address(pasted):
             entry = self.pending.newest()  # a bare code has no state; verifier and redirect URI still have to fit
             hint = None if entry or not self._settings else accounts.hint_for_bare_code(self._settings.main_directory())
-            return _require(entry, hint), BrowserReturn(None, pasted, None)
+            return _require(entry, N_("no authorization is under way"), hint), BrowserReturn(None, pasted, None)
         try:
             came = read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
         except Refused as refused:
             raise errors.UsageError(
                 refused.args[0], N_("paste the whole address that the browser ended up on")
             ) from None
-        return _require(self._find(came.state)), came
+        return _require(self._find(came.state), N_("this address has expired, or was already used")), came
 
     def _find(self, state):
         """Return the living entry with this state, or None. Once there is one, all is about the account that it
@@ -163,10 +163,7 @@ def conclude(arrival):
     )
 
 
-def _require(entry, hint=None):
+def _require(entry, message, hint=None):
     if entry is None:
-        raise errors.AuthorizationNeededError(
-            N_("no authorization is under way that this belongs to: it is too old, or was used"),
-            hint or errors.HINT_AUTHORIZE,
-        )
+        raise errors.AuthorizationNeededError(message, hint or errors.HINT_AUTHORIZE)
     return entry

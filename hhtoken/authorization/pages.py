@@ -60,7 +60,7 @@ PAGES = {
         400,
         "bad",
         N_("This address is not valid"),
-        N_("It does not belong to an authorization that is under way: it is too old, was used, or is incomplete."),
+        N_("It has expired, was already used, or is not the whole address."),
         NEXT_AUTHORIZE,
     ),
     TRY_LATER: (

@@ -27,6 +27,7 @@ SUMMARY = N_("authorize: print the address to open, wait for the browser or a pa
 TICKET_BYTES = 16
 
 HINT_PASTE = N_("paste the whole address that the browser ended up on")
+HINT_STALE = N_("open the address above, and paste the one that the browser ends up on then")
 HINT_JOURNAL = N_("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again")
 
 
@@ -173,8 +174,7 @@ def _paste_reader(arrival):
                     raise errors.UsageError(N_("what was pasted is no address"))
                 arrival.by_paste(pasted)
             except errors.Error as error:  # not used up: the browser, or another paste, may do better
-                if error.exit_code in (errors.USAGE, errors.NOPERM):  # the line is to blame
-                    error.hint = HINT_PASTE
+                error.hint = {errors.USAGE: HINT_PASTE, errors.NOPERM: HINT_STALE}.get(error.exit_code, error.hint)
                 reporting.failure(error)
             else:
                 return True
