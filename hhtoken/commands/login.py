@@ -5,7 +5,7 @@ from secrets import token_urlsafe
 
 from hhtoken import errors
 from hhtoken.authorization import pasting, systemd_socket
-from hhtoken.authorization.browser_return import ReturnHandler, conclude, is_address
+from hhtoken.authorization.browser_return import ReturnHandler, is_address
 from hhtoken.authorization.callback_rules import CallbackRules
 from hhtoken.authorization.listener import CallbackServer
 from hhtoken.authorization.port import address_of, announce, open_listeners
@@ -72,7 +72,7 @@ def run(arguments):
             ),
             N_("type 'hhtoken login' again, and open the address that it prints") if secret else HINT_JOURNAL,
         )
-    conclude(arrival)
+    arrival.conclude()
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
         pair = store.load().pair
         _introduce(pair, api)
