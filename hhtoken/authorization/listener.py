@@ -177,13 +177,7 @@ class CallbackServer(ThreadingHTTPServer):
             del self.refusals[:count]
             self._report_at = time.monotonic() + REPORT_SECONDS
             reporting.event(f"callback listener: refused {count} request(s)", reporting.NOTICE)
-            reporting.message(
-                counted(
-                    "refused {count} request that is no return of this authorization",
-                    "refused {count} requests that are no return of this authorization",
-                    count,
-                )
-            )
+            reporting.message(counted("ignored {count} unrelated request", "ignored {count} unrelated requests", count))
 
     def get_request(self):
         try:

@@ -20,7 +20,7 @@ from hhtoken.provider.endpoints import api_endpoint_of, token_endpoint_of
 from hhtoken.renewal import timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import account_names, opening
-from hhtoken.text import N_, counted, joined
+from hhtoken.text import N_, joined
 
 SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
 
@@ -64,14 +64,9 @@ def run(arguments):
         _say_who_waits(redirect_uri if is_of_an_app else None, on_input, arguments.timeout)
         came = _look_on(store, version, arrival, address, on_input, arguments.timeout)
     if not came:
-        raise errors.TryLaterError(
-            counted(
-                "nobody came back within {count} second",
-                "nobody came back within {count} seconds",
-                arguments.timeout,
-            ),
-            N_("type 'hhtoken login' again, and open the address that it prints") if secret else HINT_JOURNAL,
-        )
+        late = N_("no browser came back within {span}", span=durations.span(arguments.timeout))
+        again = N_("type 'hhtoken login' again, and open the address that it prints")
+        raise errors.TryLaterError(late, again if secret else HINT_JOURNAL)
     arrival.conclude()
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
         pair = store.load().pair
@@ -132,13 +127,12 @@ def _telling(on_input):
 
 def _say_who_waits(of_an_app, on_input, timeout):
     if of_an_app:
-        reporting.message(
-            N_(
-                "copy the address that begins with {start} from the browser, paste it here, and press enter; or type "
-                "'hhtoken exchange' in another terminal, and paste it there",
-                start=of_an_app.partition(":")[0] + ":",
-            )
+        how = N_(
+            "copy the address that begins with {start} from the browser, paste it here, and press enter; or type "
+            "'hhtoken exchange' in another terminal, and paste it there",
+            start=of_an_app.partition(":")[0] + ":",
         )
+        reporting.message(how)
         return
     span = durations.span(timeout)
     reporting.message(N_("{unit} waits for the browser, for {span}", unit=systemd_socket.SOCKET, span=span))
@@ -191,11 +185,8 @@ def _draw(address, redirect_uri):
         reporting.message(error.hint, "hint: ")
         return
     needed, width = max(map(len, drawn.splitlines())), terminal.columns()
-    if width and not terminal.has_unicode():
-        reporting.warning(N_("no QR code is drawn: by its locale, this terminal is not UTF-8"))
-        return
-    if width and width < needed:
-        reporting.warning(N_("no QR code is drawn: it needs a terminal of {count} columns", count=needed))
+    if width and not (terminal.has_unicode() and width >= needed):
+        reporting.warning(N_("no QR code is drawn: it needs a UTF-8 terminal of {count} columns", count=needed))
         return
     reporting.result(drawn)
     if addresses.is_loopback(CallbackRules(redirect_uri).host):
@@ -216,9 +207,8 @@ def _introduce(pair, api):
 
 def _say_who_renews(pair, settings):
     if not pair.refresh_token:
-        moment = durations.local(pair.expires_at)
-        hint = N_("before {moment}, {authorize}", moment=moment, authorize=errors.HINT_AUTHORIZE)
-        reporting.message(hint, "hint: ")
+        until = durations.local(pair.expires_at)
+        reporting.message(N_("before {moment}, {authorize}", moment=until, authorize=errors.HINT_AUTHORIZE), "hint: ")
         return
     account = settings.account()
     found = timers.look(settings.main_directory(), account)

@@ -6,9 +6,9 @@ from hhtoken.authorization.browser_return import handler_of
 from hhtoken.authorization.callback_rules import CallbackRules
 from hhtoken.authorization.listener import CallbackServer
 from hhtoken.commands.options import add_listener_options
-from hhtoken.console import progress, reporting
+from hhtoken.console import durations, progress, reporting
 from hhtoken.settings.settings import load_settings
-from hhtoken.text import N_, counted
+from hhtoken.text import N_
 
 SUMMARY = N_("wait for the browser to come back, then store the pair")
 
@@ -40,11 +40,7 @@ def run(arguments):
     if not came and inherited:
         return 0  # systemd keeps the port; whoever comes next starts us again
     if not came:
-        raise errors.TryLaterError(
-            counted(
-                "no browser came back within {count} second", "no browser came back within {count} seconds", timeout
-            ),
-            N_("type 'hhtoken serve-callback' again, then open the address that 'hhtoken authorize-url' printed"),
-        )
+        hint = N_("type 'hhtoken serve-callback' again, then open the address that 'hhtoken authorize-url' printed")
+        raise errors.TryLaterError(N_("no browser came back within {span}", span=durations.span(timeout)), hint)
     handler.conclude()
     return 0

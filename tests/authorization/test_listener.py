@@ -135,69 +135,11 @@ def check_refused(running, data, status):
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "GET",
-        "GET /callback",
-        "GET  /callback HTTP/1.1",
-        " GET /callback HTTP/1.1",
-        "GET /callback HTTP/1.1 ",
-        "GET /call back HTTP/1.1",
-        "GET\t/callback\tHTTP/1.1",
-        "GET /callback HTTP/0.9",
-        "GET /callback HTTP/2.0",
-        "PRI * HTTP/2.0",
-        "GET /callback http/1.1",
-        "GET /callback HTTP/1.1x",
-        "GET /callback HTTP/1.\xb2",
-        "GET /callback PRI/9.9",
-        "G3T /callback HTTP/1.1",
-        "<b> /callback HTTP/1.1",
-        "GET /callback\x00 HTTP/1.1",
-        "GET /callback\x1b[31m HTTP/1.1",
-        "GET /callback\xff HTTP/1.1",
-        "GET /callback\rX HTTP/1.1",
-        "GET /callback\x85 HTTP/1.1",
-        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    ],
-    ids=ascii,
+    "line", ["", "GET", " GET / HTTP/1.1", "GET / HTTP/2.0", "GET /call back HTTP/1.1", "G3T / HTTP/1.1"]
 )
 def test_what_is_no_request_of_http_1_gets_400(strict, line):
     check_refused(strict, request(line), 400)
     check_refused(strict, f"{line}\n\n".encode("latin-1"), 400)
-
-
-@pytest.mark.parametrize(
-    "header",
-    ["no colon", " folded: x", "\tfolded", ": x", "Host : h", "Host\t: h", "X: a\x00b", "X: a\rHost: h", "X: \x1b[1m"],
-    ids=ascii,
-)
-def test_a_header_that_could_be_read_in_two_ways_gets_400(strict, header):
-    check_refused(strict, request("GET /callback HTTP/1.1", header), 400)
-    check_refused(strict, request("GET /callback HTTP/1.1", "X: y", host=header), 400)
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/",
-        "//callback",
-        "///callback?code=C",
-        "//evil.example/callback",
-        "/callback/",
-        "/%63allback",
-        "/x/../callback",
-        "/callback%00",
-        "/callback;x",
-        "http://127.0.0.1/callback",
-        "*",
-        "/ticket/",
-        "//ticket",
-    ],
-)
-def test_the_path_is_compared_as_it_comes(strict, target):
-    check_refused(strict, request(f"GET {target} HTTP/1.1"), 404)
 
 
 @pytest.mark.parametrize("method", "HEAD OPTIONS POST PUT DELETE TRACE CONNECT PRI get X GETS".split())
@@ -205,6 +147,25 @@ def test_the_path_is_compared_as_it_comes(strict, target):
 def test_no_method_but_get_touches_anything(strict, method, path):
     check_refused(strict, request(f"{method} {path} HTTP/1.1"), 405)
     assert "/ticket" in strict.server.addresses
+
+
+@pytest.mark.parametrize(
+    "data, status",
+    [
+        (request("GET //callback?code=C HTTP/1.1"), 404),
+        (request("GET //ticket HTTP/1.1"), 404),
+        (request("GET /callback HTTP/1.1", " folded: x"), 400),
+        (request("GET /callback HTTP/1.1", "Content-Length: 5") + b"hello", 400),
+        (request(host="Host: evil.example"), 421),
+        (request("GET /callback HTTP/1.1", "Host: evil.example"), 421),
+        (b"x" * 1_000_000, 414),
+        (request("GET /callback HTTP/1.1", *["A: b"] * 50), 431),
+        (request("GET /callback HTTP/1.1", "A: " + "b" * 1_000_000), 431),
+    ],
+    ids=range(9),
+)
+def test_what_is_no_return_is_refused_with_a_page_of_ours(strict, data, status):
+    check_refused(strict, data, status)
 
 
 @pytest.mark.parametrize(
@@ -230,39 +191,6 @@ def test_a_prefetch_gets_204_and_uses_nothing_up(strict, header):
 @pytest.mark.parametrize("header", ["Purpose: work", "Sec-Purpose:", "X-Purpose: prefetcher", "X-Other: prefetch"])
 def test_any_other_purpose_is_a_visit(strict, header):
     assert strict.whole_answer(request("GET /callback?code=C HTTP/1.1", header)).startswith(b"HTTP/1.0 503 ")
-
-
-@pytest.mark.parametrize(
-    "headers, status",
-    [
-        (("Content-Length: 5",), 400),
-        (("Content-Length: 0", "Content-Length: 5"), 400),
-        (("Transfer-Encoding: chunked",), 400),
-        (("Host: evil.example",), 421),
-    ],
-)
-def test_a_body_and_a_second_host_are_refused(strict, headers, status):
-    check_refused(strict, request("GET /callback?code=C HTTP/1.1", *headers) + b"hello", status)
-
-
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])
-def test_another_host_is_misdirected(strict, host):
-    check_refused(strict, request(host=f"Host: {host}"), 421)
-
-
-@pytest.mark.parametrize(
-    "data, status",
-    [
-        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
-        (b"x" * 1_000_000, 414),
-        (request("GET /callback HTTP/1.1", *["A: b"] * 50), 431),
-        (request("GET /callback HTTP/1.1", "A: " + "b" * 20_000), 431),
-        (request("GET /callback HTTP/1.1", "A: " + "b" * 1_000_000), 431),
-    ],
-    ids=range(5),
-)
-def test_what_is_too_large_is_refused_before_its_end(strict, data, status):
-    check_refused(strict, data, status)
 
 
 @pytest.mark.parametrize(
@@ -294,13 +222,6 @@ def test_the_page_is_in_the_browsers_language(strict):
     for line, page in (("GET /callback HTTP/1.1", pages.TRY_LATER), ("GET / HTTP/1.1", 404)):
         asked = request(line, "Accept-Language: ru,en;q=0.5")
         assert strict.whole_answer(asked) == pages.response(page, "ru", translated_into)
-
-
-def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(serving):
-    running = serving(lambda _query: GO_ON, redirect_uri="https://hh.example.org/callback")
-    lines = [(), ("X-Forwarded-Proto: http",), ("X-Forwarded-Proto: https, http",), ("X-Forwarded-Proto: https",)]
-    asked = [request("GET /callback HTTP/1.1", *line, host="Host: hh.example.org") for line in lines]
-    assert [running.get(one) for one in asked] == [400, 400, 400, 503]
 
 
 # -- who is slow, gone, or one of many --
@@ -391,7 +312,7 @@ def test_strangers_fill_no_log(serving, capfd):
     assert [running.get(one) for one in asked * 5] == [404, 400, 400, 405] * 5
     running.end()
     lines = capfd.readouterr().err.splitlines()
-    told = [int(line.split("refused ")[1].split(" ")[0]) for line in lines]
+    told = [int(line.split("ignored ")[1].split(" ")[0]) for line in lines]
     assert len(lines) == 2 and sum(told) == 20, lines
 
 

@@ -119,13 +119,6 @@ def test_the_browser_brings_the_code_and_the_user_is_named(operator, login):
     assert operator.run("show", "--field", "access_token").stdout.strip() == operator.stored()["access_token"]
 
 
-def test_it_listens_before_it_prints_the_address(login):
-    running = login()
-    wait_for(lambda: "\n" in running.stdout.text)
-    page = requests.get(send_out(running.stdout.text.strip()), timeout=10)  # at once, whatever it has said so far
-    assert page.status_code == 200 and running.end() == 0
-
-
 @pytest.mark.parametrize("stdin", ["terminal", subprocess.PIPE])
 def test_a_pasted_address_does_as_well(operator, login, stdin):
     running = login(stdin=stdin)
@@ -143,13 +136,6 @@ def test_a_bare_code_is_not_taken_since_any_word_could_be_one(sandbox, login):
     assert "no address" in running.stderr.text and sandbox.requests.summary()["token_requests"] == {}
     assert code not in running.stderr.text + running.stdout.text
     assert requests.get(back, timeout=10).status_code == 200 and running.end() == 0
-
-
-def test_a_paste_without_a_line_end_counts_when_the_pipe_is_closed(operator, login):
-    running = login(stdin=subprocess.PIPE)
-    running.process.stdin.write(send_out(running.address()))
-    running.process.stdin.close()
-    assert running.end() == 0
 
 
 def test_a_wrong_paste_is_said_and_the_wait_goes_on(operator, sandbox, login):
@@ -187,14 +173,6 @@ def test_the_end_of_input_does_not_end_the_wait(login):
     assert running.end() == 0
 
 
-def test_the_end_of_a_pipe_does_not_end_the_wait(login):
-    running = login(stdin=subprocess.PIPE)
-    address = running.address()
-    running.process.stdin.close()
-    assert requests.get(send_out(address), timeout=10).status_code == 200
-    assert running.end() == 0
-
-
 def test_a_refusal_by_the_user_ends_it_however_it_comes_in(sandbox, login):
     sandbox.auto = "deny"
     running = login(stdin="terminal")
@@ -221,17 +199,9 @@ def test_control_c_leaves_the_stored_pair_and_no_traceback(operator, sandbox, lo
     assert operator.token_file.read_bytes() == before
 
 
-def test_a_terminal_that_is_closed_ends_it(login):
-    running = login(stdin="terminal")
-    running.address()
-    os.close(running.master)
-    running.master = None
-    assert running.end() == 129
-
-
 def test_it_gives_up_in_time(operator):
     run = operator.run("login", "--timeout", "1", expect=75)
-    assert "nobody came back within 1 second" in run.stderr and "hhtoken login" in run.stderr
+    assert "no browser came back within 1 second" in run.stderr and "hhtoken login" in run.stderr
 
 
 def test_a_user_who_cannot_be_named_is_a_warning(operator, sandbox, login):
@@ -266,20 +236,6 @@ def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator,
     assert "no refresh token" in operator.run("notice").stdout
 
 
-def test_an_api_out_of_reach_is_a_warning(login):
-    running = login(HH_API_URL="http://127.0.0.1:9")
-    requests.get(send_out(running.address()), timeout=10)
-    assert running.end() == 0 and "warning: who authorized is not known" in running.stderr.text
-
-
-def test_a_reader_that_leaves_after_the_address_costs_nothing(operator, login):
-    running = login()
-    address = running.address()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), running.process.stdout.fileno())  # closes our end, as `| head -1` does
-    assert requests.get(send_out(address), timeout=10).status_code == 200
-    assert running.end() == 0 and operator.stored()["access_token"]
-
-
 def test_without_settings_nothing_is_printed_or_remembered(lonely):
     run = lonely.run("login", expect=78)
     assert run.stdout == "" and lonely.files() == []
@@ -291,12 +247,6 @@ def test_a_busy_port_is_said_before_an_address_is_printed(operator, login):
     second = operator.run("login", expect=78)
     assert "cannot listen" in second.stderr and second.stdout == ""
     assert len(json.loads((operator.state / "pending.json").read_text())["authorizations"]) == 1
-
-
-def test_options_of_the_authorize_page_are_passed_on(login):
-    running = login("--force-login", "--role", "employer")
-    fields = parse_qs(urlsplit(running.address()).query)
-    assert fields["force_login"] == ["true"] and fields["role"] == ["employer"]
 
 
 # -- a desktop --
@@ -348,14 +298,6 @@ def test_no_browser_is_opened_where_there_is_no_desktop(changes, desktop, monkey
     assert not has_browser({**environment, **changes})
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert not has_browser(environment)
-
-
-@needs_user
-def test_no_browser_is_opened_if_it_is_not_wanted(login, desktop):
-    place, environment = desktop
-    running = login("--no-browser", **environment)
-    requests.get(send_out(running.address()), timeout=10)
-    assert running.end() == 0 and not (place / "opened").exists()
 
 
 # -- a QR code --
@@ -484,7 +426,7 @@ def test_an_account_logs_in_for_itself(operator, login):
 
 def test_a_qr_code_that_the_terminal_cannot_show_is_not_drawn(operator):
     pytest.importorskip("segno")
-    for columns, locale, wanted in ((40, "C.UTF-8", "needs a terminal of"), (100, "C", "is not UTF-8")):
+    for columns, locale in ((40, "C.UTF-8"), (100, "C")):
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         done = subprocess.run(
@@ -497,7 +439,7 @@ def test_a_qr_code_that_the_terminal_cannot_show_is_not_drawn(operator):
             timeout=20,
         )
         os.close(slave)
-        assert done.returncode == 75 and wanted in done.stderr
+        assert done.returncode == 75 and "it needs a UTF-8 terminal of" in done.stderr
         assert "█" not in os.read(master, 65536).decode()
         os.close(master)
 

@@ -45,28 +45,6 @@ def test_the_browser_comes_back_and_the_pair_is_stored(operator, listening):
     assert operator.files() == [".lock", "last-refresh.json", "pending.json", "token.json"]
 
 
-def test_the_page_speaks_the_browsers_language_and_is_not_cached(operator, listening):
-    listener = listening()
-    page = listener.get(headers={"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.8"}, **authorize(operator))
-    page.encoding = "utf-8"
-    assert "Доступ получен" in page.text
-    assert page.headers["Cache-Control"] == "no-store"
-    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    assert "Server" not in page.headers
-    assert listener.end() == 0
-
-
-@pytest.mark.parametrize("redirect_uri", ["https://hh.example.org/callback"])
-def test_behind_nginx_the_listener_wants_to_hear_that_the_browser_came_by_https(operator, listening):
-    listener = listening()
-    fields = authorize(operator)
-    for headers in ({}, {"X-Forwarded-Proto": "http"}, {"X-Forwarded-Proto": "https, http"}):
-        assert listener.get(headers={"Host": "hh.example.org", **headers}, **fields).status_code == 400
-    assert listener.is_alive
-    assert listener.get(headers={"Host": "hh.example.org", **HTTPS}, **fields).status_code == 200
-    assert listener.end() == 0
-
-
 def test_strangers_get_400_404_405_and_the_wait_goes_on(operator, sandbox, listening):
     listener = listening()
     fields = authorize(operator)
@@ -112,43 +90,6 @@ def test_a_state_works_once(operator, sandbox, listening):
     assert second.get(**fields).status_code == 400
     assert second.is_alive
     assert token_requests(sandbox) == 1
-
-
-def test_a_second_tab_sees_the_same_page_and_costs_no_request(operator, sandbox, listening):
-    listener = listening()
-    fields = authorize(operator)
-    query = "&".join(f"{name}={value}" for name, value in fields.items())
-    request = f"GET /callback?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-    tabs = [socket.create_connection(("127.0.0.1", listener.port), timeout=10) for _ in range(2)]
-    for tab in tabs:
-        tab.sendall(request)
-    for tab in tabs:
-        assert tab.recv(65536).startswith(b"HTTP/1.0 200 ")
-        tab.close()
-    assert listener.end() == 0
-    assert token_requests(sandbox) == 1
-
-
-def test_two_authorizations_are_both_valid(operator, listening):
-    listener = listening()
-    first, second = authorize(operator), authorize(operator)
-    assert listener.get(**first).status_code == 200
-    assert listener.end() == 0
-    again = listening()
-    assert again.get(**second).status_code == 200
-    assert again.end() == 0
-
-
-def test_a_denied_access_ends_the_wait_with_77(operator, sandbox, listening):
-    listener = listening()
-    sandbox.auto = "deny"
-    fields = authorize(operator)
-    assert fields["error"] == "access_denied"
-    page = listener.get(**fields)
-    assert "denied" in page.text
-    assert listener.end() == 77
-    assert "access was denied" in listener.stderr.text
-    assert token_requests(sandbox) == 0
 
 
 def test_a_refused_code_keeps_the_pair_that_is_stored(operator, sandbox, listening):
@@ -243,21 +184,6 @@ def test_a_signal_while_a_return_waits_for_the_lock_ends_the_listener(operator, 
     operator.run("authorize-url")
 
 
-def test_not_yet_is_no_success_on_the_page(operator, sandbox, listening):
-    listener = listening()
-    fields = authorize(operator)
-    sandbox.weather.add("token_not_expired")
-    assert listener.get(**fields).status_code == 502
-    assert listener.end() == 77
-
-
-def test_a_port_that_is_taken_is_said_at_once(operator):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        run = operator.run("serve-callback", "--listen", f"127.0.0.1:{port}", expect=78)
-    assert "cannot listen" in run.stderr and "another hhtoken" in run.stderr
-
-
 def test_a_provider_out_of_reach_during_the_exchange_is_temporary(operator, listening):
     listener = listening()
     fields = authorize(operator)
@@ -267,21 +193,6 @@ def test_a_provider_out_of_reach_during_the_exchange_is_temporary(operator, list
     assert listener.get(**fields).status_code == 502
     assert listener.end() == 75
     assert "nothing was sent" in listener.stderr.text and "hhtoken login" in listener.stderr.text
-
-
-def test_slow_clients_do_not_keep_the_browser_waiting(operator, listening):
-    listener = listening()
-    fields = authorize(operator)
-    slow = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(450)]
-    for connection in slow:
-        try:
-            connection.send(b"GET /callback?")
-        except OSError:
-            pass  # the oldest had to make room
-    assert listener.get(**fields).status_code == 200
-    for connection in slow:
-        connection.close()
-    assert listener.end() == 0
 
 
 def test_the_whole_cycle_of_a_newcomer(tmp_path):
