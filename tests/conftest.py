@@ -299,15 +299,6 @@ class Listening:
         address = f"http://127.0.0.1:{self.port}{path}"
         return requests.request(method, address, params=query, headers=dict(headers), timeout=10)
 
-    def raw(self, data):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            answer = b""
-            while piece := connection.recv(65536):
-                answer += piece
-        return answer
-
     def end(self):
         code = self.process.wait(20)
         self.stderr.join(5)

@@ -20,7 +20,11 @@ FIRST_INHERITED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 def open_listeners(chosen, redirect_uri):
     """Given the value of ``--listen``, or None, return the listening sockets, with a warning where the browser comes to
     another port; raise UsageError or ConfigError."""
-    require_listener(redirect_uri)
+    if addresses.is_of_an_app(redirect_uri):
+        raise errors.ConfigError(
+            N_("HH_REDIRECT_URI is the address of an app, so no browser comes back to this machine"),
+            N_("type 'hhtoken login', and paste the address that the browser ends up on"),
+        )
     host, port = addresses.parse_listen(chosen or default_address(redirect_uri))
     parts = urlsplit(redirect_uri)
     listeners = []
@@ -46,15 +50,6 @@ def open_listeners(chosen, redirect_uri):
             )
         )
     return listeners
-
-
-def require_listener(redirect_uri):
-    """Raise ConfigError where no listener can take the browser in."""
-    if addresses.is_of_an_app(redirect_uri):
-        raise errors.ConfigError(
-            N_("HH_REDIRECT_URI is the address of an app, so no browser comes back to this machine"),
-            N_("type 'hhtoken login', and paste the address that the browser ends up on"),
-        )
 
 
 def _cannot_listen(host, port, error, is_for_browser):

@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 
 from hhtoken.authorization.port import DEFAULT_LISTEN
-from hhtoken.console.language import _, translated
+from hhtoken.console.language import _, of_help, translated
 from hhtoken.text import N_
 
 LONGEST_SECONDS = 10 * 365 * 24 * 3600
@@ -67,6 +67,7 @@ def authorization_options(arguments):
 
 def add_listener_options(parser):
     """Add ``--listen`` and ``--timeout`` to an ArgumentParser."""
+    _ = of_help()
     where = _("where to listen; default {default}, or what a redirect URI on this machine says")
     parser.add_argument("--listen", metavar=_("HOST:PORT"), help=where.format(default=DEFAULT_LISTEN))
     parser.add_argument(

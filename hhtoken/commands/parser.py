@@ -118,6 +118,7 @@ def _overview():
 
 def build_parser(names=tuple(COMMANDS)):
     """Return the parser with these commands in it."""
+    _ = language.of_help()
     common = _common_options()
     parser = _Parser(prog=reporting.NAME, parents=[common], allow_abbrev=False)
     _add_version(parser)
@@ -142,6 +143,7 @@ def _add_version(parser):
 
 
 def _common_options():
+    _ = language.of_help()
     # SUPPRESS: the flag may stand before or behind the command, and the absence of one must not undo the other.
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument(

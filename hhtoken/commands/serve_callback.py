@@ -22,7 +22,6 @@ def add_arguments(parser):
 def run(arguments):
     settings = load_settings(arguments)
     redirect_uri = settings.redirect_uri()
-    port.require_listener(redirect_uri)
     handler = handler_of(settings)
     is_expected = handler.is_expected()
     rules = CallbackRules(redirect_uri)

@@ -107,16 +107,12 @@ def is_watched():
 
 def _line(sentence, kind=""):
     try:
-        said = _said(sentence, is_hint=kind == "hint: ")
+        from hhtoken.console import language
+
+        sentence = language.translated(_addressed(language.translated(sentence), is_named=kind != "hint: "))
     except (OSError, MemoryError):  # it may be told that no file can be opened: no module, no catalog
-        said = sentence
-    return printable(f"{NAME}: {kind}{said}")
-
-
-def _said(sentence, is_hint):
-    from hhtoken.console import language
-
-    return language.translated(_addressed(language.translated(sentence), is_named=not is_hint))
+        pass
+    return printable(f"{NAME}: {kind}{sentence}")
 
 
 def _write(characters):
@@ -141,15 +137,11 @@ def _is_in_foreground():
 
 
 def _fitted(line, ending):
-    width = _columns() - 1
-    return (line[: max(0, width - len(ending))] + ending)[:width]
-
-
-def _columns():
     try:
-        return os.get_terminal_size(2).columns or ASSUMED_COLUMNS
+        width = (os.get_terminal_size(2).columns or ASSUMED_COLUMNS) - 1
     except OSError:
-        return ASSUMED_COLUMNS
+        width = ASSUMED_COLUMNS - 1
+    return (line[: max(0, width - len(ending))] + ending)[:width]
 
 
 def announce(sentence, hint=None, priority=WARNING):

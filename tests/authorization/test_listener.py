@@ -247,14 +247,6 @@ def test_a_client_that_drips_is_cut_off(serving, monkeypatch):
     assert 0.3 <= time.monotonic() - began < 10
 
 
-def test_a_client_that_never_closes_is_not_waited_for(serving, monkeypatch, capfd):
-    monkeypatch.setattr(callback_listener, "DRAIN_SECONDS", 0.1)
-    running = serving()
-    assert running.get(ELSEWHERE) == 404
-    wait_for(lambda: not running.server.connections)
-    assert "timed out" not in capfd.readouterr().err
-
-
 def test_a_stranger_that_resets_its_connection_changes_nothing(serving, capfd):
     running = serving()
     client = running.client(b"GET /callb")
@@ -277,15 +269,6 @@ def test_a_browser_that_is_gone_before_its_page_does_not_stop_the_listener(servi
     first.sendall(RETURN)
     wait_for(lambda: first.fileno() < 0)
     assert running.get() == 200
-
-
-def test_what_a_client_says_behind_its_request_is_not_read(serving):
-    running = serving()
-    client = running.client(ELSEWHERE)
-    assert told(client) == 404
-    client.sendall(RETURN)
-    assert client.recv(1) == b""
-    assert running.thread.is_alive()
 
 
 def test_the_first_visitor_with_the_ticket_is_sent_on_and_for_the_next_it_is_not_there(serving):
@@ -371,25 +354,6 @@ def test_without_descriptors_and_clients_the_browser_is_served_as_soon_as_there_
     descriptors.lift()
     with client:
         assert told(client) == 200
-
-
-def test_the_oldest_client_makes_room_even_where_it_speaks_at_that_very_moment(serving, monkeypatch):
-    is_asked, may_go_on = threading.Event(), threading.Event()
-
-    def handle(_query):
-        is_asked.set()
-        may_go_on.wait(10)
-        return REFUSED
-
-    monkeypatch.setattr(callback_listener, "MOST_CONNECTIONS", 2)
-    running = serving(handle)
-    oldest = running.client()
-    asking = running.client(RETURN)
-    assert is_asked.wait(10)
-    newcomer = running.client(ELSEWHERE)
-    oldest.sendall(b"GET /")
-    may_go_on.set()
-    assert [told(client) for client in (asking, newcomer, oldest)] == [400, 404, 0]
 
 
 def test_a_browser_whose_return_is_being_dealt_with_makes_no_room(serving, monkeypatch):

@@ -94,11 +94,10 @@ def test_a_browsers_return_is_read(query, state, code, error):
 
 
 REFUSED_QUERIES = """canary code=canary state=canary error=canary code=canary&state= code=&state=canary
-error=&state=canary
-state=canary&code=C&error=E state=canary&code=C&code=C state=canary&state=T&code=C state=canary&error=E&error=E
-state=canary&code=C&code= state=canary&code=C%0A state=canary&code=C%00 state=canary%0D%0A&code=C state=canary&code=%D1%8F
-state=%D1%8F&code=canary state=canary&code=\u044f state=canary&code=%FF state=canary&code=C&x=%FF state=canary&code=%7F
-state=canary&code=C;x=1%09""".split()
+error=&state=canary state=canary&code=C&error=E state=canary&code=C&code=C state=canary&state=T&code=C
+state=canary&error=E&error=E state=canary&code=C&code= state=canary&code=C%0A state=canary&code=C%00
+state=canary%0D%0A&code=C state=canary&code=%D1%8F state=%D1%8F&code=canary state=canary&code=\u044f
+state=canary&code=%FF state=canary&code=C&x=%FF state=canary&code=%7F state=canary&code=C;x=1%09""".split()
 REFUSED_QUERIES += ["", "state=canary&code=" + "C" * 8192, "&" * 8193]
 REFUSED_QUERIES += ["state=canary&code=C&" + "&".join(f"x{n}=1" for n in range(19))]
 

@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import termios
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -183,13 +182,6 @@ def test_a_refusal_by_the_user_ends_it_however_it_comes_in(sandbox, login):
     assert running.end() == 77
 
 
-def test_a_used_up_code_ends_it(sandbox, login):
-    running = login(stdin="terminal")
-    sandbox.weather.add("code_expired")
-    running.type(send_out(running.address()))
-    assert running.end() == 77 and "hhtoken login" in running.stderr.text
-
-
 def test_control_c_leaves_the_stored_pair_and_no_traceback(operator, sandbox, login):
     before = operator.store(obtain_pair(sandbox), left=60)
     running = login(stdin="terminal")
@@ -234,11 +226,6 @@ def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator,
     operator.run("refresh")
     operator.run("show", "--field", "access_token")
     assert "no refresh token" in operator.run("notice").stdout
-
-
-def test_without_settings_nothing_is_printed_or_remembered(lonely):
-    run = lonely.run("login", expect=78)
-    assert run.stdout == "" and lonely.files() == []
 
 
 def test_a_busy_port_is_said_before_an_address_is_printed(operator, login):
@@ -389,29 +376,6 @@ def test_without_the_secret_and_the_socket_the_hint_starts_the_socket(operator, 
 def test_a_secret_that_is_wrong_is_said_though_the_socket_listens(operator, systemd, secret):
     run = operator.run("login", expect=78, program=systemd.program, **{"HH_CLIENT_SECRET": "", **secret})
     assert run.stdout == ""
-
-
-def test_systemds_listener_is_looked_on_until_the_pair_is_stored(operator, sandbox, tmp_path):
-    """The service is another process that uses up the authorization; here, exchange stands in for it."""
-    from hhtoken.authorization import systemd_socket
-    from hhtoken.store import record
-    from hhtoken.store.pending import PendingAuthorizations
-    from hhtoken.store.token_store import open_store
-
-    address = operator.run("authorize-url").stdout.strip()
-    store = open_store(str(operator.state))
-    pending = PendingAuthorizations(store.directory)
-    state = parse_qs(urlsplit(address).query)["state"][0]
-    version = store.record_version()
-    told = []
-    assert not systemd_socket.wait(store, pending, state, None, 0.2, told.append)
-    assert told and max(told) <= 0.2
-    assert systemd_socket.new_authorization(store, version) is None
-    operator.run("exchange", input=send_out(address))
-    started = time.monotonic()
-    assert systemd_socket.wait(store, pending, state, None, 20, told.append) and time.monotonic() - started < 5
-    assert systemd_socket.new_authorization(store, version).outcome == record.AUTHORIZED
-    assert systemd_socket.new_authorization(store, store.record_version()) is None
 
 
 def test_an_account_logs_in_for_itself(operator, login):

