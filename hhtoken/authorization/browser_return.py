@@ -12,8 +12,6 @@ from hhtoken.store import account_names, accounts, opening
 from hhtoken.store.pending import PendingAuthorizations
 from hhtoken.text import N_
 
-MOST_TOLD = 5  # of what strangers run into, each once: they must not fill the log
-
 ADDRESS_MARKS = ("://", "code=", "state=", "error=")  # what stands in an address, and in no bare code
 
 
@@ -46,7 +44,7 @@ class ReturnHandler:
         self._settings = settings
         self.pending = PendingAuthorizations(store.directory)
         self.failure = self.outcome = None
-        self._told = set()
+        self._has_told = False
 
     def is_expected(self):
         """Tell whether an authorization is under way that may come back."""
@@ -61,10 +59,9 @@ class ReturnHandler:
             entry = self._find(state)
         except Refused:
             entry = None
-        except errors.Error as trouble:  # it may be anybody's doing
-            is_new = trouble.message not in self._told and len(self._told) < MOST_TOLD
-            self._told |= {trouble.message} if is_new else set()
-            return self._not_now(trouble, is_new)
+        except errors.Error as trouble:
+            is_first, self._has_told = not self._has_told, True
+            return self._not_now(trouble, is_worth_telling=is_first)  # strangers must not fill the log
         if entry is None:
             return Reply(pages.REFUSED)
         try:

@@ -88,11 +88,10 @@ def failure(error):
 
 def defect(error):
     """Write where it happened and of which type it is; never its text, which may hold a secret."""
-    frame, places = error.__traceback__, []
-    while frame:
-        code = frame.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
-        frame = frame.tb_next
+    from traceback import walk_tb
+
+    codes = [(frame.f_code, number) for frame, number in walk_tb(error.__traceback__)]
+    places = [f"{os.path.basename(code.co_filename)}:{number} in {code.co_name}" for code, number in codes]
     message(N_("a defect of hhtoken: {kind}", kind=type(error).__name__), "error: ")
     for place in places[-8:]:
         message(f"  at {place}")
