@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from hhtoken import errors
-from hhtoken.authorization import pages
+from hhtoken.authorization import pages, systemd_socket
 from hhtoken.authorization.request import Refused, denial, read_return
 from hhtoken.console import durations, reporting, signals
 from hhtoken.provider.endpoints import token_endpoint_of
@@ -24,7 +24,8 @@ class Reply(NamedTuple):
 
 def handler_of(settings):
     """Given the Settings, return the ReturnHandler for their account, or where they name none, for all; raise Error."""
-    application, endpoint = (settings.client_id(), settings.client_secret()), token_endpoint_of(settings)
+    application = settings.client_id(), systemd_socket.client_secret(settings)
+    endpoint = token_endpoint_of(settings)
     store = opening.of_settings(settings, create=True)
     return ReturnHandler(store, application, endpoint, None if settings.account() else settings)
 

@@ -3,8 +3,10 @@
 import select
 import time
 
+from hhtoken import errors
 from hhtoken.renewal import systemd_units
 from hhtoken.store import record
+from hhtoken.text import N_
 
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"
 STATE_DIRECTORIES = "/var/lib"  # systemd.exec(5), StateDirectory=
@@ -17,6 +19,26 @@ def state(directory):
     names = units.get(SERVICE, {}).get("StateDirectory", "").split()
     is_ours = directory in [f"{STATE_DIRECTORIES}/{name}" for name in names]
     return units[SOCKET].get("ActiveState") if is_ours else None
+
+
+def client_secret(settings, may_wait=False):
+    """Given the Settings, return the client secret; None if only the socket's service may have it, and ``may_wait`` for
+    that; else raise the ConfigError, with a hint that leads there: nobody shall make the secret easier to read."""
+    try:
+        return settings.client_secret()
+    except errors.ConfigError as error:
+        found = state(settings.main_directory()) if settings.is_secret_out_of_reach() else None
+        if found == "active" and may_wait:
+            return None
+        if found:
+            start = "" if found == "active" else N_("'systemctl enable --now {socket}', then ", socket=SOCKET)
+            error.hint = N_(
+                "if {service} has it, type {start}'hhtoken login'; else {mend}",
+                service=SERVICE,
+                start=start,
+                mend=error.hint,
+            )
+        raise
 
 
 def wait(store, pending, state, on_input, timeout_seconds, tick):

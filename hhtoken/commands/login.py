@@ -42,7 +42,7 @@ def run(arguments):
     settings = load_settings(arguments)
     redirect_uri, client_id = settings.redirect_uri(), settings.client_id()
     is_of_an_app = addresses.is_of_an_app(redirect_uri)
-    secret = _secret(settings, may_be_systemds=not (is_of_an_app or arguments.listen))
+    secret = systemd_socket.client_secret(settings, may_wait=not (is_of_an_app or arguments.listen))
     endpoint, api = token_endpoint_of(settings), api_endpoint_of(settings)
     store = opening.of_settings(settings, create=True)
     arrival = ReturnHandler(store, (client_id, secret), endpoint)
@@ -73,25 +73,6 @@ def run(arguments):
         _introduce(pair, api)
         _say_who_renews(pair, settings)
     return 0
-
-
-def _secret(settings, may_be_systemds):
-    """Return the client secret; None where only systemd's service has it, and waits for the browser."""
-    try:
-        return settings.client_secret()
-    except errors.ConfigError as error:
-        is_asked = may_be_systemds and settings.is_secret_out_of_reach()
-        state = systemd_socket.state(settings.main_directory()) if is_asked else None
-        if state == "active":
-            return None
-        if state:
-            error.hint = N_(
-                "if {service} has it, type 'systemctl enable --now {socket}', then 'hhtoken login' again; else {mend}",
-                service=systemd_socket.SERVICE,
-                socket=systemd_socket.SOCKET,
-                mend=error.hint,
-            )
-        raise
 
 
 def _listeners(chosen, redirect_uri, directory):

@@ -364,10 +364,14 @@ def test_a_secret_that_only_the_service_can_read_is_enough_to_log_in(operator, l
 
 def test_without_the_secret_and_the_socket_the_hint_starts_the_socket(operator, login, systemd):
     systemd("inactive")
-    for port in ([], ["--listen", "127.0.0.1:0"]):
-        run = operator.run("login", *port, expect=78, program=systemd.program, HH_CLIENT_SECRET="")
-        assert "error: HH_CLIENT_SECRET is not set" in run.stderr and run.stdout == ""
-        assert ("systemctl enable --now hh-token-callback.socket" in run.stderr) is not port
+    started = "type 'systemctl enable --now hh-token-callback.socket', then 'hhtoken login'; else "
+    for words in (["login"], ["login", "--listen", "127.0.0.1:0"], ["exchange"], ["serve-callback"]):
+        run = operator.run(*words, expect=78, program=systemd.program, HH_CLIENT_SECRET="")
+        assert "error: HH_CLIENT_SECRET is not set" in run.stderr and run.stdout == "" and started in run.stderr
+    systemd("active")
+    for words in (["login", "--listen", "127.0.0.1:0"], ["exchange"], ["serve-callback"]):
+        run = operator.run(*words, expect=78, program=systemd.program, HH_CLIENT_SECRET="")
+        assert "if hh-token-callback.service has it, type 'hhtoken login'; else " in run.stderr
     run = operator.run("login", expect=78, HH_CLIENT_SECRET="")
     assert "systemctl" not in run.stderr, "nothing of the kind is installed"
 

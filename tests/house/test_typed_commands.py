@@ -235,7 +235,8 @@ for example 'hhtoken exec -- python3 bot.py'
 it has to be a program: see 'ls -l', 'chmod +x', and
 remove {path}; or move the stored pair out first:
 see 'journalctl -t hhtoken -n 20', then type
-if {service} has it, type 'systemctl enable --now
+if {service} has it, type {start}'hhtoken login';
+'systemctl enable --now {socket}', then
 to have it renewed, type '{command}'
 if that is too late, 'hhtoken notice --again'
 nothing was removed; type 'hhtoken refresh', then
