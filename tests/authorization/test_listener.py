@@ -210,14 +210,6 @@ def test_a_return_comes_through_and_is_answered_once(strict, data):
     assert strict.queries == ["code=C"]
 
 
-def test_a_return_may_come_byte_by_byte(strict):
-    client = strict.client()
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for byte in request():
-        client.sendall(bytes([byte]))
-    assert told(client) == 503
-
-
 def test_the_page_is_in_the_browsers_language(strict):
     for line, page in (("GET /callback HTTP/1.1", pages.TRY_LATER), ("GET / HTTP/1.1", 404)):
         asked = request(line, "Accept-Language: ru,en;q=0.5")
@@ -394,6 +386,16 @@ def test_behind_nginx_the_listener_waits_on_loopback_port_8000():
         return
     with listener:
         assert listener.getsockname() == ("127.0.0.1", 8000)
+
+
+@pytest.mark.parametrize(
+    "uri, port", [("http://127.0.0.1:81/c", 81), ("http://127.0.0.1/c", 80), ("https://h.example/c", 0)]
+)
+def test_a_port_that_the_redirect_uri_does_not_name_is_warned_of_unless_nginx_may_bring_it(capfd, uri, port):
+    [listener] = open_listeners("127.0.0.1:0", uri)
+    listener.close()
+    said = capfd.readouterr().err
+    assert f"warning: the redirect URI sends the browser to port {port}, and not to" in said if port else said == ""
 
 
 @pytest.mark.parametrize("chosen, which", [("[::1]:0", 0), ("localhost:0", 0), ("LOCALHOST:0", 1)])

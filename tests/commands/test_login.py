@@ -43,7 +43,7 @@ def _take_terminal():
 
 
 class Login:
-    """A running login; with a terminal of its own, a pipe, or nothing on its standard input."""
+    """A running login; with a terminal of its own, or nothing, on its standard input."""
 
     def __init__(self, operator, *arguments, stdin=subprocess.DEVNULL, program=PROGRAM, **environment):
         self.master = None
@@ -69,20 +69,13 @@ class Login:
         return self.stdout.text.splitlines()[0]
 
     def type(self, line):
-        data = line.encode() + b"\n"
-        if self.master is not None:
-            os.write(self.master, data)
-        else:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
+        os.write(self.master, line.encode() + b"\n")
 
     def end(self):
         code = self.process.wait(20)
         self.stdout.join(5)
         self.stderr.join(5)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
+        self.process.stdout.close(), self.process.stderr.close()
         if self.master is not None:
             os.close(self.master)
             self.master = None
@@ -118,23 +111,11 @@ def test_the_browser_brings_the_code_and_the_user_is_named(operator, login):
     assert operator.run("show", "--field", "access_token").stdout.strip() == operator.stored()["access_token"]
 
 
-@pytest.mark.parametrize("stdin", ["terminal", subprocess.PIPE])
-def test_a_pasted_address_does_as_well(operator, login, stdin):
-    running = login(stdin=stdin)
+def test_a_pasted_address_does_as_well(operator, login):
+    running = login(stdin="terminal")
     running.type(send_out(running.address()))
     assert running.end() == 0
     assert operator.stored()["access_token"]
-
-
-def test_a_bare_code_is_not_taken_since_any_word_could_be_one(sandbox, login):
-    running = login(stdin="terminal")
-    back = send_out(running.address())
-    code = parse_qs(urlsplit(back).query)["code"][0]
-    running.type(code)
-    wait_for(lambda: "hint: " in running.stderr.text)
-    assert "no address" in running.stderr.text and sandbox.requests.summary()["token_requests"] == {}
-    assert code not in running.stderr.text + running.stdout.text
-    assert requests.get(back, timeout=10).status_code == 200 and running.end() == 0
 
 
 def test_a_wrong_paste_is_said_and_the_wait_goes_on(operator, sandbox, login):
@@ -143,7 +124,8 @@ def test_a_wrong_paste_is_said_and_the_wait_goes_on(operator, sandbox, login):
     back = send_out(address)
     wrong = {
         "what is this": "neither a code nor an address",
-        "hello": "no address",
+        "hello": "no address",  # any word could be a code
+        parse_qs(urlsplit(back).query)["code"][0]: "no address",
         "http://127.0.0.1/callback?code=CANARY&state=CANARY": "has expired, or was already used",
         "http://127.0.0.1/callback?state=CANARY": "has no code",
         address: "has no code",
@@ -191,11 +173,6 @@ def test_control_c_leaves_the_stored_pair_and_no_traceback(operator, sandbox, lo
     assert operator.token_file.read_bytes() == before
 
 
-def test_it_gives_up_in_time(operator):
-    run = operator.run("login", "--timeout", "1", expect=75)
-    assert "no browser came back within 1 second" in run.stderr and "hhtoken login" in run.stderr
-
-
 def test_a_user_who_cannot_be_named_is_a_warning(operator, sandbox, login):
     def refuse(connection):
         connection.sendall(http("<html>wait</html>", "403 Forbidden"))
@@ -216,16 +193,9 @@ def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator,
     said = running.stderr.text
     assert "without a refresh token, so nobody can renew it" in said and "who renews it" not in said
     assert re.search("hint: before 20.*, type 'hhtoken login'", said)
-    status = json.loads(operator.run("status", "--json", expect=77).stdout)
-    assert status["usable"] and status["state"] == "authorization_needed" and "hhtoken login" in status["next_step"]
-    assert "the access token lives, but there is no refresh token" in status["reason"]
-    assert "hhtoken_authorization_needed 1" in operator.run("status", "--prometheus", expect=77).stdout
-    assert (
-        "the access token lives, but there is no refresh token" in operator.run("refresh", "--force", expect=77).stderr
-    )
+    assert "no refresh token" in operator.run("status", expect=77).stdout + operator.run("notice").stdout
     operator.run("refresh")
     operator.run("show", "--field", "access_token")
-    assert "no refresh token" in operator.run("notice").stdout
 
 
 def test_a_busy_port_is_said_before_an_address_is_printed(operator, login):

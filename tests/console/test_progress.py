@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import PROGRAM, program_with, take_signals, wait_for
+from conftest import program_with, take_signals, wait_for
 from rough_provider import answering, http
 
 CTRL_C, CTRL_S, CTRL_Q = b"\x03", b"\x13", b"\x11"
@@ -219,19 +219,6 @@ def test_a_stopped_terminal_keeps_no_answer_waiting(operator, expired):
         terminal.type(CTRL_Q)
         terminal.end()
     assert not counted_down(terminal)
-
-
-def test_nothing_of_it_is_loaded_where_nothing_is_due(lonely):
-    lonely.store({"access_token": "ACCESS", "refresh_token": "REFRESH"}, left=1000, life=1000)
-    run = subprocess.run(
-        [PROGRAM[0], "-X", "importtime", *PROGRAM[1:], "refresh"],
-        env=lonely.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 0 and "hhtoken.settings.settings" in run.stderr
-    assert "hhtoken.console.progress" not in run.stderr
 
 
 def test_waiting_is_not_busy(operator):
