@@ -118,8 +118,13 @@ class CallbackServer(ThreadingHTTPServer):
         until = time.monotonic() + timeout_seconds
         try:
             while not self._final and (left := until - time.monotonic()) > 0:
-                if 0 in self._look(min(tick(left), REPORT_SECONDS), [0] if on_input else []):
-                    on_input = self._take_input(on_input)
+                if 0 not in self._look(min(tick(left), REPORT_SECONDS), [0] if on_input else []):
+                    continue
+                try:
+                    if on_input():
+                        self._final = {None: pages.REFUSED}
+                except EOFError:
+                    on_input = None
             ended = time.monotonic()
             while self._final and not self._is_late_for_a_page(time.monotonic() - ended):
                 if not self._look(FAREWELL_LOOK_SECONDS) and not self.connections:
@@ -160,15 +165,6 @@ class CallbackServer(ThreadingHTTPServer):
         if is_final:
             self._final = {query: page}
         answer.put(page)
-
-    def _take_input(self, on_input):
-        """Return the function to call for the next input, or None."""
-        try:
-            if on_input():
-                self._final = {None: pages.REFUSED}
-        except EOFError:
-            return None
-        return on_input
 
     def _report(self):
         """At most one line in ten seconds, however much junk comes."""

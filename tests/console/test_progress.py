@@ -26,13 +26,13 @@ TALKATIVE = program_with(TELLS_AT_ONCE)
 class Terminal:
     """A pseudo-terminal with a program on it. ``stream``: all that has come; ``screen()``: what one would see."""
 
-    def __init__(self, operator, *arguments, program=TALKATIVE, shell=None, input=None, columns=120, **environment):
+    def __init__(self, operator, *arguments, program=TALKATIVE, shell=None, columns=120, **environment):
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         around = ["bash", "-c", shell, "bash"] if shell else []
         self.process = subprocess.Popen(
             [*around, *program, *arguments],
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=slave,
             env={**operator.environment, "TERM": "xterm", **environment},
@@ -42,9 +42,6 @@ class Terminal:
         self.stream = ""
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        if input is not None:
-            self.process.stdin.write(input.encode())
-            self.process.stdin.close()
 
     @staticmethod
     def _take_over(slave):
