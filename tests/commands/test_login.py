@@ -348,7 +348,8 @@ def test_without_the_secret_and_the_socket_the_hint_starts_the_socket(operator, 
 
 @pytest.mark.parametrize("secret", [{"HH_CLIENT_SECRET": "your_secret"}, {"HH_CLIENT_SECRET_FILE": "/no/such/file"}])
 def test_a_secret_that_is_wrong_is_said_though_the_socket_listens(operator, systemd, secret):
-    run = operator.run("login", expect=78, program=systemd.program, **{"HH_CLIENT_SECRET": "", **secret})
+    words = ("login", "--timeout", "1")
+    run = operator.run(*words, expect=78, program=systemd.program, **{"HH_CLIENT_SECRET": "", **secret})
     assert run.stdout == ""
 
 

@@ -81,15 +81,6 @@ def test_a_refused_code_keeps_the_pair_that_is_stored(operator, sandbox, listeni
     assert operator.token_file.read_bytes() == before
 
 
-def test_a_new_authorization_replaces_the_pair_and_keeps_the_old_one_aside(operator, sandbox, listening):
-    before = operator.store(obtain_pair(sandbox))
-    listener = listening()
-    assert listener.get(**authorize(operator)).status_code == 200
-    assert listener.end() == 0
-    assert operator.token_file.read_bytes() != before
-    assert (operator.state / "token.json.prev").read_bytes() == before
-
-
 def test_pkce_and_the_redirect_uri_are_the_same_in_both_steps(operator, listening, lonely):
     with answering(b"HTTP/1.1 400 no\r\nContent-Length: 0\r\n\r\n") as provider:
         listener = listening()
