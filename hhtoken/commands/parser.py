@@ -102,7 +102,7 @@ def _overview():
         if name in HEADINGS:
             lines.append(f"\n{language.translated(HEADINGS[name])}:")
         summary = textwrap.wrap(language.translated(_module(name).SUMMARY), HELP_COLUMNS - HELP_INDENT)
-        lines += [f"  {first:{HELP_INDENT - 2}}{line}" for first, line in zip((name, "", ""), summary)]
+        lines += [f"  {first:{HELP_INDENT - 2}}{line}" for first, line in zip((name, *[""] * len(summary)), summary)]
     parser = _Parser(
         prog=reporting.NAME,
         usage=_("%(prog)s [OPTIONS] COMMAND ..."),
