@@ -27,6 +27,7 @@ def seconds(value, least=0):
 
 
 def positive_seconds(value):
+    """Like ``seconds``, from 1 up."""
     return seconds(value, 1)
 
 
@@ -51,6 +52,7 @@ def role(value):
 
 
 def add_authorization_options(parser):
+    """Add the options of the authorize page to an ArgumentParser."""
     parser.add_argument("--force-login", action="store_true", help=_("show the login form even when logged in"))
     parser.add_argument("--skip-choose-account", action="store_true", help=_("skip the choice between accounts"))
     said = _("which kind of account to log in with")
@@ -64,6 +66,7 @@ def authorization_options(arguments):
 
 
 def add_listener_options(parser):
+    """Add ``--listen`` and ``--timeout`` to an ArgumentParser."""
     _ = of_help()
     where = _("where to listen; default {default}, or what a redirect URI on this machine says")
     parser.add_argument("--listen", metavar=_("HOST:PORT"), help=where.format(default=DEFAULT_LISTEN))
