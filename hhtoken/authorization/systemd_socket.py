@@ -5,7 +5,6 @@ import time
 
 from hhtoken import errors
 from hhtoken.renewal import systemd_units
-from hhtoken.store import record
 from hhtoken.text import N_
 
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"
@@ -60,10 +59,3 @@ def wait(store, pending, state, on_input, timeout_seconds, tick):
         except EOFError:
             on_input = None
     return False
-
-
-def new_authorization(store, version):
-    """Given what ``record_version`` said before, return the Record of an authorization since then, or None."""
-    last = store.record()
-    is_new = store.record_version() != version and last is not None and last.outcome == record.AUTHORIZED
-    return last if is_new else None

@@ -19,7 +19,7 @@ from hhtoken.provider import addresses, api_errors
 from hhtoken.provider.endpoints import api_endpoint_of, token_endpoint_of
 from hhtoken.renewal import timers
 from hhtoken.settings.settings import load_settings
-from hhtoken.store import account_names, opening
+from hhtoken.store import account_names, opening, record
 from hhtoken.text import N_, joined
 
 SUMMARY = N_("authorize: print the address to open, wait for the browser or a paste, store the pair")
@@ -125,8 +125,10 @@ def _look_on(store, version, arrival, address, on_input, timeout):
     with _telling(on_input) as tick:
         came = systemd_socket.wait(store, arrival.pending, state_in(address), on_input, timeout, tick)
     if came and not (arrival.failure or arrival.outcome):
-        arrival.outcome = systemd_socket.new_authorization(store, version)
-        if arrival.outcome is None:
+        last = store.record()
+        if last and last.outcome == record.AUTHORIZED and store.record_version() != version:
+            arrival.outcome = last
+        else:
             no_pair = N_("a browser came back, but no pair was stored")
             arrival.failure = errors.AuthorizationNeededError(no_pair, HINT_JOURNAL)
     return came
