@@ -26,7 +26,7 @@ code=$?
 if [ "$code" -eq 0 ]; then
     # notice, not info: the unit's LogLevelMax= drops info, since systemd itself has so much of it to say.
     [ -z "$output" ] || report user.notice "$output"
-elif [ -n "$stopped" ] && [ "$code" -eq 75 ]; then
+elif [ -n "$stopped" ] && [ "$code" -gt 128 ]; then
     exit 143 # 128 + SIGTERM: stopped on purpose while it waited, with nothing sent
 else
     report user.err "${output:+$output

@@ -19,6 +19,7 @@ IOERR = 74
 TEMPFAIL = 75
 NOPERM = 77
 CONFIG = 78
+SIGNALLED = 128  # and the signal's number, as a shell has it: 130 is Ctrl-C
 
 
 class Error(Exception):
@@ -36,10 +37,9 @@ class Interrupted(BaseException):
     """A signal asks for the end while nothing is at stake. Not an Error: nobody on the way may take it for a failure
     of their own and go on."""
 
-    exit_code = TEMPFAIL
-
-    def __init__(self, signal_name):
+    def __init__(self, signal_name, number):
         super().__init__(signal_name)
+        self.exit_code = SIGNALLED + number
         self.message = N_("interrupted by {signal}", signal=signal_name)
         self.hint = N_("nothing is lost; start it again")
 

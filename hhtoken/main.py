@@ -37,7 +37,7 @@ def main(argv=None):
         return errors.IOERR
     except KeyboardInterrupt:
         reporting.message(N_("interrupted"), "error: ")
-        return errors.TEMPFAIL
+        return errors.SIGNALLED + 2  # SIGINT
     except MemoryError:
         try:
             os.write(2, OUT_OF_MEMORY)  # there is none left to put it together, or for a line in the log

@@ -46,6 +46,7 @@ EXIT_STATUS = (
         N_("A human must authorize: no pair yet, access denied, or the refresh token is dead."),
     ),
     (f"{errors.CONFIG}, CONFIG", N_("A setting is missing, malformed or unsafe.")),
+    ("130, 143", N_("Ended by Ctrl-C, by SIGTERM, with nothing sent.")),
     ("126, 127", N_("Of exec alone: the command cannot be run, or was not found. Else it ends as its command ends.")),
 )
 

@@ -171,8 +171,8 @@ def free_port():
 
 
 @pytest.fixture
-def redirect_uri():
-    return f"http://127.0.0.1:{free_port()}/callback"
+def redirect_uri(request):
+    return f"http://{getattr(request, 'param', '127.0.0.1')}:{free_port()}/callback"
 
 
 @pytest.fixture
@@ -291,15 +291,6 @@ class Listening:
     def get(self, path="/callback", headers=(), method="GET", **query):
         address = f"http://127.0.0.1:{self.port}{path}"
         return requests.request(method, address, params=query, headers=dict(headers), timeout=10)
-
-    def raw(self, data):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            answer = b""
-            while piece := connection.recv(65536):
-                answer += piece
-        return answer
 
     def end(self):
         code = self.process.wait(20)

@@ -13,6 +13,8 @@ LONGEST_HEAD_BYTES = 16 * 1024
 MOST_HEADERS = 50
 HEAD = re.compile(rb"[A-Za-z]+ [!-~]+ HTTP/1\.[01]\r?\n([!-9;-~]+:[\t -~\x80-\xff]*\r?\n)*\r?\n")
 END_OF_HEAD = re.compile(rb"\n\r?\n")
+PURPOSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+AHEAD = re.compile(r"\b(prefetch|prerender|preview|instant)\b", re.IGNORECASE)
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]+)?")
 
 
@@ -28,6 +30,11 @@ def fault_in(data):
     if not end:
         return None
     return 0 if HEAD.fullmatch(data, 0, size) else 400
+
+
+def is_prefetch(headers):
+    """Tell from the headers (a Message) whether a browser only looks ahead: nobody may ever see what comes of that."""
+    return any(AHEAD.search(_value(headers, name) or "") for name in PURPOSES)
 
 
 class CallbackRules:

@@ -54,6 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         _method, target, version = self.requestline.split(" ")  # raw: in self.path, http.server folds a leading //
         path, _mark, query = target.partition("?")
+        if callback_rules.is_prefetch(self.headers):
+            self._send(pages.NO_CONTENT)
+            return
         address = self.server.addresses.pop(path, None)
         if address:
             self._send(pages.redirect(address))
@@ -85,16 +88,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class CallbackServer(ThreadingHTTPServer):
-    """``listener``: a listening socket. ``rules``: a CallbackRules. ``handle_return``: given a query, returns a page's
-    name, and whether that ends the wait.
+    """``listeners``: listening sockets, which it closes. ``rules``: a CallbackRules. ``handle_return``: given a query,
+    returns a page's name, and whether that ends the wait.
 
     ``addresses``: the first visitor of a path in it is sent on to its address; to all others it is not there.
     """
 
-    def __init__(self, listener, rules, handle_return):
-        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+    def __init__(self, listeners, rules, handle_return):
+        super().__init__(listeners[0].getsockname()[:2], _Handler, bind_and_activate=False)
         self.server_close()  # the socket that it would bind
-        self.socket = listener
+        self._listeners = listeners
         self.rules = rules
         self.addresses = {}
         self.connections = {}  # socket -> whether it may be dropped to make room; the oldest first
@@ -110,12 +113,18 @@ class CallbackServer(ThreadingHTTPServer):
 
         ``tick``: of ``progress.waiting``. ``on_input``: called whenever standard input has something to read; True from
         it ends the wait, EOFError says that nothing more will come."""
-        self.socket.setblocking(False)  # nor does handle_request wait
+        for listener in self._listeners:
+            listener.setblocking(False)  # nor does handle_request wait
         until = time.monotonic() + timeout_seconds
         try:
             while not self._final and (left := until - time.monotonic()) > 0:
-                if 0 in self._look(min(tick(left), REPORT_SECONDS), [0] if on_input else []):
-                    on_input = self._take_input(on_input)
+                if 0 not in self._look(min(tick(left), REPORT_SECONDS), [0] if on_input else []):
+                    continue
+                try:
+                    if on_input():
+                        self._final = {None: pages.REFUSED}
+                except EOFError:
+                    on_input = None
             ended = time.monotonic()
             while self._final and not self._is_late_for_a_page(time.monotonic() - ended):
                 if not self._look(FAREWELL_LOOK_SECONDS) and not self.connections:
@@ -126,8 +135,8 @@ class CallbackServer(ThreadingHTTPServer):
             self._report()
             for connection in list(self.connections):
                 self._drop(connection)
-            self._bell.close()
-            self._rings.close()
+            for one in (*self._listeners, self._bell, self._rings):
+                one.close()
 
     def _is_late_for_a_page(self, seconds):
         """One that is on its way has more time: on a busy machine the browser's own may not have left yet."""
@@ -136,13 +145,15 @@ class CallbackServer(ThreadingHTTPServer):
 
     def _look(self, seconds, inputs=()):
         """Wait up to so many seconds, deal with returns and connections, and return all that was ready."""
-        ready = select.select([self, self._rings, *inputs], [], [], seconds)[0]
+        ready = select.select([*self._listeners, self._rings, *inputs], [], [], seconds)[0]
         if self._rings in ready:
             self._rings.recv(RECEIVE_BYTES)
         while not self._returns.empty():
             self._deal_with(*self._returns.get())
-        if self in ready:
-            self.handle_request()
+        for listener in self._listeners:
+            if listener in ready:
+                self.socket = listener
+                self.handle_request()
         self._report()
         return ready
 
@@ -155,15 +166,6 @@ class CallbackServer(ThreadingHTTPServer):
             self._final = {query: page}
         answer.put(page)
 
-    def _take_input(self, on_input):
-        """Return the function to call for the next input, or None."""
-        try:
-            if on_input():
-                self._final = {None: pages.REFUSED}
-        except EOFError:
-            return None
-        return on_input
-
     def _report(self):
         """At most one line in ten seconds, however much junk comes."""
         count = len(self.refusals)
@@ -171,13 +173,7 @@ class CallbackServer(ThreadingHTTPServer):
             del self.refusals[:count]
             self._report_at = time.monotonic() + REPORT_SECONDS
             reporting.event(f"callback listener: refused {count} request(s)", reporting.NOTICE)
-            reporting.message(
-                counted(
-                    "refused {count} request that is no return of this authorization",
-                    "refused {count} requests that are no return of this authorization",
-                    count,
-                )
-            )
+            reporting.message(counted("ignored {count} unrelated request", "ignored {count} unrelated requests", count))
 
     def get_request(self):
         try:

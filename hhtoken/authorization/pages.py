@@ -6,6 +6,7 @@ They load nothing, are never cached, and may not be framed; the one style sheet 
 import base64
 import functools
 import hashlib
+from http import HTTPStatus
 
 from hhtoken.text import N_
 
@@ -40,79 +41,54 @@ NEXT_SHORTER = N_(
 )
 TOO_LONG = N_("This request is too long"), N_("No return from HeadHunter is of that size."), NEXT_SHORTER
 
-# name, or status of a refusal -> (HTTP status, class, title, what happened, what to do next)
+# name, or status of a refusal -> (HTTP status, title, what happened, what to do next)
 PAGES = {
     AUTHORIZED: (
         200,
-        "good",
         N_("Authorized"),
         N_("HeadHunter has issued a token, and it is stored."),
         N_("You can close this window."),
     ),
     DENIED: (
         200,
-        "bad",
         N_("Access was denied"),
         N_("HeadHunter says that the access was not granted. Nothing was stored."),
         N_("To try again, run hhtoken login and open the new address."),
     ),
     REFUSED: (
         400,
-        "bad",
         N_("This address is not valid"),
-        N_("It does not belong to an authorization that is under way: it is too old, was used, or is incomplete."),
+        N_("It has expired, was already used, or is not the whole address."),
         NEXT_AUTHORIZE,
     ),
     TRY_LATER: (
         503,
-        "bad",
         N_("Not just now"),
         N_("The server is busy with the stored token, or cannot write. Nothing was used up."),
         N_("Look at its messages (journalctl -t hhtoken), then reload this page."),
     ),
     FAILED: (
         502,
-        "bad",
         N_("No token was obtained"),
         N_("HeadHunter did not exchange the code for a token. A token that was stored before is untouched."),
         N_("Look at the messages (journalctl -t hhtoken), then run hhtoken login and open that address."),
     ),
     400: (
         400,
-        "bad",
         N_("This request is not accepted"),
         N_("It did not come by https, or is not what a browser sends. Nothing was used up."),
         N_("nginx must set X-Forwarded-Proto, as its site from hhtoken does; then reload this page."),
     ),
-    404: (404, "bad", N_("Not found"), N_("Nothing is here."), ""),
-    405: (
-        405,
-        "bad",
-        N_("This request is not accepted"),
-        N_("Only GET is answered here. Nothing was used up."),
-        NEXT_AUTHORIZE,
-    ),
-    414: (414, "bad", *TOO_LONG),
+    404: (404, N_("Not found"), N_("Nothing is here."), ""),
+    405: (405, N_("Not found"), N_("Only GET is answered here. Nothing was used up."), NEXT_AUTHORIZE),
+    414: (414, *TOO_LONG),
     421: (
         421,
-        "bad",
         N_("This is another address"),
         N_("The browser asked for a host that HH_REDIRECT_URI does not name. Nothing was used up."),
         N_("Correct HH_REDIRECT_URI, or the Host that nginx passes on; then run hhtoken login again."),
     ),
-    431: (431, "bad", *TOO_LONG),
-}
-
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    414: "URI Too Long",
-    421: "Misdirected Request",
-    431: "Request Header Fields Too Large",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
+    431: (431, *TOO_LONG),
 }
 
 
@@ -120,20 +96,24 @@ REASONS = {
 def response(name, tongue, say):
     """Given a page's name, or the status of a refusal, a language, and what says a Text in a language, return a whole
     HTTP response."""
-    status, look, *sentences = PAGES[name]
+    status, *sentences = PAGES[name]
+    look = "good" if name == AUTHORIZED else "bad"
     body = _html(look, tongue, *(say(sentence, tongue) for sentence in sentences))
-    headers = [*HEADERS, ("Content-Length", len(body))]
-    if status == 405:
-        headers.append(("Allow", "GET"))
-    head = [f"HTTP/1.0 {status} {REASONS[status]}", *(f"{key}: {value}" for key, value in headers)]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+    allowed = [("Allow", "GET")] if status == 405 else []
+    return _head(status, *HEADERS, ("Content-Length", len(body)), *allowed) + body
 
 
 def redirect(address):
     """Given an address, return the whole HTTP response that sends the browser on to it."""
-    headers = (("Location", address), *HEADERS[1:], ("Content-Length", 0))
-    head = ["HTTP/1.0 302 Found", *(f"{key}: {value}" for key, value in headers)]
-    return "\r\n".join(head).encode() + b"\r\n\r\n"
+    return _head(302, ("Location", address), *HEADERS[1:], ("Content-Length", 0))
+
+
+def _head(status, *headers):
+    lines = [f"HTTP/1.0 {status} {HTTPStatus(status).phrase}", *(f"{key}: {value}" for key, value in headers)]
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+NO_CONTENT = _head(204, *HEADERS[1:])  # for a prefetch
 
 
 def language(accept_language):

@@ -15,20 +15,6 @@ class Refused(Exception):
     """What came back is not a return of an authorization; the message says why and repeats nothing of it."""
 
 
-class BrowserReturn:
-    """What the browser brought: ``state``, and either ``code`` or ``error``; the others are None."""
-
-    __slots__ = ("state", "code", "error")
-
-    def __init__(self, state, code, error):
-        self.state = state
-        self.code = code
-        self.error = error
-
-    def __repr__(self):
-        return f"<BrowserReturn with {'a code' if self.code else 'an error'}>"
-
-
 def code_challenge(verifier):
     """Given a PKCE verifier, return its S256 challenge (RFC 7636 section 4.2)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -58,7 +44,8 @@ def state_in(address):
 
 
 def read_return(query):
-    """Given the query of the address that the browser came back to, return the BrowserReturn; raise Refused.
+    """Given the query of the address that the browser came back to, return its state, code and error, of which one of
+    the last two is None; raise Refused.
 
     A repeated ``code``, ``state`` or ``error`` is refused: which one counts would be anybody's guess.
     """
@@ -80,7 +67,7 @@ def read_return(query):
         raise Refused(N_("the address has no code"))
     if not is_printable(found.get("code", found.get("error"))):
         raise Refused(N_("the code cannot be read"))
-    return BrowserReturn(found["state"], found.get("code"), found.get("error"))
+    return found["state"], found.get("code"), found.get("error")
 
 
 def denial(error):

@@ -3,18 +3,41 @@
 import select
 import time
 
+from hhtoken import errors
 from hhtoken.renewal import systemd_units
-from hhtoken.store import record
+from hhtoken.text import N_
 
 SOCKET, SERVICE = "hh-token-callback.socket", "hh-token-callback.service"
+STATE_DIRECTORIES = "/var/lib"  # systemd.exec(5), StateDirectory=
 LOOK_SECONDS = 0.5
 
 
-def serves(directory):
-    """Tell whether that socket is open, for this state directory."""
+def state(directory):
+    """Return the ActiveState of that socket, or None where its service is not there, or for another state directory."""
     units = systemd_units.show((SOCKET, SERVICE), ("ActiveState", "StateDirectory")) or {}
     names = units.get(SERVICE, {}).get("StateDirectory", "").split()
-    return units.get(SOCKET, {}).get("ActiveState") == "active" and directory in [f"/var/lib/{name}" for name in names]
+    is_ours = directory in [f"{STATE_DIRECTORIES}/{name}" for name in names]
+    return units[SOCKET].get("ActiveState") if is_ours else None
+
+
+def client_secret(settings, may_wait=False):
+    """Given the Settings, return the client secret; None if only the socket's service may have it, and ``may_wait`` for
+    that; else raise the ConfigError, with a hint that leads there: nobody shall make the secret easier to read."""
+    try:
+        return settings.client_secret()
+    except errors.ConfigError as error:
+        found = state(settings.main_directory()) if settings.is_secret_out_of_reach() else None
+        if found == "active" and may_wait:
+            return None
+        if found:
+            start = "" if found == "active" else N_("'systemctl enable --now {socket}', then ", socket=SOCKET)
+            error.hint = N_(
+                "if {service} has it, type {start}'hhtoken login'; else {mend}",
+                service=SERVICE,
+                start=start,
+                mend=error.hint,
+            )
+        raise
 
 
 def wait(store, pending, state, on_input, timeout_seconds, tick):
@@ -36,10 +59,3 @@ def wait(store, pending, state, on_input, timeout_seconds, tick):
         except EOFError:
             on_input = None
     return False
-
-
-def new_authorization(store, version):
-    """Given what ``record_version`` said before, return the Record of an authorization since then, or None."""
-    last = store.record()
-    is_new = store.record_version() != version and last is not None and last.outcome == record.AUTHORIZED
-    return last if is_new else None

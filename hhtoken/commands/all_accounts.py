@@ -149,7 +149,7 @@ def _renew(name, settings, endpoint, force):
             raise judgement.error_of(outcome)
         return errors.OK, judgement.sentence_of(outcome), None
     except errors.Interrupted as end:
-        return end.exit_code, end.message, HINT_AGAIN
+        return errors.TEMPFAIL, end.message, HINT_AGAIN
     except errors.Error as error:
         reporting.event(f"{error.message}; {error.hint or 'no hint'}", reporting.ERROR)
         return error.exit_code, error.message, error.hint

@@ -44,16 +44,14 @@ def add_arguments(parser):
         help=_("only with a token that lives for at least N more seconds"),
     )
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar=_("COMMAND…"), help=_("the command to run"))
-    command = _("COMMAND…")
-    common = f"[--account {_('NAME')}] [--state-dir {_('DIR')}] [--env-file {_('FILE')}]"
-    parser.usage = f"%(prog)s [-h] {common} [--min-seconds N] -- {command}"
+    parser.usage = _("%(prog)s [OPTIONS] -- COMMAND ...")
 
 
 def run(arguments):
     environment = _inherited_environment()
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words or not words[0]:
-        raise errors.UsageError(N_("no command to run"), N_("for example: hhtoken exec -- python3 bot.py"))
+        raise errors.UsageError(N_("no command to run"), N_("for example 'hhtoken exec -- python3 bot.py'"))
     settings = load_settings(arguments)
     store = opening.of_settings(settings)
     exchange.renew_for("exec", store, token_endpoint_of(settings))

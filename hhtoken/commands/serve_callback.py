@@ -1,16 +1,14 @@
 """``hhtoken serve-callback``: wait for one browser, exchange its code, store the pair, end."""
 
 from hhtoken import errors
-from hhtoken.authorization import port as authorization_port
-from hhtoken.authorization.browser_return import ReturnHandler, conclude
+from hhtoken.authorization import port
+from hhtoken.authorization.browser_return import handler_of
 from hhtoken.authorization.callback_rules import CallbackRules
 from hhtoken.authorization.listener import CallbackServer
 from hhtoken.commands.options import add_listener_options
-from hhtoken.console import progress, reporting
-from hhtoken.provider.endpoints import token_endpoint_of
+from hhtoken.console import durations, progress, reporting
 from hhtoken.settings.settings import load_settings
-from hhtoken.store import accounts, opening
-from hhtoken.text import N_, counted
+from hhtoken.text import N_
 
 SUMMARY = N_("wait for the browser to come back, then store the pair")
 
@@ -24,37 +22,24 @@ def add_arguments(parser):
 def run(arguments):
     settings = load_settings(arguments)
     redirect_uri = settings.redirect_uri()
-    application = settings.client_id(), settings.client_secret()
-    endpoint = token_endpoint_of(settings)
-    store = opening.of_settings(settings, create=True)
-    arrival = ReturnHandler(store, application, endpoint, None if settings.account() else settings)
-    is_expected = (
-        bool(arrival.pending.newest())
-        or not settings.account()
-        and accounts.is_any_authorization_under_way(settings.main_directory())
-    )
+    handler = handler_of(settings)
+    is_expected = handler.is_expected()
     rules = CallbackRules(redirect_uri)
-    inherited = authorization_port.inherited()
+    inherited = port.inherited()
     timeout = arguments.timeout if not inherited or is_expected else STRAY_VISIT_SECONDS
-    with inherited or authorization_port.open_listener(arguments.listen, redirect_uri) as listener:
-        endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
-        if not inherited:
-            authorization_port.announce(listener, rules.path, timeout)
-            if not is_expected:
-                hint = N_("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
-                reporting.message(hint, "hint: ")
-        with progress.waiting(N_("waiting for the browser")) as tick:
-            came = CallbackServer(listener, rules, arrival.by_browser).serve(timeout, tick)
+    listeners = inherited or port.open_listeners(arguments.listen, redirect_uri)
+    handler.endpoint.prepare()  # the port is open already: whoever comes meanwhile waits in line
+    if not inherited:
+        port.announce(listeners, rules.path, timeout)
+        if not is_expected:
+            hint = N_("no authorization is under way yet; type 'hhtoken authorize-url' in another terminal")
+            reporting.message(hint, "hint: ")
+    with progress.waiting(N_("waiting for the browser")) as tick:
+        came = CallbackServer(listeners, rules, handler.by_browser).serve(timeout, tick)
     if not came and inherited:
         return 0  # systemd keeps the port; whoever comes next starts us again
     if not came:
-        raise errors.TryLaterError(
-            counted(
-                "no browser came back within {count} second",
-                "no browser came back within {count} seconds",
-                arguments.timeout,
-            ),
-            N_("type 'hhtoken serve-callback' again, then open the address that 'hhtoken authorize-url' printed"),
-        )
-    conclude(arrival)
+        hint = N_("type 'hhtoken serve-callback' again, then open the address that 'hhtoken authorize-url' printed")
+        raise errors.TryLaterError(N_("no browser came back within {span}", span=durations.span(timeout)), hint)
+    handler.conclude()
     return 0

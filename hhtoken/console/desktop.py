@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from hhtoken import errors
+from hhtoken.console import hints
 from hhtoken.text import N_
 
 OPENER = "xdg-open"
@@ -39,7 +40,7 @@ def qr_code(address):
     except ImportError:
         raise errors.ConfigError(
             N_("the Python library 'segno', which draws QR codes, is missing"),
-            N_("type: apt install python3-segno (or: pip install segno)"),
+            hints.to_install("segno"),
         ) from None
     drawn = io.StringIO()
     segno.make(address, error="l", micro=False).terminal(drawn, border=QUIET_ZONE_MODULES, compact=True)

@@ -6,7 +6,7 @@ import sys
 from contextvars import ContextVar
 
 from hhtoken.console import language
-from hhtoken.text import escaped
+from hhtoken.text import N_, escaped
 
 NAME = "hhtoken"
 COMMAND = f"'{NAME} "  # as it stands in sentences
@@ -56,6 +56,17 @@ def called(command):
     program, if it is about that, called so that a shell finds it."""
     start, name, words = (command or "").partition(f"{NAME} ")
     return f"{start}{escaped(_program())} {words}" if name and start in ("", "sudo ") else command
+
+
+def to_install(library):
+    """Given a library of Python's, return what to type where it is missing. Debian's pip refuses (PEP 668), but not in
+    an environment of its own, as pipx makes one."""
+    import sysconfig
+
+    is_apart = sys.prefix != sys.base_prefix
+    if not is_apart and os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")):
+        return N_("type: apt install python3-{library}", library=library)
+    return N_("type: {python} -m pip install {library}", python=escaped(sys.executable), library=library)
 
 
 def _program():

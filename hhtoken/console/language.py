@@ -18,8 +18,13 @@ TONGUES = (ENGLISH, "ru")
 
 def _(message):
     """Given an English literal, return it in the language of the reader; for help texts."""
+    return of_help()(message)
+
+
+def of_help():
+    """Return ``_``, for many literals at once."""
     tongue = reader()
-    return message if tongue == ENGLISH else _catalog(tongue).gettext(message)
+    return str if tongue == ENGLISH else _catalog(tongue).gettext
 
 
 def translated(sentence):

@@ -19,23 +19,18 @@ def waiting(what):
     Yield ``tick``, for the loop that waits to call whenever it wakes up: given the seconds left, it brings the line up
     to date, and returns how many of them the loop may sleep until the next time.
     """
-    if not reporting.is_watched():
+    if not reporting.is_watched() or os.environ.get("TERM", "dumb") == "dumb":
         yield lambda left: _look_for_signals(what, max(0.0, left))
         return
-    is_dumb = os.environ.get("TERM", "dumb") == "dumb"
     told_from = time.monotonic() + UNTOLD_SECONDS
     told = None  # the seconds that the line says
 
     def tick(left):
         nonlocal told
         whole = ceil(left)
-        if time.monotonic() >= told_from and told != whole and not (is_dumb and told is not None):
+        if time.monotonic() >= told_from and told != whole:
             with contextlib.suppress(Exception):  # no line is worth the answer that may be under way
-                left_over = N_(", {span} left", span=durations.span(max(0, whole)))
-                if is_dumb:
-                    reporting.message(what + left_over)
-                else:
-                    reporting.passing(what, left_over)
+                reporting.passing(what, N_(", {span} left", span=durations.span(max(0, whole))))
             told = whole
         return _look_for_signals(what, max(0.0, left - whole + 1 if left > 0 else 0.0))
 

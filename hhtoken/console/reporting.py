@@ -93,11 +93,10 @@ def failure(error):
 
 def defect(error):
     """Write where it happened and of which type it is; never its text, which may hold a secret."""
-    frame, places = error.__traceback__, []
-    while frame:
-        code = frame.tb_frame.f_code
-        places.append(f"{os.path.basename(code.co_filename)}:{frame.tb_lineno} in {code.co_name}")
-        frame = frame.tb_next
+    from traceback import walk_tb
+
+    codes = [(frame.f_code, number) for frame, number in walk_tb(error.__traceback__)]
+    places = [f"{os.path.basename(code.co_filename)}:{number} in {code.co_name}" for code, number in codes]
     message(N_("a defect of hhtoken: {kind}", kind=type(error).__name__), "error: ")
     for place in places[-8:]:
         message(f"  at {place}")
@@ -112,16 +111,12 @@ def is_watched():
 
 def _line(sentence, kind=""):
     try:
-        said = _said(sentence, is_hint=kind == "hint: ")
+        from hhtoken.console import language
+
+        sentence = language.translated(_addressed(language.translated(sentence), is_named=kind != "hint: "))
     except (OSError, MemoryError):  # it may be told that no file can be opened: no module, no catalog
-        said = sentence
-    return printable(f"{NAME}: {kind}{said}")
-
-
-def _said(sentence, is_hint):
-    from hhtoken.console import language
-
-    return language.translated(_addressed(language.translated(sentence), is_named=not is_hint))
+        pass
+    return printable(f"{NAME}: {kind}{sentence}")
 
 
 def _write(characters):
@@ -146,15 +141,11 @@ def _is_in_foreground():
 
 
 def _fitted(line, ending):
-    width = _columns() - 1
-    return (line[: max(0, width - len(ending))] + ending)[:width]
-
-
-def _columns():
     try:
-        return os.get_terminal_size(2).columns or ASSUMED_COLUMNS
+        width = (os.get_terminal_size(2).columns or ASSUMED_COLUMNS) - 1
     except OSError:
-        return ASSUMED_COLUMNS
+        width = ASSUMED_COLUMNS - 1
+    return (line[: max(0, width - len(ending))] + ending)[:width]
 
 
 def announce(sentence, hint=None, priority=WARNING):

@@ -65,7 +65,7 @@ def untold():
 
 
 def _end(number, _frame):
-    raise errors.Interrupted(signal.Signals(number).name)
+    raise errors.Interrupted(signal.Signals(number).name, number)
 
 
 def end_was_asked():
@@ -76,7 +76,7 @@ def end_was_asked():
 def end_if_asked(hint=None):
     """Raise Interrupted where an ending signal came while it was deferred. ``hint``: where something was at stake."""
     if _noted is not None:
-        end = errors.Interrupted(signal.Signals(_noted).name)
+        end = errors.Interrupted(signal.Signals(_noted).name, _noted)
         end.hint = hint or end.hint
         raise end
 

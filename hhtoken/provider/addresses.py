@@ -1,16 +1,28 @@
 """Rules for the addresses in the settings. Pure."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from hhtoken import errors
 from hhtoken.text import N_
 
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):/", re.IGNORECASE)
+NO_APP = re.compile("[htps]+|wss?|s?ftp|file|data|javascript", re.IGNORECASE)  # the first: a mistyped https
 
-def problem(address):
+
+def is_of_an_app(address):
+    """Tell whether a redirect URI leads to an app on the browser's device, not to a listener (RFC 8252 7.1)."""
+    found = SCHEME.match(address)
+    return bool(found) and not NO_APP.fullmatch(found[1])
+
+
+def problem(address, may_be_of_an_app=False):
     """Given an address that will carry a secret, return what is wrong with it (never repeating it), or None."""
     if not address.isascii() or any(character <= " " or character == "\x7f" for character in address):
         return N_("has characters that no address has")
+    if may_be_of_an_app and is_of_an_app(address):
+        return N_("has a fragment in it") if "#" in address else None
     try:
         parts = urlsplit(address)
         host, _port = parts.hostname, parts.port

@@ -14,7 +14,7 @@ import time
 from urllib.parse import urlencode, urlsplit
 
 from hhtoken import errors
-from hhtoken.console import progress
+from hhtoken.console import hints, progress
 from hhtoken.provider.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.text import N_
 
@@ -49,7 +49,7 @@ def load():
     except ImportError:
         raise errors.ConfigError(
             N_("the Python library 'requests' is missing"),
-            N_("type: apt install python3-requests (or: pip install requests)"),
+            hints.to_install("requests"),
         ) from None
     return requests
 

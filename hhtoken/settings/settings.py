@@ -157,6 +157,13 @@ class Settings:
             secret = _read_secret(path, place, what, optional=True)
         return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
 
+    def is_secret_out_of_reach(self):
+        """Tell whether this user can read no client secret at all: a service may have it as a systemd credential."""
+        path = self._get("HH_CLIENT_SECRET_FILE")
+        if self._get("HH_CLIENT_SECRET") or path and (os.geteuid() == 0 or os.access(path, os.R_OK)):
+            return False
+        return bool(path) or not self._environment.get("CREDENTIALS_DIRECTORY")
+
     def redirect_uri(self):
         return self._address("HH_REDIRECT_URI")
 
@@ -232,7 +239,7 @@ class Settings:
         from hhtoken.provider import addresses
 
         value = self._required(name)
-        problem = addresses.problem(value)
+        problem = addresses.problem(value, may_be_of_an_app=name == "HH_REDIRECT_URI")
         if problem:
             raise errors.ConfigError(
                 N_("{setting} {problem}", setting=self._found(name), problem=problem),

@@ -1,12 +1,15 @@
 """The store that the settings name: the state directory alone, or one that hosts share through etcd."""
 
+import os
+
 from hhtoken import errors
 from hhtoken.store import account_names
 from hhtoken.store.private_directory import Nested
-from hhtoken.store.token_store import open_store
+from hhtoken.store.token_store import TOKEN_FILE, open_store
 from hhtoken.text import N_
 
 SHARED_SETTING = "HHTOKEN_STORE"
+OWN_DIRECTORY = "~{user}/.local/state/hh-token"  # of somebody who has typed sudo
 HINT_ELSEWHERE = N_(
     "type 'hhtoken sync --once', since another host may have it; if none has, {authorize}",
     authorize=errors.HINT_AUTHORIZE,
@@ -35,8 +38,23 @@ def where_else(settings, is_from_etcd=False):
     is elsewhere, or None. ``is_from_etcd``: as in NoPairError. Raise ConfigError, StorageError."""
     from hhtoken.store import accounts
 
-    return accounts.hint_where_none_is_named(settings) or (
-        HINT_ELSEWHERE if is_shared(settings) and not is_from_etcd else None
+    return (
+        accounts.hint_where_none_is_named(settings)
+        or (HINT_ELSEWHERE if is_shared(settings) and not is_from_etcd else None)
+        or _of_who_typed_sudo()
+    )
+
+
+def _of_who_typed_sudo():
+    user = os.environ.get("SUDO_USER", "")
+    path = os.path.expanduser(OWN_DIRECTORY.format(user=user))
+    if os.geteuid() != 0 or not user or not os.path.exists(os.path.join(path, TOKEN_FILE)):
+        return None
+    return N_(
+        "{user} has a token in {path}: to use it, type this without sudo; for another one, {authorize}",
+        user=user,
+        path=path,
+        authorize=errors.HINT_AUTHORIZE,
     )
 
 

@@ -96,34 +96,12 @@ def test_the_very_path_is_a_return(target):
     assert refusal(target=target) is None
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/",
-        "/callback/",
-        "//callback",
-        "//evil.example/callback",
-        "/callback/x",
-        "/Callback",
-        "/callbac",
-        "/callbackx",
-        "/%63allback",
-        "/callback%2f",
-        "/callback%00",
-        "/callback;x",
-        "/callback#x",
-        "/./callback",
-        "/%2e/callback",
-        "/x/../callback",
-        "/%2e%2e/etc/passwd",
-        "http://hh.example.org/callback",
-        "https://hh.example.org/callback?code=C&state=S",
-        "*",
-        "callback",
-        "?code=C&state=S",
-        "/favicon.ico",
-    ],
-)
+OTHER_PATHS = """/ /callback/ //callback //evil.example/callback /callback/x /Callback /callbac /callbackx /%63allback
+/callback%2f /callback%00 /callback;x /callback#x /./callback /%2e/callback /x/../callback /%2e%2e/etc/passwd * callback
+?code=C&state=S http://hh.example.org/callback https://hh.example.org/callback?code=C&state=S /favicon.ico"""
+
+
+@pytest.mark.parametrize("target", OTHER_PATHS.split())
 def test_any_other_path_is_not_found(target):
     assert refusal(target=target) == 404
 
@@ -132,12 +110,9 @@ def test_any_other_path_is_not_found(target):
     "redirect_uri, path",
     [
         ("https://hh.example.org", "/"),
-        ("https://hh.example.org/", "/"),
         ("https://hh.example.org?x=1", "/"),
         ("https://hh.example.org/a/b/", "/a/b/"),
-        ("https://hh.example.org/a?lang=ru", "/a"),
-        ("https://hh.example.org/a%20b", "/a%20b"),
-        ("https://hh.example.org/a;b", "/a;b"),
+        ("https://hh.example.org/a%20b;c?lang=ru", "/a%20b;c"),
         ("https://HH.Example.Org:443/Callback", "/Callback"),
     ],
 )
@@ -150,83 +125,44 @@ def test_the_path_is_the_redirect_uris_own(redirect_uri, path):
 # -- bodies --
 
 
-@pytest.mark.parametrize(
-    "header, expected",
-    [
-        ("Content-Length: 0", None),
-        ("Content-Length:", None),
-        ("Content-Length: 5", 400),
-        ("Content-Length: -1", 400),
-        ("Content-Length: 00", 400),
-        ("Content-Length: 0, 5", 400),
-        ("Content-Length: x", 400),
-        ("Transfer-Encoding: chunked", 400),
-        ("Transfer-Encoding:", 400),
-        ("transfer-ENCODING: identity", 400),
-    ],
-)
-def test_a_request_with_a_body_is_refused(header, expected):
-    assert refusal(headers=(*PROXIED, header)) == expected
+@pytest.mark.parametrize("header", ["Content-Length: 0", "Content-Length:"])
+def test_an_empty_body_is_none(header):
+    assert refusal(headers=(*PROXIED, header)) is None
 
 
-def test_a_second_content_length_cannot_hide_a_body():
-    assert refusal(headers=(*PROXIED, "Content-Length: 0", "Content-Length: 5")) == 400
+BODIES = ["Content-Length: " + value for value in ("5", "-1", "00", "0, 5", "x")]
+BODIES += ["Transfer-Encoding: chunked", "Transfer-Encoding:", "transfer-ENCODING: identity"]
+
+
+@pytest.mark.parametrize("header", BODIES)
+def test_a_request_with_a_body_is_refused(header):
+    assert refusal(headers=(*PROXIED, header)) == 400
+    assert refusal(headers=(*PROXIED, "Content-Length: 0", header)) == 400, "nothing hides it"
 
 
 # -- Host --
 
+OURS = "hh.example.org HH.EXAMPLE.ORG hh.example.org:8000 127.0.0.1 127.0.0.1:8000 localhost:8000 [::1]:8000 192.0.2.7"
+OTHERS = """evil.example evil.example:443 hh.example.org.evil.example xhh.example.org example.org localhost.evil.example
+127.0.0.1.evil.example 127.1 [::1 hh.example.org:80a hh.example.org: hh.example.org,evil.example
+hh.example.org@evil.example
+evil.example/hh.example.org evil.example#hh.example.org evil.example@hh.example.org hh.example.org/x hh.example.org?x"""
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "hh.example.org",
-        "HH.EXAMPLE.ORG",
-        "hh.example.org:443",
-        "hh.example.org:8000",
-        "127.0.0.1",
-        "127.0.0.1:8000",
-        "localhost:8000",
-        "[::1]:8000",
-        "192.0.2.7",
-    ],
-)
+
+@pytest.mark.parametrize("host", OURS.split())
 def test_our_own_host_is_served(host):
     assert refusal(headers=(f"Host: {host}", "X-Forwarded-Proto: https")) is None
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "",
-        "evil.example",
-        "evil.example:443",
-        "hh.example.org.evil.example",
-        "xhh.example.org",
-        "example.org",
-        "localhost.evil.example",
-        "127.0.0.1.evil.example",
-        "127.1",
-        "[::1",
-        "hh.example.org:80a",
-        "hh.example.org:",
-        "hh.example.org, evil.example",
-        "hh.example.org@evil.example",
-        "evil.example/hh.example.org",
-        "evil.example#hh.example.org",
-        "\xa0",
-        "\xe9.example",
-    ],
-    ids=ascii,
-)
+@pytest.mark.parametrize("host", ["", "\xa0", "\xe9.example", "hh.exa\tmple.org", *OTHERS.split()], ids=ascii)
 def test_another_host_is_misdirected(host):
     assert refusal(headers=(f"Host: {host}", "X-Forwarded-Proto: https")) == 421
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example@hh.example.org", "hh.example.org/x", "hh.example.org?x", "hh.exa\tmple.org"]
-)
-def test_a_host_that_only_contains_ours_is_misdirected(host):
-    assert refusal(headers=(f"Host: {host}", "X-Forwarded-Proto: https")) == 421
+def test_an_international_domain_is_compared_in_its_ascii_form():
+    uri = "https://xn--80aswg.xn--p1ai/callback"
+    for host, status in (("xn--80aswg.xn--p1ai", None), ("XN--80ASWG.xn--p1ai:443", None), ("xn--p1ai", 421)):
+        assert refusal(uri, headers=(f"Host: {host}", "X-Forwarded-Proto: https")) == status
 
 
 def test_two_hosts_are_misdirected():
@@ -245,12 +181,10 @@ def test_only_http_1_0_may_do_without_a_host(version, expected):
     "lines, expected",
     [
         ([], 400),
-        (["X-Forwarded-Proto: https"], None),
         (["x-forwarded-proto:HTTPS"], None),
         (["X-Forwarded-Proto: http"], 400),
         (["X-Forwarded-Proto:"], 400),
         (["X-Forwarded-Proto: https, http"], 400),
-        (["X-Forwarded-Proto: http, https"], 400),
         (["X-Forwarded-Proto: https", "X-Forwarded-Proto: http"], 400),
         (["X-Forwarded-Proto: httpsx"], 400),
         (["Forwarded: proto=https"], 400),
@@ -258,11 +192,7 @@ def test_only_http_1_0_may_do_without_a_host(version, expected):
 )
 def test_an_https_redirect_uri_needs_nginx_to_vouch_for_https(lines, expected):
     assert refusal(headers=("Host: hh.example.org", *lines)) == expected
-
-
-@pytest.mark.parametrize("lines", [[], ["X-Forwarded-Proto: http"], ["X-Forwarded-Proto: https"]])
-def test_an_http_redirect_uri_needs_nobody_to_vouch(lines):
-    assert refusal(LOCAL, headers=("Host: 127.0.0.1:8000", *lines)) is None
+    assert refusal(LOCAL, headers=("Host: 127.0.0.1:8000", *lines)) is None, "nobody has to vouch for http"
 
 
 # -- always --

@@ -41,7 +41,7 @@ def test_wait_holds_no_lock_and_ends_on_a_signal(operator, sandbox):
     assert waiting.poll() is None
     waiting.terminate()
     _out, err = waiting.communicate(timeout=60)
-    assert waiting.returncode == 75 and "SIGTERM" in err
+    assert waiting.returncode == 143 and "SIGTERM" in err
 
 
 def test_wait_asks_again_after_a_not_yet(operator, sandbox, expired):

@@ -532,7 +532,7 @@ def test_a_code_that_never_reached_the_provider_is_given_up(operator, sandbox):
     brief = program_with("hhtoken.renewal.exchange.SEND_PAUSE_SECONDS = 0.1")
     run = operator.run("exchange", input=address, expect=75, program=brief, HH_TOKEN_URL="http://127.0.0.1:9/token")
     assert "nothing was sent" in run.stderr and "the code is given up" in run.stderr
-    assert "too old, or was used" in operator.run("exchange", input=address, expect=77).stderr
+    assert "has expired, or was already used" in operator.run("exchange", input=address, expect=77).stderr
 
 
 def test_a_person_at_a_terminal_is_told_what_to_paste(operator):

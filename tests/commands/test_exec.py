@@ -192,5 +192,5 @@ def test_an_interrupt_while_it_renews_saves_the_pair_and_runs_nothing_new(operat
     wait_for(lambda: refreshes(sandbox) == 1)
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=20)
-    assert process.returncode == 75, err
+    assert process.returncode == 130, err
     assert operator.stored()["refresh_token"] != json.loads(expired)["refresh_token"]

@@ -163,7 +163,7 @@ def test_a_signal_waits_for_the_pair_in_flight_and_begins_no_other(operator, san
     wait_for(lambda: refreshes(sandbox) == 1)
     running.send_signal(getattr(signal, name))
     _out, err = running.communicate(timeout=30)
-    assert running.returncode == 75 and f"interrupted by {name}" in err
+    assert running.returncode == 128 + getattr(signal, name) and f"interrupted by {name}" in err
     assert refreshes(sandbox) == 1
     assert alice.stored()["refresh_token"] != before["refresh_token"]
     assert not (alice.state / "journal").exists()
@@ -179,7 +179,7 @@ def test_what_came_of_each_account_that_was_begun_is_told_after_a_signal_too(ope
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert [line.split()[:4] for line in out.splitlines()] == [[name, "75", "outcome", "unknown:"] for name in begun]
-    assert running.returncode == 75 and "interrupted by SIGINT" in err
+    assert running.returncode == 130 and "interrupted by SIGINT" in err
     assert "nothing is lost" not in err and "for the others, start it again" in err
     assert err.count("is noted") == 1, "the threads leave that to the main one"
     assert refreshes(sandbox) == len(begun)

@@ -78,7 +78,7 @@ def test_a_missing_requests_is_said_before_the_listener_waits(operator, sandbox,
     )
     for command in ("serve-callback", "refresh"):
         run = operator.run(command, expect=78, program=[sys.executable, "-I", "-c", program])
-        assert "apt install python3-requests" in run.stderr
+        assert run.stderr.rstrip().endswith(("apt install python3-requests", "-m pip install requests"))
     assert operator.token_file.read_bytes() == expired and "journal" not in operator.files()
 
 
@@ -114,7 +114,7 @@ def test_a_signal_while_waiting_for_the_lock_ends_at_once(operator, sandbox, exp
         wait_for(lambda: has_open(process, operator.state / ".lock"))
         process.send_signal(number)
         code, _out, err = finish(process)
-    assert code == 75 and "interrupted" in err and "Traceback" not in err
+    assert code == 128 + number and "interrupted" in err and "Traceback" not in err
     assert refreshes(sandbox) == 0
 
 

@@ -56,6 +56,7 @@ def test_an_https_address_or_one_of_this_machine_may_carry_a_secret(address):
         (f"https://{'x' * 64}.ru/", "no name server knows"),
         ("https:hh.ru", "not an http or https address"),
         ("ftp://hh.ru/", "not an http or https address"),
+        ("myapp://callback", "not an http or https address"),
         ("file:///etc/passwd", "not an http or https address"),
         ("javascript:alert(1)", "not an http or https address"),
         ("https://user@hh.ru/", "user name"),
@@ -174,3 +175,15 @@ def test_arbitrary_text_is_a_place_to_listen_or_wrong_usage(text):
     except errors.UsageError:
         return
     assert host and 0 <= port <= 65535
+
+
+@pytest.mark.parametrize(
+    "uri, expected",
+    [("myapp://callback", True), ("hhandroid://oauthresponse", True), ("com.example.app:/back", True)]
+    + [(uri, False) for uri in ("https://h/c", "http://h/c", "HTTP://h/c", "htps://h/c", "hhtp://h/c", "ttps://h/c")]
+    + [(uri, False) for uri in ("localhost:8000/c", "h.example:443/c", "h/c", "/c", "", "file:///c", "javascript://c")],
+)
+def test_the_address_of_an_app_is_told_from_a_slip_of_the_finger(uri, expected):
+    assert addresses.is_of_an_app(uri) is expected
+    assert (addresses.problem(uri, may_be_of_an_app=True) is None) is (expected or uri.startswith("https:"))
+    assert addresses.problem("myapp://callback#x", may_be_of_an_app=True)

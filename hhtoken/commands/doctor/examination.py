@@ -20,7 +20,7 @@ from hhtoken.commands.doctor import (
     store_check,
     units_check,
 )
-from hhtoken.provider import transfer
+from hhtoken.provider import addresses, transfer
 from hhtoken.renewal import systemd_units, token_status
 from hhtoken.store import account_names
 from hhtoken.text import N_
@@ -86,6 +86,8 @@ def _call(came, name, task):
 
 def _outside(values, tasks, authorities):
     redirect_uri = values.get("HH_REDIRECT_URI")
+    if redirect_uri and addresses.is_of_an_app(redirect_uri):
+        redirect_uri = None  # nobody listens for it
     is_public = bool(redirect_uri) and not listener_check.is_local(redirect_uri)
     agent = values.get("HH_USER_AGENT", "hhtoken-doctor")
     providers = provider_check.addresses_of(values)

@@ -231,7 +231,7 @@ def _kept_aside(seen):
         if what:
             path = os.path.join(seen.path, name)
             says = N_("{path} was kept aside: {what}", path=path, what=what)
-            found.append(findings.note(ABOUT, says, advice=N_("remove it once it is of no use")))
+            found.append(findings.note(ABOUT, says, advice=N_("safe to delete after the next successful refresh")))
     return found
 
 

@@ -21,7 +21,7 @@ def whose(status, headers, body):
     if "<footer>hhtoken</footer>" in body:
         if status == 421:
             return OTHER_HOST
-        return NOT_HTTPS if pages.PAGES[400][2] in body else OURS
+        return NOT_HTTPS if pages.PAGES[400][1] in body else OURS
     if status == 429:
         return BUSY
     if "<footer>hhtoken " in body:

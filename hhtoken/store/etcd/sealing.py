@@ -11,6 +11,7 @@ import json
 import os
 
 from hhtoken import errors
+from hhtoken.console import hints
 from hhtoken.provider import transfer
 from hhtoken.text import N_
 
@@ -36,7 +37,7 @@ class Sealer:
         except ImportError:
             raise errors.ConfigError(
                 N_("the Python library 'cryptography' is missing, which HHTOKEN_STORE needs"),
-                N_("type: apt install python3-cryptography (or: pip install 'hhtoken[etcd]')"),
+                hints.to_install("cryptography"),
             ) from None
         self._cipher = AESGCM(key)
         self._invalid = InvalidTag
