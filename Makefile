@@ -43,6 +43,7 @@ help:
 	@echo 'make bench  measure, and write the table of docs/performance.md'
 	@echo 'make catalog  put new messages into hhtoken/console/locale, compile the translations, and do what manual does'
 	@echo 'make dist   build the sdist and the wheel in dist/'
+	@echo 'make deb    build the Debian package here'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 
@@ -106,6 +107,15 @@ dist: $(VENV)/test-ready
 install uninstall:
 	@systemd/install.sh $@
 
+# In a copy, since dpkg-buildpackage writes beside the sources; env -i, since these paths are not the package's.
+deb:
+	@dpkg-checkbuilddeps -I || { echo 'missing: sudo apt install debhelper dh-python' >&2; exit 1; }
+	rm -rf build/deb
+	mkdir -p build/deb/hhtoken
+	sed 's|/$$||' .gitignore | tar --exclude-vcs --exclude-from=- -cf - . | tar -C build/deb/hhtoken -xf -
+	cd build/deb/hhtoken && env -i PATH="$$PATH" dpkg-buildpackage --no-check-builddeps --no-sign
+	cp build/deb/hhtoken_*_all.deb .
+
 # Nothing from the system but the interpreter, unless REQUESTS=debian; every version is in tests/constraints.txt.
 INSTALL = $(IN_VENV) -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
 # As a plain path: the finder that setuptools else puts there doubles the start of each of some thousand programs. Made
@@ -141,7 +151,7 @@ catalog: $(VENV)/test-ready
 	$(IN_VENV) man/write_manual.py .
 
 clean:
-	rm -rf .venv .venv-debian build dist *.egg-info .pytest_cache .hypothesis .coverage .mutants
+	rm -rf .venv .venv-debian build dist *.deb *.egg-info .pytest_cache .hypothesis .coverage .mutants
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog dist install uninstall clean
+.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog dist deb install uninstall clean
