@@ -22,7 +22,7 @@ build() {
     apt install git lintian make man-db bash-completion nginx systemd
     git clone -q /srv/hhtoken.git "$checkout"
     cd "$checkout"
-    $(documented 'apt install .*debhelper') >/dev/null 2>&1
+    eval "$(documented 'apt install .*debhelper')" >/dev/null 2>&1
     SECONDS=0
     make deb >/srv/said 2>&1 || { cat /srv/said; die 'make deb'; }
     echo "# make deb took $SECONDS s; $(dpkg-query -W -f '${Package} ${Version}, ' debhelper lintian)"
@@ -36,7 +36,7 @@ token() { python3 -c "import json; print(json.load(open('$state/token.json'))['a
 of_operator() { md5sum "$settings" "$site"; stat -c '%a %U:%G' "$settings"; }
 everything() { # but what apt, dpkg, systemd and this test write
     find / -xdev \( -path '/proc' -o -path /sys -o -path /dev -o -path /srv -o -path /tmp -o -path /var/cache -o -path /var/lib/apt \
-        -o -path /var/lib/dpkg -o -path /var/log/journal -o -path /var/lib/systemd/timers/stamp-[!h]\* \) -prune -o -print | sort
+        -o -path /var/lib/dpkg -o -path /var/log/journal -o -path /var/lib/systemd/timers/'stamp-[!h]*' \) -prune -o -print | sort
     find /run -name '*hh-token*'
 }
 no_unit_failed() { ! booted || [ -z "$(systemctl --failed --no-legend)" ] || { systemctl --failed; die "$1"; }; }
@@ -59,6 +59,7 @@ login() {
     hhtoken login --no-browser --timeout 60 >/srv/address 2>/srv/login.log &
     local login=$!
     for _ in $(seq 200); do ! grep -qs ^http /srv/address || break; sleep 0.1; done
+    grep -qs ^http /srv/address || { cat /srv/login.log; die 'no address'; }
     python3 -c 'import urllib.request; urllib.request.urlopen(open("/srv/address").read().strip(), timeout=20).read()'
     wait "$login" || { cat /srv/login.log; die 'login'; }
 }
@@ -128,11 +129,12 @@ upgraded_and_removed() {
     renewed 'after the upgrade'
 
     apt remove hhtoken
-    [ ! -e /usr/lib/hhtoken ] && [ ! -e /usr/bin/hhtoken ] && [ -e $state/token.json ] || die 'what remove leaves'
+    [ -z "$(find /usr/lib /usr/bin /usr/share -name 'hh*token*')" ] || die 'the removal leaves some of the program'
+    [ "$(of_operator)" = "$kept" ] || die 'an edit is lost by the removal'
     [ -z "$(active)" ] || die "after the removal: $(active)"
     no_unit_failed 'after the removal'
     apt install "$package"
-    [ "$(of_operator)" = "$kept" ] || die 'an edit is lost by the removal'
+    [ "$(of_operator)" = "$kept" ] || die 'an edit is lost by the new installation'
     start
     renewed 'after the removal'
 }
