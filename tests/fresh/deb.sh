@@ -3,7 +3,8 @@
 # `deb.sh try`, also offline and under a booted systemd: a new box; a box with `make install`; upgrade, remove, purge. A token
 # that was stored before is renewed after each.
 set -euo pipefail
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 checkout=/srv/hhtoken
 state=/var/lib/hh-token
 settings=/etc/hh-token/hh-token.env
@@ -36,7 +37,7 @@ token() { python3 -c "import json; print(json.load(open('$state/token.json'))['a
 of_operator() { md5sum "$settings" "$site"; stat -c '%a %U:%G' "$settings"; }
 everything() { # but what apt, dpkg, systemd and this test write
     find / -xdev \( -path '/proc' -o -path /sys -o -path /dev -o -path /srv -o -path /tmp -o -path /var/cache -o -path /var/lib/apt \
-        -o -path /var/lib/dpkg -o -path /var/log/journal -o -path /var/lib/systemd/timers/'stamp-[!h]*' \) -prune -o -print | sort
+        -o -path /var/lib/dpkg -o -path /var/log/apt -o -path /var/log/journal -o -path /var/lib/systemd/timers/'stamp-[!h]*' \) -prune -o -print | sort
     find /run -name '*hh-token*'
 }
 no_unit_failed() { ! booted || [ -z "$(systemctl --failed --no-legend)" ] || { systemctl --failed; die "$1"; }; }
@@ -154,6 +155,7 @@ try() {
     package=$(echo "$PWD"/hhtoken_*_all.deb)
     version=$(dpkg-deb -f "$package" Version)
     nginx -t -q
+    mkdir -p /etc/systemd/system/timers.target.wants /var/lib/systemd/timers # systemd's own
     on_a_new_box
     everything >/srv/before
     sandbox
@@ -161,7 +163,7 @@ try() {
     upgraded_and_removed
     purged
     everything >/srv/after
-    left=$(comm -13 /srv/before /srv/after | grep -vE '^(/usr/local/|/var/log/apt|/var/lib/systemd/)')
+    left=$(comm -13 /srv/before /srv/after | grep -v '^/usr/local/' || :)
     [ -z "$left" ] || die "left after the purge: $left"
     echo "# package tried $(booted && systemctl --version | head -n 1 || echo without systemd) in $SECONDS s"
 }
