@@ -31,7 +31,7 @@ help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
 	@echo 'make test REQUESTS=debian  the same with the requests of Debian'
-	@echo 'make test-fresh  what the README says, typed in minimal roots of Debian 12 and 13 (root, Debian)'
+	@echo 'make test-fresh  the README and the package in minimal roots of Debian 12 and 13 (root, Debian)'
 	@echo 'make lint  what ruff and shellcheck say'
 	@echo 'make coverage  the same tests, measured: every branch of the modules that store, refresh and take the callback'
 	@echo 'make mutants  break the store in some hundred small ways, and count what the tests notice (a quarter of an hour)'
@@ -79,7 +79,7 @@ test-faults-long: $(VENV)/faults-ready
 test-fresh:
 	tests/fresh/run
 
-SCRIPTS := .ci/run docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*/run tests/*/*.sh tests/system/box
+SCRIPTS := .ci/run debian/p*[mt] docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*/run tests/*/*.sh tests/system/box
 
 lint: $(VENV)/lint-ready
 	$(IN_VENV) -m ruff format --check .
