@@ -110,7 +110,7 @@ install uninstall:
 # In a copy, since dpkg-buildpackage writes beside the sources; env -i, since these paths are not the package's.
 deb:
 	@dpkg-checkbuilddeps -I || { echo 'missing: sudo apt install debhelper dh-python' >&2; exit 1; }
-	rm -rf build/deb
+	rm -rf build/deb hhtoken_*_all.deb
 	mkdir -p build/deb/hhtoken
 	sed 's|/$$||' .gitignore | tar --exclude-vcs --exclude-from=- -cf - . | tar -C build/deb/hhtoken -xf -
 	cd build/deb/hhtoken && env -i PATH="$$PATH" dpkg-buildpackage --no-check-builddeps --no-sign
