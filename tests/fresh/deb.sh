@@ -163,7 +163,7 @@ try() {
     upgraded_and_removed
     purged
     everything >/srv/after
-    left=$(comm -13 /srv/before /srv/after | grep -v '^/usr/local/' || :)
+    left=$(comm -13 /srv/before /srv/after | grep -vE '^(/usr/local/|/etc/fish)' || :) # folders of make install
     [ -z "$left" ] || die "left after the purge: $left"
     echo "# package tried $(booted && systemctl --version | head -n 1 || echo without systemd) in $SECONDS s"
 }
