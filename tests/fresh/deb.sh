@@ -155,8 +155,8 @@ try() {
     package=$(echo "$PWD"/hhtoken_*_all.deb)
     version=$(dpkg-deb -f "$package" Version)
     nginx -t -q
-    mkdir -p /etc/systemd/system/timers.target.wants /var/lib/systemd/timers # systemd's own
     on_a_new_box
+    mkdir -p /etc/systemd/system/timers.target.wants /var/lib/systemd/timers # systemd's own
     everything >/srv/before
     sandbox
     from_make_install
