@@ -31,7 +31,7 @@ help:
 	@echo 'make demo   run authorize, callback, exchange, show, expiry and refresh against the sandbox'
 	@echo 'make test   set up a virtual environment in $(VENV) and run all tests'
 	@echo 'make test REQUESTS=debian  the same with the requests of Debian'
-	@echo 'make test-fresh  what the README says, typed in minimal roots of Debian 12 and 13 (root, Debian)'
+	@echo 'make test-fresh  the README and the package in minimal roots of Debian 12 and 13 (root, Debian)'
 	@echo 'make lint  what ruff and shellcheck say'
 	@echo 'make coverage  the same tests, measured: every branch of the modules that store, refresh and take the callback'
 	@echo 'make mutants  break the store in some hundred small ways, and count what the tests notice (a quarter of an hour)'
@@ -43,6 +43,7 @@ help:
 	@echo 'make bench  measure, and write the table of docs/performance.md'
 	@echo 'make catalog  put new messages into hhtoken/console/locale, compile the translations, and do what manual does'
 	@echo 'make dist   build the sdist and the wheel in dist/'
+	@echo 'make deb    build the Debian package here'
 	@echo 'make clean  remove what these have made'
 	@echo 'make install, make uninstall  with PREFIX, SYSCONFDIR, DESTDIR; uninstall PURGE=1 removes the token too'
 
@@ -78,7 +79,7 @@ test-faults-long: $(VENV)/faults-ready
 test-fresh:
 	tests/fresh/run
 
-SCRIPTS := .ci/run docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*/run tests/*/*.sh tests/system/box
+SCRIPTS := .ci/run debian/p*[mt] docs/demo.sh docs/examples/*.sh bin/*.sh systemd/install.sh tests/*/run tests/*/*.sh tests/system/box
 
 lint: $(VENV)/lint-ready
 	$(IN_VENV) -m ruff format --check .
@@ -105,6 +106,15 @@ dist: $(VENV)/test-ready
 
 install uninstall:
 	@systemd/install.sh $@
+
+# In a copy, since dpkg-buildpackage writes beside the sources; env -i, since these paths are not the package's.
+deb:
+	@dpkg-checkbuilddeps -I || { echo 'missing: sudo apt install debhelper dh-python' >&2; exit 1; }
+	rm -rf build/deb hhtoken_*_all.deb
+	mkdir -p build/deb/hhtoken
+	sed 's|/$$||' .gitignore | tar --exclude-vcs --exclude-from=- -cf - . | tar -C build/deb/hhtoken -xf -
+	cd build/deb/hhtoken && env -i PATH="$$PATH" dpkg-buildpackage --no-check-builddeps --no-sign
+	cp build/deb/hhtoken_*_all.deb .
 
 # Nothing from the system but the interpreter, unless REQUESTS=debian; every version is in tests/constraints.txt.
 INSTALL = $(IN_VENV) -m pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt
@@ -141,7 +151,7 @@ catalog: $(VENV)/test-ready
 	$(IN_VENV) man/write_manual.py .
 
 clean:
-	rm -rf .venv .venv-debian build dist *.egg-info .pytest_cache .hypothesis .coverage .mutants
+	rm -rf .venv .venv-debian build dist *.deb *.egg-info .pytest_cache .hypothesis .coverage .mutants
 	find hhtoken tests -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog dist install uninstall clean
+.PHONY: help demo test test-fresh lint coverage mutants test-faults test-faults-long test-system test-cluster bench manual catalog dist deb install uninstall clean

@@ -71,6 +71,7 @@ install_configuration() {
     put 644 nginx/hh-token "$SHAREDIR/nginx/hh-token"
     put 644 nginx/hh-token-down.html "$SHAREDIR/nginx/hh-token-down.html"
     for example in docs/examples/*.sh docs/examples/*.py; do put 755 "$example" "$SHAREDIR/examples/${example##*/}"; done
+    put 644 docs/examples/alerts.yml "$SHAREDIR/examples/alerts.yml"
     mkdir -p "$DESTDIR$SYSCONFDIR/hh-token"
     chmod 750 "$DESTDIR$SYSCONFDIR/hh-token"
     put_if_absent 640 docs/examples/hh-token.env "$SYSCONFDIR/hh-token/hh-token.env"

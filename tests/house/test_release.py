@@ -47,6 +47,11 @@ def test_the_changelog_has_one_section_which_is_this_version():
     assert re.findall(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.M) == [__version__]
 
 
+def test_the_debian_package_has_this_version():
+    assert (ROOT / "debian" / "changelog").read_text().startswith(f"hhtoken ({__version__}) ")
+    assert f"./hhtoken_{__version__}_all.deb" in (ROOT / "docs" / "install.md").read_text()
+
+
 # -- sdist and wheel --
 
 IN_THE_WHEEL = (
