@@ -44,11 +44,15 @@ def exit_code(value):
     return _whole(value, 0, 255) or 0
 
 
-def role(value):
-    """Given the text of an argument, return it if it is one of ``ROLES``; raise ArgumentTypeError."""
-    if value not in ROLES:
-        raise ArgumentTypeError(translated(N_("takes one of: {choices}", choices=", ".join(ROLES))))
-    return value
+def one_of(*choices):
+    """Return a type that takes one of these words."""
+
+    def choice(value):
+        if value not in choices:
+            raise ArgumentTypeError(translated(N_("takes one of: {choices}", choices=", ".join(choices))))
+        return value
+
+    return choice
 
 
 def add_authorization_options(parser):
@@ -56,7 +60,7 @@ def add_authorization_options(parser):
     parser.add_argument("--force-login", action="store_true", help=_("show the login form even when logged in"))
     parser.add_argument("--skip-choose-account", action="store_true", help=_("skip the choice between accounts"))
     said = _("which kind of account to log in with")
-    parser.add_argument("--role", type=role, metavar="|".join(ROLES), help=said)
+    parser.add_argument("--role", type=one_of(*ROLES), metavar="|".join(ROLES), help=said)
 
 
 def authorization_options(arguments):
