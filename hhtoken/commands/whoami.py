@@ -52,7 +52,7 @@ def run(arguments):
     if verdict.kind == api_errors.EXPIRED and left:
         reporting.warning(N_("by the clock of this machine the access token lives on; see 'date'"))
     if verdict.exit_code:
-        raise verdict.error()
+        raise verdict.failure()
     return 0
 
 

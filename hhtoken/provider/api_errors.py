@@ -5,11 +5,12 @@ told, and what to do about it is the operator's.
 """
 
 from hhtoken import errors
-from hhtoken.provider import token_errors
 from hhtoken.provider.answer import object_in, wait_seconds
+from hhtoken.provider.verdict import HINT_APPLICATION, HINT_USER_AGENT, TRY_LATER, UNCLEAR, Verdict, of_status
+from hhtoken.provider.verdict import printable as shown
 from hhtoken.text import N_, counted, joined, printable
 
-# Kinds of verdict.
+# Kinds of verdict, beside those of ``verdict``.
 ACCEPTED = "accepted"
 EXPIRED = "token_expired"
 REVOKED = "token_revoked"
@@ -17,13 +18,11 @@ UNKNOWN_TOKEN = "bad_authorization"
 APPLICATION_GONE = "application_not_found"
 USER_EXPECTED = "user_auth_expected"
 BAD_USER_AGENT = "bad_user_agent"
-MISADDRESSED = "misaddressed"
-TRY_LATER = "try_later"
-UNCLEAR = "unclear"
 NONSENSE = "nonsense"
 
 HINT_LATER = N_("type it again later; the stored pair is kept")
 HINT_ADDRESS = N_("check HH_API_URL, or leave it unset")
+ADDRESS = N_("the address of the API"), HINT_ADDRESS
 
 # value of an error of type "oauth" -> (exit code, what it means, what to do). The values are the kinds of above.
 OAUTH = {
@@ -44,7 +43,7 @@ OAUTH = {
     APPLICATION_GONE: (
         errors.CONFIG,
         N_("the application was removed from HeadHunter"),
-        token_errors.HINT_APPLICATION,
+        HINT_APPLICATION,
     ),
     USER_EXPECTED: (
         errors.NOPERM,
@@ -66,22 +65,6 @@ ROLES = (
 )
 PERSON_FIELDS = ("id", "first_name", "middle_name", "last_name", "email")
 LONGEST_NAME_CHARACTERS = 200
-
-
-class Verdict:
-    """``kind``: one of the constants above. ``exit_code``, ``meaning``, ``hint`` (or None): for the operator."""
-
-    __slots__ = ("kind", "exit_code", "meaning", "hint")
-
-    def __init__(self, kind, exit_code, meaning, hint=None):
-        self.kind = kind
-        self.exit_code = exit_code
-        self.meaning = meaning
-        self.hint = hint
-
-    def error(self):
-        """Return the Error that a command ends with."""
-        return errors.with_exit_code(self.exit_code, self.meaning, self.hint)
 
 
 NOBODY = Verdict(
@@ -116,7 +99,7 @@ def judge(answer, secrets=()):
     ``secrets``: values that may not be repeated, should the provider echo them.
     """
     verdict = _judge(answer, secrets)
-    request_id = token_errors.printable(answer.request_id, secrets)
+    request_id = shown(answer.request_id, secrets)
     if verdict.kind != ACCEPTED and request_id:
         verdict.meaning = N_("{meaning} (request id {request_id})", meaning=verdict.meaning, request_id=request_id)
     return verdict
@@ -160,27 +143,23 @@ def _judge(answer, secrets):
         return _no_answer(answer)
     if 200 <= status < 300:
         return Verdict(ACCEPTED, errors.OK, N_("HeadHunter accepts the access token"))
-    if status >= 500 or status in (408, 425, 429):
-        return Verdict(TRY_LATER, errors.TEMPFAIL, N_("HeadHunter answered {status}", status=status), _later(answer))
     found = _errors_in(answer.body)
+    verdict = of_status(status, bool(found), _documented(found), ADDRESS, _later(answer))
+    if verdict.kind == UNCLEAR:
+        words = shown(": ".join(filter(None, found[0])) if found else None, secrets)
+        verdict.meaning = N_("HeadHunter refuses the token in a way that is not documented ({status})", status=status)
+        verdict.meaning += f" [{words}]" if words else ""
+    return verdict
+
+
+def _documented(found):
     for kind, value in found:
         if kind == "oauth" and value in OAUTH:
             return Verdict(value, *OAUTH[value])
         if kind == BAD_USER_AGENT:
             meaning = USER_AGENT.get(value, N_("HeadHunter refuses the User-Agent"))
-            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, token_errors.HINT_USER_AGENT)
-    if status == 403 and not found:  # the DDoS guard's page [575], or a bad User-Agent [846]
-        hint = N_("{later}; if it stays, set HH_USER_AGENT", later=HINT_LATER)
-        return Verdict(TRY_LATER, errors.TEMPFAIL, N_("a guard in front of HeadHunter answered 403"), hint)
-    if 300 <= status < 400:
-        meaning = N_("the address of the API answered {status}, a redirect, which is not followed", status=status)
-        return Verdict(TRY_LATER, errors.TEMPFAIL, meaning, HINT_ADDRESS)
-    if status in (404, 405, 410):
-        meaning = N_("the address of the API answered {status}", status=status)
-        return Verdict(MISADDRESSED, errors.CONFIG, meaning, HINT_ADDRESS)
-    meaning = N_("HeadHunter refuses the token in a way that is not documented ({status})", status=status)
-    words = token_errors.printable(": ".join(filter(None, found[0])) if found else None, secrets)
-    return Verdict(UNCLEAR, errors.TEMPFAIL, meaning + f" [{words}]" if words else meaning, HINT_LATER)
+            return Verdict(BAD_USER_AGENT, errors.CONFIG, meaning, HINT_USER_AGENT)
+    return None
 
 
 def _later(answer):

@@ -5,12 +5,12 @@ error answer ever costs the pair; the question is only whether to try again late
 """
 
 from hhtoken import errors
+from hhtoken.errors import HINT_AUTHORIZE
+from hhtoken.provider.verdict import HINT_USER_AGENT, TRY_LATER, Verdict, of_status, printable
 from hhtoken.text import N_
 
-# Kinds of verdict.
+# Kinds of verdict, beside those of ``verdict``.
 NOT_YET = "not_yet"  # the access token still lives; a quiet "later"
-TRY_LATER = "try_later"  # weather
-UNCLEAR = "unclear"  # an answer that nobody documented: later, with growing waits, and a human after a day
 DEAD = "dead"  # the provider has called this refresh token dead: it is never sent again
 AUTHORIZE = "authorize"  # this grant is no good; a human must authorize
 REFUSED = "refused"  # the same, in words that nobody documented: asked again, with growing waits, just in case
@@ -20,7 +20,6 @@ MISCONFIGURED = "misconfigured"
 EXIT_CODES = {
     NOT_YET: errors.OK,
     TRY_LATER: errors.TEMPFAIL,
-    UNCLEAR: errors.TEMPFAIL,
     DEAD: errors.NOPERM,
     AUTHORIZE: errors.NOPERM,
     REFUSED: errors.NOPERM,
@@ -28,15 +27,11 @@ EXIT_CODES = {
     MISCONFIGURED: errors.CONFIG,
 }
 
-HINT_AUTHORIZE = errors.HINT_AUTHORIZE
 HINT_WAIT = N_("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh --force' now")
 HINT_CREDENTIALS = N_("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
-HINT_APPLICATION = N_(
-    "look at dev.hh.ru/admin; with a new application, set HH_CLIENT_ID and HH_CLIENT_SECRET, then authorize"
-)
 HINT_ADDRESS = N_("check HH_TOKEN_URL if it is set, or remove it; else type 'hhtoken doctor'")
 HINT_SUPPORT = N_("write to HeadHunter's support and quote the request id")
-HINT_USER_AGENT = N_("set HH_USER_AGENT to the form 'App/1.0 (you@example.com)'")
+ADDRESS = N_("the token address"), HINT_ADDRESS
 
 ALREADY_REFRESHED = "token has already been refreshed"
 
@@ -101,29 +96,6 @@ BY_CLASS = {
 }
 
 
-SHORTEST_SECRET_CHARACTERS = 8  # a shorter one is a word of its own: hiding it would garble what is said
-
-
-class Verdict:
-    """``kind`` is one of the constants above; ``meaning`` and ``hint`` are for people; ``error`` and
-    ``description`` are the provider's own words, filtered to what is safe to print. ``is_already_refreshed``: the
-    refresh token was used before, by us or by somebody else."""
-
-    __slots__ = ("kind", "meaning", "hint", "error", "description", "is_already_refreshed")
-
-    def __init__(self, kind, meaning, hint=None, error=None, description=None):
-        self.kind = kind
-        self.meaning = meaning
-        self.hint = hint
-        self.error = error
-        self.description = description
-        self.is_already_refreshed = False
-
-    @property
-    def exit_code(self):
-        return EXIT_CODES[self.kind]
-
-
 def judge(status, fields, secrets=()):
     """Given the HTTP status and the body's JSON object (or None), return the Verdict on an answer without a pair.
 
@@ -132,40 +104,20 @@ def judge(status, fields, secrets=()):
     fields = fields or {}
     error = _text(fields.get("error") or _api_error_type(fields))
     description = _text(fields.get("error_description"))
-    kind, meaning, hint = _look_up(status, error, description)
-    verdict = Verdict(kind, meaning, hint, printable(error, secrets), printable(description, secrets))
-    verdict.is_already_refreshed = _normal(description) == ALREADY_REFRESHED
+    verdict = of_status(status, bool(error), _documented(error, description), ADDRESS, HINT_WAIT)
+    verdict.error, verdict.description = printable(error, secrets), printable(description, secrets)
     return verdict
 
 
-def printable(value, secrets=()):
-    """Given text of the provider, return at most 200 printable ASCII characters without secrets, or None."""
-    if not isinstance(value, str) or not value:
-        return None
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may begin with another
-        if len(secret) >= SHORTEST_SECRET_CHARACTERS:
-            value = value.replace(secret, "[hidden]")
-    return "".join(character if " " <= character <= "~" else "?" for character in value[:200])
+def is_already_refreshed(verdict):
+    """Tell whether the refresh token was used before, by us or by somebody else."""
+    return _normal(verdict.description or "") == ALREADY_REFRESHED
 
 
-def _look_up(status, error, description):
-    # "ориентироваться только на код": of a 5xx only the status counts.
-    if status >= 500 or status in (408, 425, 429):
-        return TRY_LATER, N_("HeadHunter answered {status}", status=status), HINT_WAIT
-    if 300 <= status < 400:
-        redirect = N_("the token address answered {status}, a redirect, which is not followed", status=status)
-        return TRY_LATER, redirect, HINT_ADDRESS
-    documented = DOCUMENTED.get(_normal(description))
-    if documented and error:
-        return documented
-    if error and error.lower() in BY_CLASS:
-        return BY_CLASS[error.lower()]
-    if status == 403 and not error:  # the DDoS guard's page [575], or a bad User-Agent [846]
-        hint = N_("{wait}; if it stays, set HH_USER_AGENT", wait=HINT_WAIT)
-        return TRY_LATER, N_("a guard in front of HeadHunter answered 403"), hint
-    if status in (404, 405, 410):
-        return MISCONFIGURED, N_("the token address answered {status}", status=status), HINT_ADDRESS
-    return UNCLEAR, N_("an answer that is not documented ({status})", status=status), HINT_WAIT
+def _documented(error, description):
+    row = DOCUMENTED.get(_normal(description)) if error else None
+    row = row or BY_CLASS.get(error.lower())
+    return Verdict(row[0], EXIT_CODES[row[0]], *row[1:]) if row else None
 
 
 def _normal(description):

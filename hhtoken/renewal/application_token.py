@@ -12,6 +12,7 @@ from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import object_in
 from hhtoken.provider.transfer import NotSent
+from hhtoken.provider.verdict import TRY_LATER, UNCLEAR, printable
 from hhtoken.store.journal import NoJournal
 from hhtoken.text import N_, counted
 
@@ -143,9 +144,9 @@ def _failure(answer, verdict, client_secret):
         return errors.DataError(
             N_("HeadHunter's answer makes no sense: there is no token in it"), token_errors.HINT_ADDRESS
         )
-    is_weather = verdict.kind in (token_errors.TRY_LATER, token_errors.UNCLEAR)
+    is_weather = verdict.kind in (TRY_LATER, UNCLEAR)
     hint = HINT_LATER if is_weather else verdict.hint
-    request_id = token_errors.printable(answer.request_id, (client_secret,))
+    request_id = printable(answer.request_id, (client_secret,))
     meaning = verdict.meaning
     if request_id:
         meaning = N_("{meaning} (request id {request_id})", meaning=meaning, request_id=request_id)

@@ -7,6 +7,7 @@ from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import http_date, object_in, wait_seconds
+from hhtoken.provider.verdict import HINT_APPLICATION, MISADDRESSED, TRY_LATER, UNCLEAR, printable
 from hhtoken.renewal import policy
 from hhtoken.store import record
 from hhtoken.store.record import Record, is_the_providers_word
@@ -14,8 +15,9 @@ from hhtoken.text import N_, joined
 
 OUTCOME_OF = {
     token_errors.NOT_YET: record.NOT_YET,
-    token_errors.TRY_LATER: record.TRY_LATER,
-    token_errors.UNCLEAR: record.UNCLEAR,
+    TRY_LATER: record.TRY_LATER,
+    UNCLEAR: record.UNCLEAR,
+    MISADDRESSED: record.MISCONFIGURED,
     token_errors.DEAD: record.AUTHORIZATION_NEEDED,
     token_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
     token_errors.REFUSED: record.AUTHORIZATION_NEEDED,
@@ -26,7 +28,7 @@ OUTCOME_OF = {
 HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
 PAUSES_OF = {
-    token_errors.UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
+    UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
     token_errors.REFUSED: policy.REFUSED_PAUSES_SECONDS,
 }
 
@@ -64,7 +66,7 @@ def why_impossible(pair, now):
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
     """Given a Pair that has been saved, the Answer that it came in, its fingerprint, and that of the refresh token
     which was spent for it (None: none, or not known), return the Record of it."""
-    request_id = token_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
+    request_id = printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,
         at=answer.received_at if isinstance(answer.received_at, int) else pair.obtained_at,
@@ -123,7 +125,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     outcome.http_status = answer.status or None
     if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
-    outcome.request_id = token_errors.printable(answer.request_id, secrets)
+    outcome.request_id = printable(answer.request_id, secrets)
     outcome.message += _quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)
@@ -168,7 +170,7 @@ def _refused(answer, last, now, secrets, kind):
     outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == token_errors.DEAD
-    if verdict.is_already_refreshed and outcome.perhaps_spent_at:
+    if token_errors.is_already_refreshed(verdict) and outcome.perhaps_spent_at:
         lost_at = durations.local(outcome.perhaps_spent_at)
         outcome.message = N_(
             "the answer to the refresh of {moment} was lost on the way, and with it the new pair", moment=lost_at
@@ -178,12 +180,12 @@ def _refused(answer, last, now, secrets, kind):
         outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
-        host = token_errors.printable(answer.location_host, [*secrets, *lowered])
+        host = printable(answer.location_host, [*secrets, *lowered])
         outcome.message += N_(", to {host}", host=host)
     outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
     if verdict.kind == token_errors.NOT_YET:
         outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
-    if verdict.kind == token_errors.UNCLEAR and _is_out_of_patience(outcome, now):
+    if verdict.kind == UNCLEAR and _is_out_of_patience(outcome, now):
         outcome.exit_code, outcome.hint = errors.NOPERM, token_errors.HINT_AUTHORIZE
     return outcome
 
@@ -197,7 +199,7 @@ def _next_step(verdict, kind):
     if verdict.kind == token_errors.ACCOUNT:
         return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
     if verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
-        return token_errors.HINT_APPLICATION
+        return HINT_APPLICATION
     return verdict.hint
 
 

@@ -57,7 +57,7 @@ def test_each_refusal_has_its_kind_exit_code_meaning_and_hint(came, kind, code, 
     assert person is None
     assert (verdict.kind, verdict.exit_code) == (kind, code)
     assert meaning in verdict.meaning and hint in verdict.hint
-    assert verdict.error().exit_code == code
+    assert verdict.failure().exit_code == code
 
 
 def test_one_known_error_among_others_decides():

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from support import QUICK
 
 from hhtoken.provider import token_errors
-from hhtoken.provider.token_errors import ACCOUNT, AUTHORIZE, DEAD, MISCONFIGURED, NOT_YET, TRY_LATER, judge, printable
+from hhtoken.provider.token_errors import ACCOUNT, AUTHORIZE, DEAD, MISCONFIGURED, NOT_YET, judge
+from hhtoken.provider.verdict import MISADDRESSED, TRY_LATER, UNCLEAR, printable
 
 # headhunter-oauth.md, "Errors of the token endpoint": HTTP, error, error_description -> kind, exit code.
 DOCUMENTED = [
@@ -143,12 +144,12 @@ def test_the_apis_own_form_and_odd_types_are_read(fields, exit_code):
 
 @pytest.mark.parametrize("status", [100, 400, 401, 402, 406, 418, 422, 451, 499])
 def test_an_answer_that_nobody_documented_is_unclear(status):
-    assert judge(status, None).kind == token_errors.UNCLEAR
+    assert judge(status, None).kind == UNCLEAR
     assert judge(status, None).exit_code == 75
 
 
 def test_a_403_with_words_that_nobody_documented_is_unclear_and_no_guard():
-    assert judge(403, refusal("forbidden", "something new")).kind == token_errors.UNCLEAR
+    assert judge(403, refusal("forbidden", "something new")).kind == UNCLEAR
 
 
 @pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable"])
@@ -183,7 +184,7 @@ def test_the_guards_html_page_is_weather_and_hints_at_the_user_agent():
 @pytest.mark.parametrize("status", [404, 405, 410])
 def test_an_address_that_is_gone_is_a_matter_of_settings(status):
     verdict = judge(status, None)
-    assert (verdict.kind, verdict.exit_code) == (MISCONFIGURED, 78)
+    assert (verdict.kind, verdict.exit_code) == (MISADDRESSED, 78)
     assert "HH_TOKEN_URL" in verdict.hint
 
 
