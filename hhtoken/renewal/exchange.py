@@ -34,7 +34,7 @@ def renew(store, endpoint, force=False, clock=time.time):
     if not store.is_unsettled():
         # Without the lock, since a run with nothing to do must write nothing.
         standing = _standing(store, force, clock())
-        if standing:
+        if standing and not (standing.exit_code and store.load().pair.is_shared):  # else look what other hosts have
             return standing
     with store.lock():
         is_peers_record = store.record_version() != version and not store.is_unsettled()
