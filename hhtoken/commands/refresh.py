@@ -105,7 +105,7 @@ def _is_work_ahead(settings, until):
             if token_status.look(store, time.time()).state == token_status.IN_FLIGHT:
                 return True
         pair, now = store.load().pair, time.time()
-        if policy.decide(pair, None, now).kind == policy.NOT_DUE and pair.expires_at > until:
+        if policy.decide(pair, store.refusal_of(pair), now).kind == policy.NOT_DUE and pair.expires_at > until:
             return False
         at = policy.next_refresh_at(pair, store.record_of(pair), now)
         return at is not None and at <= until

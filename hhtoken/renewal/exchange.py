@@ -43,13 +43,15 @@ def renew(store, endpoint, force=False, clock=time.time):
         if recovered and standing and standing.outcome == record.NOT_DUE:
             return recovered  # else it has expired since it came
         # A peer may have been at it while we waited for the lock: what it came to is our outcome, too.
+        pair = store.load().pair
         if standing is None and is_peers_record:
-            standing = store.record_of(store.load().pair)
+            standing = store.record_of(pair)
+            standing = standing if standing and standing.outcome != record.NOT_DUE else None
         if standing:
             return standing
         endpoint.prepare()
-        time.sleep(policy.margin_left(store.load().pair, clock()))
-        with store.claim(force, clock) as elsewhere:
+        time.sleep(policy.margin_left(pair, clock()))
+        with store.claim(force or store.refusal_of(pair) is not None, clock) as elsewhere:
             if elsewhere:
                 return elsewhere
             signals.end_if_asked()
@@ -58,7 +60,7 @@ def renew(store, endpoint, force=False, clock=time.time):
 
 
 def renew_for(user, store, endpoint):
-    """Renew the pair if it is due, for a command that needs it alive; ``user`` names that in the log.
+    """Renew the pair if it is due, for a command that needs it valid; ``user`` names that in the log.
 
     Raise what ``renew`` raises, and the Error of a renewal that failed.
     """
@@ -66,16 +68,16 @@ def renew_for(user, store, endpoint):
         failure = judgement.error_of(renew(store, endpoint))
     except errors.TryLaterError as error:
         failure = error
-    if isinstance(failure, errors.TryLaterError) and _lives(store):
+    if isinstance(failure, errors.TryLaterError) and _is_usable(store):
         return  # nothing is due; what else there is to do is for a timer
     if failure:
         reporting.event(f"{user}: {failure.message}; {failure.hint or 'no hint'}", reporting.ERROR)
         raise failure
 
 
-def _lives(store):
+def _is_usable(store):
     try:
-        return policy.decide(store.load().pair, None, time.time()).kind == policy.NOT_DUE
+        return store.why_unusable(store.load().pair, time.time()) is None
     except errors.Error:
         return False
 

@@ -7,7 +7,7 @@ from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import http_date, object_in, wait_seconds
-from hhtoken.provider.verdict import HINT_APPLICATION, MISADDRESSED, TRY_LATER, UNCLEAR, printable
+from hhtoken.provider.verdict import HINT_APPLICATION, MISADDRESSED, RATE_LIMIT, REFUSED, TRY_LATER, UNCLEAR, printable
 from hhtoken.renewal import policy
 from hhtoken.store import record
 from hhtoken.store.record import Record, is_the_providers_word
@@ -20,7 +20,7 @@ OUTCOME_OF = {
     MISADDRESSED: record.MISCONFIGURED,
     token_errors.DEAD: record.AUTHORIZATION_NEEDED,
     token_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
-    token_errors.REFUSED: record.AUTHORIZATION_NEEDED,
+    REFUSED: record.AUTHORIZATION_NEEDED,
     token_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
     token_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
@@ -29,7 +29,7 @@ HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
 PAUSES_OF = {
     UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
-    token_errors.REFUSED: policy.REFUSED_PAUSES_SECONDS,
+    REFUSED: policy.REFUSED_PAUSES_SECONDS,
 }
 
 
@@ -45,21 +45,22 @@ def standing(pair, last, now, force=False):
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
-            message=why_impossible(pair, now),
+            message=why_impossible(pair.seconds_left(now) and not (last and last.is_refused)),
             hint=token_errors.HINT_AUTHORIZE,
         )
     if decision.kind == policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
         waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
-        waiting.hint = HINT_PAUSE
+        if last.http_status != RATE_LIMIT:
+            waiting.hint = HINT_PAUSE
         return waiting
     return last
 
 
-def why_impossible(pair, now):
-    """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
-    if pair.seconds_left(now):
-        return N_("the access token lives, but there is no refresh token to renew it")
+def why_impossible(is_valid):
+    """Say of a Pair without a refresh token, whose access token may be valid, that it cannot be renewed."""
+    if is_valid:
+        return N_("the access token is valid, but there is no refresh token to renew it")
     return N_("the access token has expired, and there is no refresh token to renew it")
 
 
@@ -100,9 +101,11 @@ def sentence_of(outcome):
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
         until = durations.local(outcome.lives_until)
         return N_("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
-    if outcome.not_before:
-        return outcome.message + N_(" until {moment}", moment=durations.local(outcome.not_before))
-    return outcome.message
+    if outcome.outcome == record.NOT_YET and outcome.lives_until in (0, outcome.not_before):  # HeadHunter gave no time
+        moment = durations.local(outcome.not_before)
+        return outcome.message + N_("; no new attempt before {moment}", moment=moment)
+    until = outcome.lives_until if outcome.outcome == record.NOT_YET else outcome.not_before
+    return outcome.message + N_(" until {moment}", moment=durations.local(until)) if until else outcome.message
 
 
 def judge(answer, intent, last, now, secrets=(), pair=None):
@@ -129,8 +132,10 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     outcome.message += _quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)
-        outcome.not_before = int(now) + policy.not_yet_pause(left, outcome.failures)
-        if pair:
+        outcome.not_before = int(now) + policy.not_yet_pause(None if outcome.is_refused else left, outcome.failures)
+        if pair and outcome.is_refused and pair.expires_at > now:  # the API has refused it, so that may be wrong
+            outcome.lives_until = pair.expires_at
+        elif pair:
             outcome.lives_until = outcome.not_before if left is None else int(now) + left
     return outcome
 
@@ -166,8 +171,10 @@ def _nonsense(answer, last, now):
 
 def _refused(answer, last, now, secrets, kind):
     verdict = token_errors.judge(answer.status, object_in(answer.body), secrets)
-    hint = _next_step(verdict, kind)
-    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, hint)
+    hint, meaning = _next_step(verdict, kind), verdict.meaning
+    if kind != record.CODE and verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
+        hint, meaning = HINT_APPLICATION, N_("HeadHunter does not accept the application of this token")
+    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, meaning, hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == token_errors.DEAD
     if token_errors.is_already_refreshed(verdict) and outcome.perhaps_spent_at:
@@ -176,8 +183,8 @@ def _refused(answer, last, now, secrets, kind):
             "the answer to the refresh of {moment} was lost on the way, and with it the new pair", moment=lost_at
         )
         outcome.hint = token_errors.HINT_AUTHORIZE
-    if verdict.error and verdict.kind != token_errors.NOT_YET:
-        outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
+    if verdict.kind != token_errors.NOT_YET:
+        outcome.message += verdict.words
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
         host = printable(answer.location_host, [*secrets, *lowered])
@@ -198,8 +205,6 @@ def _next_step(verdict, kind):
         return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=token_errors.HINT_AUTHORIZE)
     if verdict.kind == token_errors.ACCOUNT:
         return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
-    if verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
-        return HINT_APPLICATION
     return verdict.hint
 
 

@@ -4,8 +4,9 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import reporting
+from hhtoken.provider import api_errors
 from hhtoken.renewal import judgement
-from hhtoken.store.record import NOT_DUE, Record
+from hhtoken.store.record import NOT_DUE, REFUSAL_KINDS, Record
 from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
 
@@ -37,12 +38,16 @@ def remember(store, outcome):
     return True
 
 
-def remember_refusal(store, pair, refused, now):
-    """Write down how HeadHunter has refused the access token of this Pair for good (``api_errors.FOR_GOOD``), or with
-    None that it has not. A memory aid, too: trouble is logged alone."""
-    if refused == getattr(store.record_of(pair), "refused", None):
+def heed(store, pair, kind):
+    """Write down what the API says of the access token of this Pair (the kind of a Verdict): a refusal makes it due,
+    and is forgotten once it is accepted, or with the next pair. A memory aid, too: trouble is logged alone."""
+    refused, now = kind if kind in REFUSAL_KINDS else None, time.time()
+    if not refused and kind != api_errors.ACCEPTED:
         return
     try:
+        known = store.refusal_of(pair)
+        if refused == (known.refused if known and known.lives_on_until <= now else None):
+            return
         with store.lock():
             if store.load().pair.access_token != pair.access_token:  # renewed meanwhile
                 return
@@ -52,10 +57,13 @@ def remember_refusal(store, pair, refused, now):
                 message=N_("nothing is due"),
                 refresh_token_sha256=fingerprint(pair.refresh_token),
             )
-            known.refused = refused
+            known.refused, known.refused_sha256 = refused, fingerprint(pair.access_token) if refused else None
+            known.lives_until = 0 if refused else known.lives_until  # of an earlier "not yet"
             store.remember(known)
     except errors.Error as error:
-        reporting.trouble(N_("{reason}; the verdict on the access token is not remembered", reason=error.message))
+        reporting.trouble(
+            N_("{reason}; what HeadHunter says of the access token is not remembered", reason=error.message)
+        )
 
 
 def keep_evidence(store, answer):

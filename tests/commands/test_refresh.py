@@ -15,6 +15,7 @@ import requests
 from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
 from rough_provider import answering, http, reset
 
+from hhtoken.console import durations
 from hhtoken.provider.answer import Answer
 from hhtoken.provider.token_errors import DOCUMENTED
 from hhtoken.sandbox.faults import FAULTS
@@ -101,9 +102,10 @@ def test_a_person_at_a_terminal_is_told_that_nothing_is_due_and_a_timer_is_not(l
     assert lonely.run("refresh").stderr == ""
 
 
-def test_a_person_at_a_terminal_is_told_of_a_not_yet_and_until_when(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=1000, life=1000)
-    assert " until 20" in at_a_terminal(operator, "refresh", "--force")
+def test_a_person_at_a_terminal_is_told_of_a_not_yet_and_until_when_the_token_is_valid(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=2400, life=2400)
+    expires_at = durations.local(operator.stored()["expires_at"])[:16]  # our own pause ends long before
+    assert f" until {expires_at}" in at_a_terminal(operator, "refresh", "--force")
 
 
 def test_force_asks_even_before_expiry_and_not_yet_is_quiet(operator, sandbox):
@@ -236,7 +238,7 @@ def test_not_yet_is_remembered_with_a_growing_wait(operator, sandbox, expired):
     assert second["not_before"] - second["at"] == 60
 
 
-def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
+def test_retry_after_is_kept_and_force_overrides_it_but_is_never_offered(operator, sandbox, expired):
     sandbox.weather.add("rate_limit_absurd")
     first = operator.run("refresh", expect=75).stderr
     record = json.loads((operator.state / "last-refresh.json").read_text())
@@ -245,7 +247,8 @@ def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
     assert refreshes(sandbox) == 1
     status = operator.run("status", "--json", expect=75).stdout
     for hint in (first, second, json.loads(status)["next_step"]):
-        assert "'hhtoken refresh --force'" in hint and "'hhtoken refresh'" not in hint, "that would do nothing"
+        assert "--force" not in hint, "that would prolong the limit"
+        assert "'hhtoken refresh'" not in hint, "that would do nothing"
     operator.run("refresh", "--force")
     assert refreshes(sandbox) == 2
 

@@ -106,7 +106,7 @@ def test_a_pair_that_is_dead_already_goes_after_a_word(operator, pair, value, sa
         (http("", "404 Not Found"), 78),
         (http("", "302 Found", ["Location: http://127.0.0.1:9/"]), 75),
         (refused("user_auth_expected"), 77),
-        (refused("something_new"), 75),
+        (refused("something_new"), 77),
         (b"", 75),
     ],
 )
