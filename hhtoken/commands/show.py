@@ -135,4 +135,4 @@ def _life(report):
 
     if report.is_usable:
         return N_("usable, {span} left", span=durations.span(report.seconds_left))
-    return N_("not usable: {reason}", reason=report.reason) if report.seconds_left else N_("expired")
+    return N_("not usable: {reason}", reason=report.reason) if report.is_refused else N_("expired")

@@ -147,7 +147,7 @@ def _failure(answer, verdict, client_secret):
     is_weather = verdict.kind in (TRY_LATER, UNCLEAR)
     hint = HINT_LATER if is_weather else verdict.hint
     request_id = printable(answer.request_id, (client_secret,))
-    meaning = verdict.meaning
+    meaning = verdict.meaning + verdict.words
     if request_id:
         meaning = N_("{meaning} (request id {request_id})", meaning=meaning, request_id=request_id)
     return errors.with_exit_code(verdict.exit_code or errors.TEMPFAIL, meaning, hint)

@@ -89,17 +89,17 @@ class Report:
 
     @property
     def seconds_left(self):
-        return max(0, int(self.expires_at - self.now))
+        return 0 if self.is_refused else max(0, int(self.expires_at - self.now))
 
     @property
     def is_usable(self):
-        return self.seconds_left > 0 and not self.is_refused
+        return self.seconds_left > 0
 
     @property
     def is_refused(self):
         """Whether the access token is valid by our clock, but HeadHunter's API was the last to speak and refuses it."""
         last = self.last
-        return self.seconds_left > 0 and last is not None and last.is_refused and last.lives_on_until <= self.now
+        return self.expires_at > self.now and last is not None and last.is_refused and last.lives_on_until <= self.now
 
 
 def look(store, now):

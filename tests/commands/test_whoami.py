@@ -140,7 +140,9 @@ def test_what_the_api_says_counts_whoever_hears_it(operator, sandbox, living, he
         hear(operator, base(provider), code)
     known = json.loads(operator.run("status", "--json", expect=code).stdout)
     assert known["state"] == state and not known["usable"] and known["next_step"] and known["next_refresh_at"]
+    assert known["seconds_left"] == 0
     reason = known["reason"]
+    assert " left" not in operator.run("status", expect=code).stdout
     assert reason in operator.run("doctor", expect=(code, 78)).stdout
     assert "hhtoken_token_usable 0" in operator.run("status", "--prometheus", expect=code).stdout
     for words in (["show", "--field", "access_token"], ["show", "--header"]):
