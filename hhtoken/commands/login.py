@@ -176,7 +176,7 @@ def _introduce(store, pair, api):
     except errors.Error as error:
         verdict, person = api_errors.unreachable(error), None
     if person:
-        reporting.result(language.translated(N_("authorized by {who}", who=person.introduction())))
+        reporting.result(language.translated(N_("authorized by {who}", who=api_errors.introduction(person))))
     else:
         reporting.warning(N_("who authorized is not known: {reason}", reason=verdict.meaning))
 

@@ -48,7 +48,9 @@ def run(arguments):
     if arguments.json:
         reporting.result(_as_json(pair, verdict, owner, arguments.email))
     elif owner:
-        reporting.result(language.translated(N_("accepted: {who}", who=owner.introduction(arguments.email))))
+        reporting.result(
+            language.translated(N_("accepted: {who}", who=api_errors.introduction(owner, arguments.email)))
+        )
     if owner and not left:
         reporting.warning(N_("by the clock of this machine the access token has expired; see 'date'"))
     if verdict.kind == api_errors.EXPIRED and left:
@@ -59,7 +61,7 @@ def run(arguments):
 
 
 def _ask(endpoint, pair):
-    """Return the Verdict, and the Identity or None."""
+    """Return the Verdict, and whose the token is, or None."""
     try:
         answer = endpoint.me(pair.access_token)
     except NotSent as error:
@@ -76,7 +78,7 @@ def _as_json(pair, verdict, owner, with_email):
         "next_step": verdict.hint,
         "exit_code": verdict.exit_code,
         "expires_at": pair.expires_at,
-        **{name: getattr(owner, name, None) for name in api_errors.Identity.__slots__},
+        **(owner or dict.fromkeys(api_errors.OWNER_FIELDS)),
     }
     if not with_email:
         del fields["email"]

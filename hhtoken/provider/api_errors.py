@@ -96,31 +96,22 @@ ROLES = {
 }
 FLAGS = tuple(f"is_{role}" for role in ROLES)
 PERSON_FIELDS = ("id", "first_name", "middle_name", "last_name", "email")
+OWNER_FIELDS = ("auth_type", *PERSON_FIELDS, *FLAGS, "employer", "manager")
 LONGEST_NAME_CHARACTERS = 200
 
 
-class Identity:
-    """Whose token it is: ``auth_type``, ``id``, names and ``email`` (each a printable text or None; an application's
-    token has no person), a flag for each role, ``employer`` (a dict with ``id`` and ``name``) and ``manager`` (with
-    ``id``) or None."""
-
-    __slots__ = ("auth_type", *PERSON_FIELDS, *FLAGS, "employer", "manager")
-
-    def __repr__(self):
-        return "<Identity>"
-
-    def introduction(self, with_email=False):
-        """Return name, roles, ids and, if wanted, e-mail as one Text."""
-        name = " ".join(filter(None, (self.first_name, self.middle_name, self.last_name)))
-        details = [joined(", ", [ROLES[flag[3:]] for flag in FLAGS if getattr(self, flag)])]
-        details.append(N_("id {number}", number=self.id) if self.id else "")
-        if self.employer:
-            details += [self.employer["name"], N_("employer id {number}", number=self.employer["id"])]
-        details.append(N_("manager id {number}", number=self.manager["id"]) if self.manager else "")
-        details = joined(", ", [*details, self.email if with_email else ""])
-        if name and details:
-            return N_("{name} ({details})", name=name, details=details)
-        return name or details or N_("nobody is named")
+def introduction(owner, with_email=False):
+    """Given what ``identify`` returned, return name, roles, ids and, if wanted, e-mail as one Text."""
+    name = " ".join(filter(None, (owner["first_name"], owner["middle_name"], owner["last_name"])))
+    details = [role for flag, role in ROLES.items() if owner[f"is_{flag}"]]
+    details.append(N_("id {number}", number=owner["id"]) if owner["id"] else "")
+    if owner["employer"]:
+        details += [owner["employer"]["name"], N_("employer id {number}", number=owner["employer"]["id"])]
+    details.append(N_("manager id {number}", number=owner["manager"]["id"]) if owner["manager"] else "")
+    details = joined(", ", [*details, owner["email"] if with_email else ""])
+    if name and details:
+        return N_("{name} ({details})", name=name, details=details)
+    return name or details or N_("nobody is named")
 
 
 def judge(answer, secrets=()):
@@ -156,27 +147,27 @@ def unreachable(error):
 
 
 def identify(answer, secrets=()):
-    """Given the Answer to "who am I", return the Verdict, and the Identity where the token is accepted, else None."""
+    """Given the Answer to "who am I", return the Verdict, and where the token is accepted whose it is, else None: a
+    dict with OWNER_FIELDS, each a printable text, a flag, a dict (``employer``: id and name; ``manager``: id) or None.
+    An application's token has no person."""
     verdict = judge(answer, secrets)
     if verdict.kind != ACCEPTED:
         return verdict, None
     fields = object_in(answer.body)
     if fields is not None:
-        return verdict, _identity(fields, secrets)
+        return verdict, _owner(fields, secrets)
     if not answer.complete:
         return _no_answer(answer), None
     meaning = N_("HeadHunter's answer makes no sense: it does not say whose token this is")
     return Verdict(NONSENSE, errors.DATAERR, meaning, HINT_ADDRESS), None
 
 
-def _identity(fields, secrets):
-    found = Identity()
-    for name in ("auth_type", *PERSON_FIELDS):
-        setattr(found, name, _printable(fields.get(name), secrets))
-    for flag in FLAGS:
-        setattr(found, flag, fields[flag] is True if flag in fields else found.auth_type == flag[3:])
-    found.employer = _members(fields.get("employer"), ("id", "name"), secrets)
-    found.manager = _members(fields.get("manager"), ("id",), secrets)
+def _owner(fields, secrets):
+    found = {name: _printable(fields.get(name), secrets) for name in ("auth_type", *PERSON_FIELDS)}
+    for flag, role in zip(FLAGS, ROLES):
+        found[flag] = fields[flag] is True if flag in fields else found["auth_type"] == role
+    found["employer"] = _members(fields.get("employer"), ("id", "name"), secrets)
+    found["manager"] = _members(fields.get("manager"), ("id",), secrets)
     return found
 
 

@@ -155,18 +155,17 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
 
 
 def _post_persistently(endpoint, form, journal):
-    for _ in range(SEND_TRIES - 1):
+    tries_left = SEND_TRIES
+    while True:
+        tries_left -= 1
         try:
             return endpoint.post(form, journal)
-        except NotSent:
-            progress.sleep(N_("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
-    try:
-        return endpoint.post(form, journal)
-    except NotSent as error:
-        error.hint = N_(
-            "{mend}; the code is given up, so then {authorize}", mend=error.hint, authorize=errors.HINT_AUTHORIZE
-        )
-        raise
+        except NotSent as error:
+            if not tries_left:
+                fix, authorize = error.hint, errors.HINT_AUTHORIZE
+                error.hint = N_("{mend}; the code is given up, so then {authorize}", mend=fix, authorize=authorize)
+                raise
+        progress.sleep(N_("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
 
 
 def _save(store, pair, intent, answer, journal_is_durable, outcome, message):

@@ -13,17 +13,15 @@ from hhtoken.store import record
 from hhtoken.store.record import Record, is_the_providers_word
 from hhtoken.text import N_, joined
 
-OUTCOME_OF = {
+OUTCOME_OF = {  # any other kind needs an authorization
     token_errors.NOT_YET: record.NOT_YET,
     TRY_LATER: record.TRY_LATER,
     UNCLEAR: record.UNCLEAR,
     MISADDRESSED: record.MISCONFIGURED,
-    token_errors.DEAD: record.AUTHORIZATION_NEEDED,
-    token_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
-    REFUSED: record.AUTHORIZATION_NEEDED,
-    token_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
     token_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
+
+FIXED_FIRST = (token_errors.ACCOUNT, token_errors.MISCONFIGURED, MISADDRESSED, REFUSED)  # before a login is of any use
 
 HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
@@ -114,12 +112,15 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     ``secrets``: values that may not be repeated, should the provider echo them. ``pair``: the Pair that was to be
     renewed, where it is known.
     """
-    if answer.status == 0 or _is_good(answer) and not answer.complete:
-        outcome = _lost(answer, last, now)
-    elif _is_good(answer):
+    if answer.status and not 200 <= answer.status < 300:
+        outcome = _refused(answer, last, now, secrets, intent.get("kind"))
+    elif answer.status and answer.complete:
         outcome = _nonsense(answer, last, now)
     else:
-        outcome = _refused(answer, last, now, secrets, intent.get("kind"))
+        why = answer.failure or N_("the run was interrupted")
+        lost = N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why)
+        hint = N_("the next run tries once more, or type 'hhtoken refresh --force' now")
+        outcome = _continue(last, now, record.OUTCOME_UNKNOWN, errors.TEMPFAIL, lost, hint)
     if intent.get("kind") == record.CODE:
         outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
         if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
@@ -140,33 +141,12 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     return outcome
 
 
-def _is_good(answer):
-    return 200 <= answer.status < 300
-
-
-def _lost(answer, last, now):
-    why = answer.failure or N_("the run was interrupted")
-    return _continue(
-        last,
-        now,
-        record.OUTCOME_UNKNOWN,
-        errors.TEMPFAIL,
-        N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
-        N_("the next run tries once more, or type 'hhtoken refresh --force' now"),
-    )
-
-
 def _nonsense(answer, last, now):
     why = answer.failure or (N_("no token in it") if answer.body else N_("empty"))
     kept_aside = N_("it is kept aside in the state directory") if answer.body else ""
-    return _continue(
-        last,
-        now,
-        record.NONSENSE,
-        errors.DATAERR,
-        joined("; ", [N_("the provider's answer makes no sense ({why})", why=why), kept_aside]),
-        N_("{wait}; if it stays, {check}", wait=token_errors.HINT_WAIT, check=token_errors.HINT_ADDRESS),
-    )
+    message = joined("; ", [N_("the provider's answer makes no sense ({why})", why=why), kept_aside])
+    hint = N_("{wait}; if it stays, {check}", wait=token_errors.HINT_WAIT, check=token_errors.HINT_ADDRESS)
+    return _continue(last, now, record.NONSENSE, errors.DATAERR, message, hint)
 
 
 def _refused(answer, last, now, secrets, kind):
@@ -174,7 +154,8 @@ def _refused(answer, last, now, secrets, kind):
     hint, meaning = _next_step(verdict, kind), verdict.meaning
     if kind != record.CODE and verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
         hint, meaning = HINT_APPLICATION, N_("HeadHunter does not accept the application of this token")
-    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, meaning, hint)
+    name = OUTCOME_OF.get(verdict.kind, record.AUTHORIZATION_NEEDED)
+    outcome = _continue(last, now, name, verdict.exit_code, meaning, hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == token_errors.DEAD
     if token_errors.is_already_refreshed(verdict) and outcome.perhaps_spent_at:
@@ -189,34 +170,27 @@ def _refused(answer, last, now, secrets, kind):
         lowered = [secret.lower() for secret in secrets if secret]
         host = printable(answer.location_host, [*secrets, *lowered])
         outcome.message += N_(", to {host}", host=host)
-    outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
+    pause = wait_seconds(answer.retry_after, now)
+    if pause is None and verdict.kind in PAUSES_OF:
+        pause = policy.pause(PAUSES_OF[verdict.kind], outcome.failures)
+    if pause:
+        outcome.not_before = int(now) + pause
     if verdict.kind == token_errors.NOT_YET:
-        outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
-    if verdict.kind == UNCLEAR and _is_out_of_patience(outcome, now):
+        outcome.perhaps_spent_at = 0  # the access token is valid, so whatever got lost has spent nothing
+    if verdict.kind == UNCLEAR and now - outcome.failing_since > policy.UNCLEAR_PATIENCE_SECONDS:
         outcome.exit_code, outcome.hint = errors.NOPERM, token_errors.HINT_AUTHORIZE
     return outcome
 
 
 def _next_step(verdict, kind):
     """Given the Verdict on a refusal, and what kind of request was refused, return what to do, or None."""
+    authorize = token_errors.HINT_AUTHORIZE
     if kind == record.CODE:  # which is used up
-        if verdict.kind not in (token_errors.ACCOUNT, token_errors.MISCONFIGURED):
-            return token_errors.HINT_AUTHORIZE
-        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=token_errors.HINT_AUTHORIZE)
+        is_fixed_first = verdict.kind in FIXED_FIRST and verdict.hint is not authorize
+        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=authorize) if is_fixed_first else authorize
     if verdict.kind == token_errors.ACCOUNT:
         return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
     return verdict.hint
-
-
-def _not_before(kind, answer, failures, now):
-    pause = wait_seconds(answer.retry_after, now)
-    if pause is None and kind in PAUSES_OF:
-        pause = policy.pause(PAUSES_OF[kind], failures)
-    return int(now) + pause if pause else 0
-
-
-def _is_out_of_patience(outcome, now):
-    return now - outcome.failing_since > policy.UNCLEAR_PATIENCE_SECONDS
 
 
 def _continue(last, now, outcome, exit_code, message, hint):

@@ -11,20 +11,16 @@ from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
 
 
-def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
-    """Write down and log that a Pair has been saved; return the Record of it. ``spent_sha256``: as in the Record."""
+def report_saved(store, pair, answer, outcome, message, spent_sha256=None, is_news=True):
+    """Write down, and if it is news log, that a Pair has been saved; return the Record of it. ``spent_sha256``: as in
+    the Record."""
     if not pair.refresh_token:
         message = N_("{message}, but without a refresh token, so nobody can renew it", message=message)
-    saved = remember_saved(store, pair, answer, outcome, message, spent_sha256)
-    assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
-    reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
-    return saved
-
-
-def remember_saved(store, pair, answer, outcome, message, spent_sha256=None):
-    """Write down that a Pair has been saved; return the Record of it."""
     saved = judgement.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token), spent_sha256)
     remember(store, saved)
+    if is_news:
+        assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
+        reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
     return saved
 
 
@@ -46,7 +42,7 @@ def heed(store, pair, kind):
         return
     try:
         known = store.refusal_of(pair)
-        if refused == (known.refused if known and known.lives_on_until <= now else None):
+        if refused == (known and known.refused) and not (known and known.lives_on_until > now):
             return
         with store.lock():
             if store.load().pair.access_token != pair.access_token:  # renewed meanwhile

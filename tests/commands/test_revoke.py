@@ -227,13 +227,6 @@ def test_at_a_terminal_all_else_is_a_no(operator, sandbox, pair, answer):
     assert sandbox.provider.pairs() == {"living": 1}
 
 
-def test_at_a_terminal_an_expired_pair_is_asked_about_again(operator, expired):
-    code, said = at_terminal(operator, b"yes\n", b"no\n")
-    assert code == 2 and "hhtoken refresh" in said and operator.token_file.read_bytes() == expired
-    code, said = at_terminal(operator, b"yes\n", b"yes\n")
-    assert code == 0 and operator.files() == LEFT
-
-
 def test_a_crash_after_the_request_is_explained_by_the_next_command(operator, sandbox, pair):
     processes = []
 

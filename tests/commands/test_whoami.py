@@ -173,6 +173,8 @@ def test_a_renewal_that_hears_not_yet_waits_and_the_newer_word_counts(operator, 
         assert (found["state"], found["usable"]) == ("not_yet", True)
         assert found["next_refresh_at"] - found["last_refresh"]["at"] == 5, "not when we had computed that it expires"
         operator.run("show", "--field", "access_token")
+        operator.run("whoami")
+        assert look()["state"] == "valid", "now that the API accepts it"
         operator.run("whoami", expect=69, HH_API_URL=url)
         assert (look()["state"], look()["usable"], look()["exit_code"]) == ("not_yet", False, 69)
         operator.run("show", "--field", "access_token", expect=69)
