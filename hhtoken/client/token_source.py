@@ -53,17 +53,12 @@ def access_token(
     instead_of=None,
     refused_as=api_errors.EXPIRED,
 ):
-    """Return an access token that is valid for at least ``min_seconds`` more seconds.
+    """Return an access token that is valid for at least ``min_seconds`` more seconds; docs/client.md has the rest.
 
-    It comes from ``state_dir``, or from the ``published`` file; from neither given, from the state directory that
-    hhtoken's settings name, and where this process may not read that, from the file that HHTOKEN_PUBLISH names.
-
-    Where the token has expired, or is the refused one that was named as ``instead_of``, wait up to ``wait_seconds`` for
-    its successor. With ``renew`` make that: run ``hhtoken refresh``. ``refused_as``: the value of HeadHunter's error;
-    it is remembered in the state directory, where it makes the pair due.
-
-    Raise an ``hhtoken.errors.Error``: UnavailableError where there is none, AuthorizationNeededError where only a human
-    can go on, TryLaterError where a renewal did not succeed, StorageError, DataError, ConfigError, UsageError.
+    It comes from ``state_dir``, or from the ``published`` file; from neither given, from the state directory of the
+    settings, and where this process may not read that, from the file that HHTOKEN_PUBLISH names. Where the token has
+    expired, or is ``instead_of``, which HeadHunter has refused, wait for its successor; with ``renew`` make that.
+    Raise an ``hhtoken.errors.Error``.
     """
     if published and (min_seconds or renew):
         what = N_("min_seconds") if min_seconds else N_("renew")

@@ -87,7 +87,8 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     sent. ``application``: (client id, client secret). Raise StorageError and TryLaterError while nothing is spent.
     """
     with store.lock(replacing=NEW_GRANT):
-        recover(store, clock)
+        if store.is_unsettled():
+            recover(store, clock)
         if pending.find(entry["state"]) is None:
             raise errors.AuthorizationNeededError(N_("this authorization was used already"), errors.HINT_AUTHORIZE)
         endpoint.prepare()

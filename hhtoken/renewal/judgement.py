@@ -49,7 +49,9 @@ def standing(pair, last, now, force=False):
     if decision.kind == policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
         waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
-        if last.http_status != RATE_LIMIT:
+        if last.exit_code == errors.NOPERM and last.hint:
+            waiting.hint = N_("{hint}; to ask again at once, type 'hhtoken refresh --force'", hint=last.hint)
+        elif last.http_status != RATE_LIMIT:
             waiting.hint = HINT_PAUSE
         return waiting
     return last

@@ -174,12 +174,6 @@ def test_local_only_sends_nothing_and_takes_a_damaged_pair(operator, sandbox, pa
     assert operator.files() == LEFT and sandbox.provider.pairs() == {"living": 1}
 
 
-def test_without_a_pair_there_is_nothing_to_revoke(operator):
-    operator.run("revoke", "--yes", expect=77)
-    operator.run("revoke", "--yes", "--local-only", expect=77)
-    assert operator.files() == []
-
-
 def test_without_a_terminal_and_without_yes_nothing_happens(operator, sandbox, pair):
     for arguments in ((), ("--local-only",)):
         run = operator.run("revoke", *arguments, expect=2, input="yes\n")
