@@ -95,10 +95,6 @@ class TokenStore:
         """Given the stored Pair, the Unix time, and for how many more seconds its access token has to live, return the
         Error that says why it is not to be used, or None."""
         left, last = self._life(pair, now)
-        if last and last.is_refused and not left and pair.seconds_left(now) and not last.dead and pair.refresh_token:
-            from hhtoken.provider import api_errors
-
-            return errors.with_exit_code(*api_errors.REFUSALS[last.refused])
         if left > 0 and left >= min_seconds:
             return None
         if left > 0:
@@ -114,6 +110,10 @@ class TokenStore:
             return errors.AuthorizationNeededError(
                 N_("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
             )
+        if last and last.is_refused and pair.seconds_left(now):
+            from hhtoken.provider import api_errors
+
+            return errors.with_exit_code(*api_errors.REFUSALS[last.refused])
         return errors.UnavailableError(
             N_("the access token has expired"), N_("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
         )
