@@ -109,6 +109,11 @@ def _text(value):
     return value if isinstance(value, str) else ""
 
 
+def quoted(request_id):
+    """Given a printable request id, or None, return it as it stands behind a sentence."""
+    return N_(" (request id {request_id})", request_id=request_id) if request_id else ""
+
+
 def printable(value, secrets=(), longest=LONGEST_WORDS_CHARACTERS):
     """Given text of the provider, return so many printable ASCII characters of it at most, without secrets; or None."""
     if not isinstance(value, str) or not value:

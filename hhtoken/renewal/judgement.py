@@ -7,7 +7,16 @@ from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import http_date, object_in, wait_seconds
-from hhtoken.provider.verdict import HINT_APPLICATION, MISADDRESSED, RATE_LIMIT, REFUSED, TRY_LATER, UNCLEAR, printable
+from hhtoken.provider.verdict import (
+    HINT_APPLICATION,
+    MISADDRESSED,
+    RATE_LIMIT,
+    REFUSED,
+    TRY_LATER,
+    UNCLEAR,
+    printable,
+    quoted,
+)
 from hhtoken.renewal import policy
 from hhtoken.store import record
 from hhtoken.store.record import Record, is_the_providers_word
@@ -71,7 +80,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
     return Record(
         outcome=outcome,
         at=answer.received_at if isinstance(answer.received_at, int) else pair.obtained_at,
-        message=message + _quoted(request_id),
+        message=message + quoted(request_id),
         http_status=answer.status or None,
         request_id=request_id,
         refresh_token_sha256=refresh_token_sha256,
@@ -132,7 +141,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
     outcome.request_id = printable(answer.request_id, secrets)
-    outcome.message += _quoted(outcome.request_id)
+    outcome.message += quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)
         outcome.not_before = int(now) + policy.not_yet_pause(None if outcome.is_refused else left, outcome.failures)
@@ -231,7 +240,3 @@ def _seconds_left(pair, answer, outcome, now):
     expires_at = pair.provider_expires_at or pair.expires_at + outcome.provider_ahead
     left = int(expires_at - (now + _provider_ahead(answer, now)))
     return left if 0 < left <= pair.expires_at - pair.obtained_at else None
-
-
-def _quoted(request_id):
-    return N_(" (request id {request_id})", request_id=request_id) if request_id else ""
