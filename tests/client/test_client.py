@@ -598,8 +598,3 @@ def expire(operator, sandbox):
         pair = store.load().pair
         store.save(Pair(pair.fields, pair.obtained_at, int(time.time()) - 2), fingerprint(pair.refresh_token))
     sandbox.provider.expire()
-
-
-def test_the_example_is_short():
-    lines = (ROOT / "docs/examples/bot.py").read_text().splitlines()
-    assert len([line for line in lines if line.strip()]) <= 20

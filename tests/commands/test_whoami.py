@@ -271,15 +271,3 @@ def test_a_refusal_that_comes_after_the_renewal_is_not_held_against_the_new_pair
 def test_an_unsafe_address_of_the_api_gets_no_token(operator, living, address):
     run = operator.run("whoami", expect=78, HH_API_URL=address)
     assert "HH_API_URL" in run.stderr
-
-
-def test_an_endless_answer_ends_at_the_deadline(operator, living):
-    def drip(connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{")
-        while True:
-            connection.sendall(b" ")
-            time.sleep(0.05)
-
-    with answering(drip) as provider:
-        run = operator.run("whoami", expect=75, HH_API_URL=provider.url[:-12], HHTOKEN_DEADLINE=3)
-    assert "no whole answer" in run.stderr

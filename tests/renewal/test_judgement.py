@@ -45,6 +45,7 @@ NOT_YET = refusal("token not expired")
 ALREADY = refusal("token has already been refreshed")
 UNCLEAR = refusal("something new", "invalid_request")
 UNKNOWN_GRANT = refusal("something new")
+API_403 = '{"errors": [{"type": "%s", "value": "%s", "captcha_url": "https://hh.ru/c"}]}'
 
 
 def series(*answers, pause=60, last=None, now=NOW):
@@ -75,10 +76,9 @@ def series(*answers, pause=60, last=None, now=NOW):
         (Answer(200, b'{"access_token": "a\\nb"}', True), record.NONSENSE, 65, False),
         (NOT_YET, record.NOT_YET, 0, False),
         (ALREADY, record.AUTHORIZATION_NEEDED, 77, True),
-        (refusal("token was revoked"), record.AUTHORIZATION_NEEDED, 77, True),
-        (refusal("token not found", "invalid_request"), record.AUTHORIZATION_NEEDED, 77, True),
-        (refusal("token deactivated"), record.AUTHORIZATION_NEEDED, 77, True),
-        (refusal("bad token"), record.AUTHORIZATION_NEEDED, 77, True),
+        (Answer(403, (API_403 % ("oauth", "token_revoked")).encode(), True), record.AUTHORIZATION_NEEDED, 77, True),
+        (Answer(403, (API_403 % ("oauth", "no_scope")).encode(), True), record.AUTHORIZATION_NEEDED, 77, False),
+        (Answer(403, (API_403 % ("oauth", "application_not_found")).encode(), True), record.MISCONFIGURED, 78, False),
         (refusal("code expired"), record.AUTHORIZATION_NEEDED, 77, False),
         (refusal("account is locked", "invalid_request"), record.AUTHORIZATION_NEEDED, 77, False),
         (refusal("account not found", "invalid_request"), record.MISCONFIGURED, 78, False),
@@ -131,9 +131,6 @@ def test_the_providers_own_words_stand_in_the_message_where_there_are_any(answer
     assert judgement.judge(answer, INTENT, None, NOW).message.endswith(ending)
 
 
-API_403 = '{"errors": [{"type": "%s", "value": "%s", "captcha_url": "https://hh.ru/c"}]}'
-
-
 @pytest.mark.parametrize(
     "answer, kind, hint",
     [
@@ -166,46 +163,27 @@ def test_the_hint_helps_against_this_refusal_of_this_request(answer, kind, hint)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "answer, is_own_word",
     [
-        Answer(),
-        LOST,
-        Answer(200, b"{"),
-        GARBAGE,
-        weather(403),
-        weather(500),
-        weather(502),
-        weather(599),
-        refusal("x", "server_error", 503),
-    ],
-)
-def test_the_token_may_be_spent_where_an_answer_got_lost(answer):
-    assert judgement.judge(answer, INTENT, None, NOW).perhaps_spent_at == NOW - 5
-    assert judgement.judge(answer, {}, None, NOW + 0.5).perhaps_spent_at == NOW
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [NOT_YET, UNCLEAR, UNKNOWN_GRANT, ALREADY, refusal("x", "forbidden", 403), refusal("x", "slow_down", 429)],
-)
-def test_the_token_is_not_spent_where_the_provider_itself_says_no(answer):
-    assert judgement.judge(answer, INTENT, None, NOW).perhaps_spent_at == 0
-
-
-@pytest.mark.parametrize(
-    "outcome, may_have_spent",
-    [
-        *((judgement.judge(answer, INTENT, None, NOW), True) for answer in (LOST, GARBAGE, weather(403), weather(502))),
-        *((judgement.judge(answer, INTENT, None, NOW), True) for answer in (refusal("x", "busy", 503), ALREADY)),
-        *((judgement.judge(answer, INTENT, None, NOW), False) for answer in (NOT_YET, UNCLEAR, UNKNOWN_GRANT)),
-        (judgement.not_sent(errors.TryLaterError("no connection", "hint"), INTENT, None, NOW), False),
-        (record.Record(outcome=record.RENEWED), True),
+        *((answer, False) for answer in (Answer(), LOST, Answer(200, b"{"), GARBAGE)),
+        *((weather(status), False) for status in (403, 500, 502, 599)),
+        (refusal("x", "server_error", 503), False),
+        *((answer, True) for answer in (NOT_YET, UNCLEAR, UNKNOWN_GRANT, ALREADY)),
+        *((refusal("x", error, status), True) for error, status in (("forbidden", 403), ("slow_down", 429))),
     ],
 )
 @pytest.mark.parametrize("earlier", [0, NOW - 500])
-def test_whether_a_request_may_have_spent_the_token_does_not_hang_on_an_earlier_one(outcome, may_have_spent, earlier):
-    outcome.perhaps_spent_at = earlier
-    assert record.may_have_spent(outcome) == may_have_spent
+def test_the_token_may_be_spent_unless_the_provider_itself_says_no(answer, is_own_word, earlier):
+    found = judgement.judge(answer, INTENT, None, NOW)
+    assert found.perhaps_spent_at == (0 if is_own_word else NOW - 5)
+    assert is_own_word or judgement.judge(answer, {}, None, NOW + 0.5).perhaps_spent_at == NOW
+    found.perhaps_spent_at = earlier
+    assert record.may_have_spent(found) == (not is_own_word or answer is ALREADY), "whatever an earlier one did"
+
+
+def test_a_request_that_did_not_leave_has_spent_nothing():
+    offline = judgement.not_sent(errors.TryLaterError("no connection", "hint"), INTENT, None, NOW)
+    assert not record.may_have_spent(offline) and record.may_have_spent(Record(outcome=record.RENEWED))
 
 
 def test_the_first_lost_answer_is_the_one_that_counts():
