@@ -53,6 +53,11 @@ def object_in(body):
         return parse_first_object(body)
 
 
+def request_id_of(answer):
+    """Given an Answer, return the request id, which HeadHunter's support asks for: from its headers, else its body."""
+    return answer.request_id or (object_in(answer.body) or {}).get("request_id")
+
+
 def holds_pair(body):
     """Given the bytes that have come so far, tell whether a full pair is among them, so that no more is needed."""
     if b"}" not in body and body[:2] != b"\x1f\x8b":

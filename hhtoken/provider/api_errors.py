@@ -5,7 +5,7 @@ remembered, and the refresh finds out what it means for the pair.
 """
 
 from hhtoken import errors
-from hhtoken.provider.answer import object_in, wait_seconds
+from hhtoken.provider.answer import object_in, request_id_of, wait_seconds
 from hhtoken.provider.verdict import HINT_APPLICATION, HINT_USER_AGENT, TRY_LATER, Verdict, quoted
 from hhtoken.provider.verdict import judge as judge_by
 from hhtoken.provider.verdict import printable as shown
@@ -125,7 +125,7 @@ def judge(answer, secrets=()):
     if 200 <= status < 300:
         return Verdict(ACCEPTED, errors.OK, N_("HeadHunter accepts the access token"))
     verdict = judge_by(status, object_in(answer.body), (find, find), ADDRESS, later, secrets)
-    verdict.meaning += verdict.words + quoted(shown(answer.request_id, secrets))
+    verdict.meaning += verdict.words + quoted(shown(request_id_of(answer), secrets))
     return verdict
 
 

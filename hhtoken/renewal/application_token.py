@@ -10,7 +10,7 @@ from hhtoken import errors
 from hhtoken.console import reporting, signals
 from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object
 from hhtoken.provider import token_errors
-from hhtoken.provider.answer import object_in
+from hhtoken.provider.answer import object_in, request_id_of
 from hhtoken.provider.transfer import NotSent
 from hhtoken.provider.verdict import TRY_LATER, UNCLEAR, printable, quoted
 from hhtoken.store.journal import NoJournal
@@ -142,5 +142,5 @@ def _failure(answer, verdict, client_secret):
         nonsense = N_("HeadHunter's answer makes no sense: there is no token in it")
         return errors.DataError(nonsense, token_errors.HINT_ADDRESS)
     hint = HINT_LATER if verdict.kind in (TRY_LATER, UNCLEAR) else verdict.hint
-    meaning = verdict.meaning + verdict.words + quoted(printable(answer.request_id, (client_secret,)))
+    meaning = verdict.meaning + verdict.words + quoted(printable(request_id_of(answer), (client_secret,)))
     return errors.with_exit_code(verdict.exit_code or errors.TEMPFAIL, meaning, hint)

@@ -6,7 +6,7 @@ The question "temporary, or a matter for a human?" is decided here and in ``toke
 from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
-from hhtoken.provider.answer import http_date, object_in, wait_seconds
+from hhtoken.provider.answer import http_date, object_in, request_id_of, wait_seconds
 from hhtoken.provider.verdict import (
     HINT_APPLICATION,
     MISADDRESSED,
@@ -140,7 +140,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     outcome.http_status = answer.status or None
     if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
-    outcome.request_id = printable(answer.request_id, secrets)
+    outcome.request_id = printable(request_id_of(answer), secrets)
     outcome.message += quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)

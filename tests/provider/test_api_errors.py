@@ -47,6 +47,8 @@ def test_each_refusal_has_its_kind_exit_code_meaning_and_hint(came, kind, code, 
 def test_type_value_and_request_id_stand_with_a_refusal():
     said = api_errors.judge(refusal("oauth", "token_revoked", request_id="abc")).meaning
     assert said.endswith("[oauth: token_revoked] (request id abc)")
+    in_body = answer(403, {"errors": [{"type": "x"}], "request_id": "def"})
+    assert api_errors.judge(in_body).meaning.endswith("[x] (request id def)")
     assert "SECRET" not in api_errors.judge(refusal("x", "y", request_id="SECRET-TOKEN"), ("SECRET-TOKEN",)).meaning
 
 

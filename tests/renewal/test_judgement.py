@@ -122,6 +122,7 @@ def test_nonsense_says_that_it_is_kept_aside():
     [
         (refusal("token deactivated", request_id="abc-1"), " [invalid_grant: token deactivated] (request id abc-1)"),
         (refusal(None, "x"), " [x]"),
+        (Answer(400, b'{"error": "x", "request_id": "in-body"}', True), " [x] (request id in-body)"),
         (weather(503), " answered 503"),
         (NOT_YET, "does not renew it yet"),
         (Answer(302, b"", True, location_host="evil.example"), ", to evil.example"),
