@@ -13,10 +13,10 @@ from hhtoken.client.token_source import WAIT_SECONDS, access_token
 from hhtoken.provider import api_errors
 from hhtoken.provider.answer import Answer
 from hhtoken.settings.settings import Settings
+from hhtoken.store.record import REFUSAL_KINDS
 
 BEARER = "Bearer "
 PORTS = {"https": 443, "http": 80}
-REFUSALS = (api_errors.EXPIRED, api_errors.REVOKED, api_errors.UNKNOWN_TOKEN)
 
 
 class HeadHunterAuth(AuthBase):
@@ -52,14 +52,15 @@ class HeadHunterAuth(AuthBase):
     def _on_response(self, response, **options):
         """Return the response, or that to a second attempt with a newer token. Called for each hop of a redirect."""
         sent = response.request.headers.get("Authorization", "")
-        if not (sent.startswith(BEARER) and self._is_for_api(response.request) and _is_refused(response)):
+        refused_as = _refusal_in(response) if sent.startswith(BEARER) and self._is_for_api(response.request) else None
+        if not refused_as:
             return response
         again = response.request.copy()
         try:
-            token = access_token(**self._source, instead_of=sent[len(BEARER) :]) if _rewind(again) else None
+            token = access_token(**self._source, instead_of=sent[len(BEARER) :], refused_as=refused_as)
         except errors.Error:
-            token = None
-        if token is None:
+            return response
+        if refused_as not in api_errors.OF_TOKEN or not _rewind(again):
             return response
         _put(again, token)
         response.close()
@@ -80,11 +81,12 @@ def _origin(url):
     return parts.scheme, parts.host, parts.port or PORTS.get(parts.scheme)
 
 
-def _is_refused(response):
-    """Tell whether HeadHunter says that it does not take this token, or no longer."""
+def _refusal_in(response):
+    """Return how HeadHunter says that it does not take this token, or no longer; None where it does not say so."""
     if response.status_code != 403 or "json" not in response.headers.get("Content-Type", ""):
-        return False
-    return api_errors.judge(Answer(403, response.content, True)).kind in REFUSALS
+        return None
+    kind = api_errors.judge(Answer(403, response.content, True)).kind
+    return kind if kind in REFUSAL_KINDS else None
 
 
 def _rewind(request):

@@ -1,6 +1,7 @@
-"""A living access token for a program in Python, which may have to wait for it for a moment."""
+"""A valid access token for a program in Python, which may have to wait for it for a moment."""
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import hints
+from hhtoken.provider import api_errors
 from hhtoken.settings.settings import Settings
 from hhtoken.store import published_file
 from hhtoken.store.token_store import open_store
@@ -26,41 +28,18 @@ REFRESH = (
 )
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-_renewals = {}  # the _Renewal of each state directory
-
-
-class _Renewal:
-    """What the threads of this process share about one state directory. ``lock``: held by the one that renews.
-    ``forced_for``: the last refused token for which HeadHunter was asked before expiry: once is enough."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.forced_for = None
-
-    def run(self, look, settings, refused, deadline):
-        """Return what another thread has got meanwhile, or what a renewal brings. Raise _Later, also where the lock is
-        not to be had before the deadline (of ``time.monotonic``), and the Error that the renewal ended with."""
-        if not self.lock.acquire(timeout=max(0, deadline - time.monotonic())):
-            return look()
-        try:
-            with contextlib.suppress(_Later):
-                return look()
-            is_forced = refused not in (None, self.forced_for)
-            self.forced_for = refused or self.forced_for
-            _refresh(settings, is_forced)
-            return look()
-        finally:
-            self.lock.release()
+_renewing = {}  # of each state directory, the lock of the thread that renews
 
 
 class _Later(Exception):
-    """There is no such token now. ``error``: what to raise in the end; ``due_at``: Unix seconds before which nothing
-    will change."""
+    """There is no such token now. ``error``: what to raise in the end; ``changes_at``: Unix seconds before which
+    nothing will change; ``is_due``: a renewal may bring one."""
 
-    def __init__(self, error, due_at=0):
+    def __init__(self, error, changes_at=0, is_due=False):
         super().__init__()
         self.error = error
-        self.due_at = due_at
+        self.changes_at = changes_at
+        self.is_due = is_due
 
 
 def access_token(
@@ -72,17 +51,14 @@ def access_token(
     renew=False,
     wait_seconds=WAIT_SECONDS,
     instead_of=None,
+    refused_as=api_errors.EXPIRED,
 ):
-    """Return an access token that lives for at least ``min_seconds`` more seconds.
+    """Return an access token that is valid for at least ``min_seconds`` more seconds; docs/client.md has the rest.
 
-    It comes from ``state_dir``, or from the ``published`` file; from neither given, from the state directory that
-    hhtoken's settings name, and where this process may not read that, from the file that HHTOKEN_PUBLISH names.
-
-    Where the token has expired, or is the refused one that was named as ``instead_of``, wait up to ``wait_seconds`` for
-    its successor. With ``renew`` make that: run ``hhtoken refresh``.
-
-    Raise an ``hhtoken.errors.Error``: UnavailableError where there is none, AuthorizationNeededError where only a human
-    can go on, TryLaterError where a renewal did not succeed, StorageError, DataError, ConfigError, UsageError.
+    It comes from ``state_dir``, or from the ``published`` file; from neither given, from the state directory of the
+    settings, and where this process may not read that, from the file that HHTOKEN_PUBLISH names. Where the token has
+    expired, or is ``instead_of``, which HeadHunter has refused, wait for its successor; with ``renew`` make that.
+    Raise an ``hhtoken.errors.Error``.
     """
     if published and (min_seconds or renew):
         what = N_("min_seconds") if min_seconds else N_("renew")
@@ -97,25 +73,51 @@ def access_token(
                 return _in_file(published, instead_of)
             return _in_store(settings, fallback, min_seconds, instead_of)
 
-    return _found(look, settings, renew, instead_of, time.monotonic() + wait_seconds)
+    if instead_of and not published:
+        _heed(settings, instead_of, refused_as)
+    return _found(look, settings, renew, time.monotonic() + wait_seconds)
 
 
-def _found(look, settings, may_renew, instead_of, deadline):
+def _heed(settings, token, kind):
+    """Remember how the API has refused the stored access token, if this process may."""
+    from hhtoken.renewal import record_keeping
+
+    with contextlib.suppress(errors.Error), open_store(settings.state_directory()) as store:
+        pair = store.load().pair
+        if pair.access_token == token:
+            record_keeping.heed(store, pair, kind)
+
+
+def _found(look, settings, may_renew, deadline):
     """Return what ``look`` returns in the end; wait for it, or once make it."""
     while True:
         try:
             return look()
         except _Later as later:
-            error, due_at = later.error, later.due_at
-        if may_renew and (instead_of or due_at <= time.time()):
+            error, changes_at, is_due = later.error, later.changes_at, later.is_due
+        if may_renew and is_due:
             may_renew = False  # once
-            renewal = _renewals.setdefault(settings.state_directory(), _Renewal())
             with contextlib.suppress(_Later):
-                return renewal.run(look, settings, instead_of, deadline)
-        elif max(0, due_at - time.time()) >= deadline - time.monotonic():
+                return _renewed(look, settings, deadline)
+        elif max(0, changes_at - time.time()) >= deadline - time.monotonic():
             raise error from None
         else:
             time.sleep(POLL_SECONDS)
+
+
+def _renewed(look, settings, deadline):
+    """Return what another thread has got meanwhile, or what a renewal brings. Raise _Later, also where the lock is not
+    to be had before the deadline (of ``time.monotonic``), and the Error that the renewal ended with."""
+    lock = _renewing.setdefault(settings.state_directory(), threading.Lock())
+    if not lock.acquire(timeout=max(0, deadline - time.monotonic())):
+        return look()
+    try:
+        with contextlib.suppress(_Later):
+            return look()
+        _refresh(settings)
+        return look()
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -130,7 +132,7 @@ def _hints_made_ready(account, flags):
 
 
 def _in_store(settings, fallback, min_seconds, refused):
-    """Return the access token of the stored pair; raise _Later, or the Error that waiting does not mend."""
+    """Return the access token of the stored pair; raise _Later, or the Error that no waiting changes."""
     try:
         store = open_store(settings.state_directory())
     except (errors.AuthorizationNeededError, errors.StorageError):
@@ -139,12 +141,16 @@ def _in_store(settings, fallback, min_seconds, refused):
         return _in_file(fallback, refused)
     with contextlib.closing(store):
         pair = store.pair_in_place()
-        error = store.why_unusable(pair, time.time(), min_seconds)
-        if isinstance(error, errors.AuthorizationNeededError):
-            raise error
+        now, refusal = time.time(), store.refusal_of(pair)
+        error = store.why_unusable(pair, now, min_seconds)
         if error is None and pair.access_token != refused:
             return pair.access_token
-        raise _Later(error or _refusal(), pair.expires_at)
+        if isinstance(error, errors.AuthorizationNeededError) and (not refusal or refusal.dead):
+            raise error
+        if refusal is None:
+            raise _Later(error or _refusal(), pair.expires_at, pair.expires_at <= now)
+        may_wait = refusal.refused in (api_errors.EXPIRED, api_errors.UNKNOWN_TOKEN)  # for a timer, or another host
+        raise _Later(error or _refusal(), refusal.not_before if may_wait else math.inf, is_due=True)
 
 
 def _in_file(path, refused):
@@ -161,10 +167,9 @@ def _refusal():
     return errors.UnavailableError(N_("HeadHunter refuses the access token"), N_("type 'hhtoken whoami'"))
 
 
-def _refresh(settings, is_forced):
+def _refresh(settings):
     """Run ``hhtoken refresh``; raise the Error that it ended with."""
     command = [sys.executable, "-c", REFRESH, ROOT, "refresh", "--state-dir", settings.main_directory()]
-    command += ["--force"] if is_forced else []
     command += ["--account", settings.account()] if settings.account() else []
     process = subprocess.Popen(
         command,

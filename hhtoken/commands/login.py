@@ -17,7 +17,7 @@ from hhtoken.console import desktop, durations, language, progress, reporting, t
 from hhtoken.console.language import _
 from hhtoken.provider import addresses, api_errors
 from hhtoken.provider.endpoints import api_endpoint_of, token_endpoint_of
-from hhtoken.renewal import timers
+from hhtoken.renewal import record_keeping, timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import account_names, opening, record
 from hhtoken.text import N_, joined
@@ -70,7 +70,7 @@ def run(arguments):
     arrival.conclude()
     with contextlib.suppress(errors.Error, errors.Interrupted):  # the pair is stored; the rest is courtesy
         pair = store.load().pair
-        _introduce(pair, api)
+        _introduce(store, pair, api)
         _say_who_renews(pair, settings)
     return 0
 
@@ -176,14 +176,15 @@ def _draw(address, redirect_uri):
         reporting.message(N_("a phone cannot come back to this machine; paste the address that it ends up on here"))
 
 
-def _introduce(pair, api):
+def _introduce(store, pair, api):
     """Say who authorized, on standard output alone; a failure of that is a warning."""
     try:
         verdict, person = api_errors.identify(api.me(pair.access_token), (pair.access_token, pair.refresh_token))
+        record_keeping.heed(store, pair, verdict.kind)
     except errors.Error as error:
         verdict, person = api_errors.unreachable(error), None
     if person:
-        reporting.result(language.translated(N_("authorized by {who}", who=person.introduction())))
+        reporting.result(language.translated(N_("authorized by {who}", who=api_errors.introduction(person))))
     else:
         reporting.warning(N_("who authorized is not known: {reason}", reason=verdict.meaning))
 

@@ -67,14 +67,16 @@ def run(arguments):
         store = open_store(settings.state_directory(), published=settings.published_file())
         if not arguments.force and _is_at_rest(store, arguments.wait):
             return 0
-    except errors.AuthorizationNeededError:
+        from hhtoken.store import opening
+
+        store = opening.shared(store, settings, settings.account())
+    except errors.NoPairError:
         from hhtoken.store import opening
 
         if not opening.is_shared(settings):  # other hosts may have a pair
             raise
-    from hhtoken.store import opening
-
-    return _renew(opening.joined(settings, settings.account()), settings, arguments)
+        store = opening.joined(settings, settings.account())
+    return _renew(store, settings, arguments)
 
 
 def _renew_all(settings, arguments):
@@ -105,7 +107,7 @@ def _is_work_ahead(settings, until):
             if token_status.look(store, time.time()).state == token_status.IN_FLIGHT:
                 return True
         pair, now = store.load().pair, time.time()
-        if policy.decide(pair, None, now).kind == policy.NOT_DUE and pair.expires_at > until:
+        if policy.decide(pair, store.refusal_of(pair), now).kind == policy.NOT_DUE and pair.expires_at > until:
             return False
         at = policy.next_refresh_at(pair, store.record_of(pair), now)
         return at is not None and at <= until
@@ -152,16 +154,17 @@ def _renew_in_time(store, endpoint, force, patience):
     from hhtoken.store import record
 
     patient_until = time.monotonic() + patience
-    awaited = None
+    outcome = exchange.renew(store, endpoint, force)
+    if not patience or outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
+        return outcome
+    awaited = store.load().pair.refresh_token
     with progress.waiting(N_("waiting for the access token to expire")) as tick:
-        while True:
-            outcome = exchange.renew(store, endpoint, force)
-            force = False
-            token = store.load().pair.refresh_token
-            was_replaced, awaited = awaited not in (None, token), token  # by another run, whose pair falls due later
-            if was_replaced or outcome.outcome not in (record.NOT_DUE, record.NOT_YET):
-                return outcome
+        while outcome.outcome in (record.NOT_DUE, record.NOT_YET):
             pause = outcome.not_before - time.time()
             if pause > patient_until - time.monotonic() or signals.end_was_asked():
-                return outcome
+                break
             time.sleep(min(tick(pause), NAP_SECONDS))
+            outcome = exchange.renew(store, endpoint)
+            if store.load().pair.refresh_token != awaited:  # by another run; its pair expires later
+                break
+    return outcome

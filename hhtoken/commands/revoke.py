@@ -36,7 +36,11 @@ def run(arguments):
             reporting.message(hint, "hint: ")
     else:
         _revoke(opening.of_settings(settings), api_endpoint_of(settings), arguments.yes)
-    _say_what_goes_on(settings)
+    timer_units = timers.look(settings.main_directory(), settings.account()).timers
+    if timer_units:
+        command = "systemctl disable --now " + " ".join(timer_units)
+        hint = N_("the timers go on, and find no pair; to stop them, type '{command}'", command=command)
+        reporting.message(hint, "hint: ")
     return 0
 
 
@@ -62,33 +66,28 @@ def _remove_here(store, is_confirmed):
         store.load()
     if not is_confirmed:
         require_confirmation(
-            N_("the pair in {path} is removed, but lives on at HeadHunter for whoever has a copy", path=path)
+            N_("the pair in {path} is removed, but stays valid at HeadHunter for whoever has a copy", path=path)
         )
     revocation.remove(store)
     reporting.message(N_("removed the pair from {path}; HeadHunter was not told", path=path))
 
 
 def _revoke(store, endpoint, is_confirmed):
-    path = store.directory.path
-    pair = store.load().pair
+    path, pair = store.directory.path, store.load().pair
     if not is_confirmed:
         require_confirmation(
-            N_("the pair in {path} ends at HeadHunter for good; after that, a human must authorize anew", path=path)
+            N_("this revokes the token at HeadHunter and removes it from {path}; then a login is needed", path=path)
         )
     verdict = revocation.revoke(store, endpoint)
     if verdict.kind == api_errors.ACCEPTED:
         reporting.message(N_("revoked: HeadHunter has ended the pair, and it is removed from {path}", path=path))
     elif verdict.kind in revocation.ENDED:
-        reporting.message(
-            N_(
-                "{meaning}, so there is nothing to end; the pair is removed from {path}",
-                meaning=verdict.meaning,
-                path=path,
-            )
+        gone = N_(
+            "{meaning}, so there is nothing to end; the pair is removed from {path}", meaning=verdict.meaning, path=path
         )
+        reporting.message(gone)
     elif verdict.kind == api_errors.EXPIRED:
-        _give_up_expired(store, pair, verdict, is_confirmed)
-        reporting.message(N_("removed the pair from {path}", path=path))
+        _give_up_expired(store, pair, verdict)
     else:
         hint = N_(
             "nothing was removed; {hint}; or type 'hhtoken revoke --local-only' to remove it here alone",
@@ -97,32 +96,19 @@ def _revoke(store, endpoint, is_confirmed):
         raise errors.with_exit_code(verdict.exit_code, verdict.meaning, hint)
 
 
-def _give_up_expired(store, pair, verdict, is_confirmed):
-    """HeadHunter ends a pair only while its access token lives; the refresh token then lives on there."""
+def _give_up_expired(store, pair, verdict):
+    """HeadHunter ends a pair only while its access token is valid; the refresh token then stays good there."""
     if isinstance(store.why_unusable(pair, time.time()), errors.AuthorizationNeededError):
-        revocation.remove(store, pair)  # nobody can renew it, so there is nothing to end
+        revocation.remove(store, pair)  # it cannot be renewed, so there is nothing to end
+        reporting.message(N_("removed the pair from {path}", path=store.directory.path))
         return
     reason = N_(
         "{meaning}, so it cannot be ended; the refresh token stays good at HeadHunter until the user changes the "
         "password, or removes the application in the settings of hh.ru",
         meaning=verdict.meaning,
     )
-    if is_confirmed:
-        hint = N_(
-            "nothing was removed; type 'hhtoken refresh', then 'hhtoken revoke' again; or type "
-            "'hhtoken revoke --local-only' to remove it here alone"
-        )
-        raise errors.UnavailableError(reason, hint)
-    reporting.warning(reason)
-    reporting.message(N_("to end it after all, type 'hhtoken refresh', then 'hhtoken revoke' again"), "hint: ")
-    require_confirmation(N_("remove the pair from {path} all the same?", path=store.directory.path))
-    revocation.remove(store, pair)
-
-
-def _say_what_goes_on(settings):
-    account = settings.account()
-    timer_units = timers.look(settings.main_directory(), account).timers
-    if timer_units:
-        command = "systemctl disable --now " + " ".join(timer_units)
-        hint = N_("the timers go on, and find no pair; to stop them, type '{command}'", command=command)
-        reporting.message(hint, "hint: ")
+    hint = N_(
+        "nothing was removed; type 'hhtoken refresh', then 'hhtoken revoke' again; or type "
+        "'hhtoken revoke --local-only' to remove it here alone"
+    )
+    raise errors.UnavailableError(reason, hint)

@@ -60,8 +60,6 @@ def run(arguments):
         reporting.warning(N_("the clock is before the time at which this token was obtained; see 'date'"))
     unusable = None if arguments.allow_expired else store.why_unusable(pair, now, arguments.min_seconds)
     if arguments.field == "access_token" or arguments.header:
-        if arguments.refresh and not arguments.allow_expired:  # the plain forms read the pair and no other file
-            unusable = _report(store, pair, now).why_refused() or unusable
         if unusable:
             raise unusable
         reporting.result(f"Authorization: Bearer {pair.access_token}" if arguments.header else pair.access_token)
@@ -69,10 +67,7 @@ def run(arguments):
     if arguments.field is not None:
         reporting.result(_field(store, pair, arguments.field, now))
         return 0
-    report = _report(store, pair, now)
-    reporting.result(_summary(report, arguments.json))
-    if not arguments.allow_expired:
-        unusable = report.why_refused() or unusable
+    reporting.result(_summary(_report(store, pair, now), arguments.json))
     if unusable:
         raise unusable
     return 0
@@ -140,4 +135,4 @@ def _life(report):
 
     if report.is_usable:
         return N_("usable, {span} left", span=durations.span(report.seconds_left))
-    return N_("not usable: {reason}", reason=report.reason) if report.seconds_left else N_("expired")
+    return N_("not usable: {reason}", reason=report.reason) if report.is_refused else N_("expired")

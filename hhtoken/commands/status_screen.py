@@ -152,6 +152,8 @@ def _state(report):
 def _life(report, has_unicode):
     left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
     drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
+    if report.is_refused:
+        return (N_("{bar} refused by HeadHunter", bar=drawn),)
     if not left:
         return (N_("{bar} expired since {moment}", bar=drawn, moment=moment),)
     if life < left:  # the clock was set back
@@ -179,7 +181,8 @@ def _who(report, renewers):
 
 def _is_last(report):
     """Of a pair that is refused, the refresh will hear so from HeadHunter; until then it is only known."""
-    return report.is_refused or token_status.next_refresh_at(report) is None
+    is_known = report.is_refused and report.exit_code != errors.UNAVAILABLE
+    return is_known or token_status.next_refresh_at(report) is None
 
 
 def _timer(name, at):

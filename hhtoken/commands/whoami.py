@@ -10,6 +10,7 @@ from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.endpoints import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
+from hhtoken.provider.verdict import Verdict
 from hhtoken.renewal import record_keeping, token_status
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
@@ -31,33 +32,36 @@ def run(arguments):
     store = open_store(settings.state_directory())
     pair = store.load().pair
     # Asked even where the access token has expired by our clock, since that may be wrong.
-    verdict, person = _ask(endpoint, pair)
-    if not person:
+    verdict, owner = _ask(endpoint, pair)
+    if not owner:
         renewed = store.load().pair
         if renewed.access_token != pair.access_token:  # a refresh was under way
             pair = renewed
-            verdict, person = _ask(endpoint, pair)
+            verdict, owner = _ask(endpoint, pair)
+    record_keeping.heed(store, pair, verdict.kind)
     now = time.time()
     left = pair.seconds_left(now)
-    if person or verdict.kind in api_errors.FOR_GOOD:
-        record_keeping.remember_refusal(store, pair, None if person else verdict.kind, now)
-    if verdict.kind == api_errors.EXPIRED and not left:
-        verdict = _expired(token_status.look(store, now), verdict)
+    if verdict.kind == api_errors.EXPIRED:
+        report = token_status.look(store, now)
+        if report.exit_code == errors.NOPERM:  # it cannot be renewed
+            verdict = Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
     if arguments.json:
-        reporting.result(_as_json(pair, verdict, person, arguments.email))
-    elif person:
-        reporting.result(language.translated(N_("accepted: {who}", who=person.introduction(arguments.email))))
-    if person and not left:
+        reporting.result(_as_json(pair, verdict, owner, arguments.email))
+    elif owner:
+        reporting.result(
+            language.translated(N_("accepted: {who}", who=api_errors.introduction(owner, arguments.email)))
+        )
+    if owner and not left:
         reporting.warning(N_("by the clock of this machine the access token has expired; see 'date'"))
     if verdict.kind == api_errors.EXPIRED and left:
-        reporting.warning(N_("by the clock of this machine the access token lives on; see 'date'"))
+        reporting.warning(N_("by the clock of this machine the access token is still valid; see 'date'"))
     if verdict.exit_code:
-        raise verdict.error()
+        raise verdict.failure()
     return 0
 
 
 def _ask(endpoint, pair):
-    """Return the Verdict, and the Person or None."""
+    """Return the Verdict, and whose the token is, or None."""
     try:
         answer = endpoint.me(pair.access_token)
     except NotSent as error:
@@ -65,25 +69,17 @@ def _ask(endpoint, pair):
     return api_errors.identify(answer, (pair.access_token, pair.refresh_token))
 
 
-def _expired(report, verdict):
-    """Given the Report of ``status`` and HeadHunter's Verdict, which agree about the expiry, return the Verdict with
-    what is to do: renew it, or where that cannot be done, what ``status`` says."""
-    if report.exit_code == errors.NOPERM:
-        return api_errors.Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
-    return api_errors.Verdict(verdict.kind, verdict.exit_code, verdict.meaning, N_("type 'hhtoken refresh'"))
-
-
-def _as_json(pair, verdict, person, with_email):
-    names = (*api_errors.PERSON_FIELDS, *(flag for flag, _role in api_errors.ROLES))
-    named = {name: getattr(person, name, None) for name in names if with_email or name != "email"}
+def _as_json(pair, verdict, owner, with_email):
     fields = {
         "schema": SCHEMA,
-        "accepted": person is not None,
+        "accepted": owner is not None,
         "verdict": verdict.kind,
         "reason": verdict.meaning,
         "next_step": verdict.hint,
         "exit_code": verdict.exit_code,
         "expires_at": pair.expires_at,
-        **named,
+        **(owner or dict.fromkeys(api_errors.OWNER_FIELDS)),
     }
+    if not with_email:
+        del fields["email"]
     return json.dumps(fields, indent=2, ensure_ascii=False)

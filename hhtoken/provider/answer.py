@@ -53,12 +53,16 @@ def object_in(body):
         return parse_first_object(body)
 
 
+def request_id_of(answer):
+    """Given an Answer, return the request id, which HeadHunter's support asks for: from its headers, else its body."""
+    return answer.request_id or (object_in(answer.body) or {}).get("request_id")
+
+
 def holds_pair(body):
     """Given the bytes that have come so far, tell whether a full pair is among them, so that no more is needed."""
     if b"}" not in body and body[:2] != b"\x1f\x8b":
         return False
-    fields = object_in(body)
-    return bool(fields) and is_token(fields.get("access_token")) and is_token(fields.get("refresh_token"))
+    return _is_full(object_in(body))
 
 
 def pair_in(answer, received_at, kept_refresh_token=None):
@@ -70,12 +74,16 @@ def pair_in(answer, received_at, kept_refresh_token=None):
     fields = object_in(answer.body)
     if fields is None or "error" in fields and "access_token" not in fields:
         return None
-    if not holds_pair(answer.body) and not 200 <= answer.status < 300:
+    if not 200 <= answer.status < 300 and not _is_full(fields):
         return None
     try:
         return pair_from_answer(fields, received_at, kept_refresh_token)
     except ValueError:
         return None
+
+
+def _is_full(fields):
+    return bool(fields) and is_token(fields.get("access_token")) and is_token(fields.get("refresh_token"))
 
 
 def wait_seconds(retry_after, now):

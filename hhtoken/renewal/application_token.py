@@ -10,8 +10,9 @@ from hhtoken import errors
 from hhtoken.console import reporting, signals
 from hhtoken.pair import LARGEST_FILE_BYTES, is_token, parse_object
 from hhtoken.provider import token_errors
-from hhtoken.provider.answer import object_in
+from hhtoken.provider.answer import object_in, request_id_of
 from hhtoken.provider.transfer import NotSent
+from hhtoken.provider.verdict import TRY_LATER, UNCLEAR, printable, quoted
 from hhtoken.store.journal import NoJournal
 from hhtoken.text import N_, counted
 
@@ -135,18 +136,11 @@ def _failure(answer, verdict, client_secret):
     """Given an Answer without a token, and the Verdict on it, return the Error."""
     if answer.status == 0 or 200 <= answer.status < 300 and not answer.complete:
         why = answer.failure or N_("nothing came")
-        return errors.TryLaterError(
-            N_("the answer was lost ({why}); it may have held a new token, which revokes the stored one", why=why),
-            HINT_LATER,
-        )
+        lost = N_("the answer was lost ({why}); it may have held a new token, which revokes the stored one", why=why)
+        return errors.TryLaterError(lost, HINT_LATER)
     if 200 <= answer.status < 300:
-        return errors.DataError(
-            N_("HeadHunter's answer makes no sense: there is no token in it"), token_errors.HINT_ADDRESS
-        )
-    is_weather = verdict.kind in (token_errors.TRY_LATER, token_errors.UNCLEAR)
-    hint = HINT_LATER if is_weather else verdict.hint
-    request_id = token_errors.printable(answer.request_id, (client_secret,))
-    meaning = verdict.meaning
-    if request_id:
-        meaning = N_("{meaning} (request id {request_id})", meaning=meaning, request_id=request_id)
+        nonsense = N_("HeadHunter's answer makes no sense: there is no token in it")
+        return errors.DataError(nonsense, token_errors.HINT_ADDRESS)
+    hint = HINT_LATER if verdict.kind in (TRY_LATER, UNCLEAR) else verdict.hint
+    meaning = verdict.meaning + verdict.words + quoted(printable(request_id_of(answer), (client_secret,)))
     return errors.with_exit_code(verdict.exit_code or errors.TEMPFAIL, meaning, hint)

@@ -33,32 +33,32 @@ def renew(store, endpoint, force=False, clock=time.time):
     version = store.record_version()
     if not store.is_unsettled():
         # Without the lock, since a run with nothing to do must write nothing.
-        standing = _standing(store, force, clock())
-        if standing:
+        pair, _last, standing = _look(store, force, clock())
+        if standing and not (standing.exit_code and pair.is_shared):  # else look what other hosts have
             return standing
     with store.lock():
-        is_peers_record = store.record_version() != version and not store.is_unsettled()
-        recovered = recover(store, clock)
-        standing = _standing(store, force and not recovered, clock())
+        is_unsettled = store.is_unsettled()
+        recovered = recover(store, clock) if is_unsettled else None
+        pair, last, standing = _look(store, force and not recovered, clock())
         if recovered and standing and standing.outcome == record.NOT_DUE:
             return recovered  # else it has expired since it came
         # A peer may have been at it while we waited for the lock: what it came to is our outcome, too.
-        if standing is None and is_peers_record:
-            standing = store.record_of(store.load().pair)
+        if standing is None and not is_unsettled and last and store.record_version() != version:
+            standing = last if last.outcome != record.NOT_DUE else None
         if standing:
             return standing
         endpoint.prepare()
-        time.sleep(policy.margin_left(store.load().pair, clock()))
-        with store.claim(force, clock) as elsewhere:
+        time.sleep(policy.margin_left(pair, clock()))
+        with store.claim(force or last is not None and last.is_refused, clock) as elsewhere:
             if elsewhere:
                 return elsewhere
             signals.end_if_asked()
             with signals.deferred():
-                return _refresh(store, endpoint, clock)
+                return _refresh(store, pair, store.record_of(pair) if pair.is_shared else last, endpoint, clock)
 
 
 def renew_for(user, store, endpoint):
-    """Renew the pair if it is due, for a command that needs it alive; ``user`` names that in the log.
+    """Renew the pair if it is due, for a command that needs it valid; ``user`` names that in the log.
 
     Raise what ``renew`` raises, and the Error of a renewal that failed.
     """
@@ -66,16 +66,16 @@ def renew_for(user, store, endpoint):
         failure = judgement.error_of(renew(store, endpoint))
     except errors.TryLaterError as error:
         failure = error
-    if isinstance(failure, errors.TryLaterError) and _lives(store):
+    if isinstance(failure, errors.TryLaterError) and _is_usable(store):
         return  # nothing is due; what else there is to do is for a timer
     if failure:
         reporting.event(f"{user}: {failure.message}; {failure.hint or 'no hint'}", reporting.ERROR)
         raise failure
 
 
-def _lives(store):
+def _is_usable(store):
     try:
-        return policy.decide(store.load().pair, None, time.time()).kind == policy.NOT_DUE
+        return store.why_unusable(store.load().pair, time.time()) is None
     except errors.Error:
         return False
 
@@ -87,7 +87,8 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
     sent. ``application``: (client id, client secret). Raise StorageError and TryLaterError while nothing is spent.
     """
     with store.lock(replacing=NEW_GRANT):
-        recover(store, clock)
+        if store.is_unsettled():
+            recover(store, clock)
         if pending.find(entry["state"]) is None:
             raise errors.AuthorizationNeededError(N_("this authorization was used already"), errors.HINT_AUTHORIZE)
         endpoint.prepare()
@@ -95,21 +96,18 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
             return _exchange(store, pending, entry, code, application, endpoint, clock)
 
 
-def _standing(store, force, now):
-    """Return the Record to report as things stand, or None where a refresh is due."""
-    stored = store.load()
-    return judgement.standing(stored.pair, store.record_of(stored.pair), now, force)
+def _look(store, force, now):
+    """Return the Pair, the Record of it (or None), and the Record to report as things stand; None where a refresh is
+    due."""
+    pair = store.load().pair
+    last = store.record_of(pair)
+    return pair, last, judgement.standing(pair, last, now, force)
 
 
-def _refresh(store, endpoint, clock):
-    stored = store.load()
-    last = store.record_of(stored.pair)
-    intent = {
-        "kind": REFRESH,
-        "refresh_token_sha256": fingerprint(stored.pair.refresh_token),
-        "started_at": int(clock()),
-    }
-    form = {"grant_type": "refresh_token", "refresh_token": stored.pair.refresh_token}
+def _refresh(store, pair, last, endpoint, clock):
+    token = pair.refresh_token
+    intent = {"kind": REFRESH, "refresh_token_sha256": fingerprint(token), "started_at": int(clock())}
+    form = {"grant_type": "refresh_token", "refresh_token": token}
     journal = store.begin(intent)
     try:
         answer = endpoint.post(form, journal)
@@ -120,11 +118,10 @@ def _refresh(store, endpoint, clock):
         return outcome
     finally:
         journal.close()
-    pair = pair_in(answer, received_at(intent, answer), stored.pair.refresh_token)
-    if pair:
-        return _save(store, pair, intent, answer, journal.durable, record.RENEWED, N_("renewed the pair"))
-    secrets = (stored.pair.refresh_token, stored.pair.access_token)
-    outcome = judgement.judge(answer, intent, last, clock(), secrets, stored.pair)
+    renewed = pair_in(answer, received_at(intent, answer), token)
+    if renewed:
+        return _save(store, renewed, intent, answer, journal.durable, record.RENEWED, N_("renewed the pair"))
+    outcome = judgement.judge(answer, intent, last, clock(), (token, pair.access_token), pair)
     _close_without_pair(store, outcome, answer)
     return outcome
 
@@ -159,37 +156,36 @@ def _exchange(store, pending, entry, code, application, endpoint, clock):
 
 
 def _post_persistently(endpoint, form, journal):
-    for _ in range(SEND_TRIES - 1):
+    tries_left = SEND_TRIES
+    while True:
+        tries_left -= 1
         try:
             return endpoint.post(form, journal)
-        except NotSent:
-            progress.sleep(N_("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
-    try:
-        return endpoint.post(form, journal)
-    except NotSent as error:
-        error.hint = N_(
-            "{mend}; the code is given up, so then {authorize}", mend=error.hint, authorize=errors.HINT_AUTHORIZE
-        )
-        raise
+        except NotSent as error:
+            if not tries_left:
+                fix, authorize = error.hint, errors.HINT_AUTHORIZE
+                error.hint = N_("{mend}; the code is given up, so then {authorize}", mend=fix, authorize=authorize)
+                raise
+        progress.sleep(N_("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
 
 
 def _save(store, pair, intent, answer, journal_is_durable, outcome, message):
     """Save a new pair, whatever it takes, and return the Record. Raise StorageError once it is safe elsewhere."""
-    in_place = _save_or_rescue(store, pair, intent, answer, journal_is_durable)
-    saved = report_saved(store, in_place, answer, outcome, message, intent.get("refresh_token_sha256"))
+    spent = intent.get("refresh_token_sha256")
+    try:
+        in_place = store.save(pair, replaces=spent)
+    except errors.StorageError as error:
+        in_place = _save_or_rescue(store, pair, intent, answer, journal_is_durable, error)
+    saved = report_saved(store, in_place, answer, outcome, message, spent)
     settle_quietly(store)
     return saved
 
 
-def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
+def _save_or_rescue(store, pair, intent, answer, journal_is_durable, failure):
     deadline = time.monotonic() + RESCUE_SECONDS
     report_at = 0.0
     with progress.waiting(N_("waiting for a place that takes the new pair")) as tick:
         while True:
-            try:
-                return store.save(pair, replaces=intent.get("refresh_token_sha256"))
-            except errors.StorageError as error:
-                failure = error
             where = N_("the journal") if journal_is_durable else store.rescue(intent, answer)
             if where or time.monotonic() > deadline:
                 break
@@ -199,6 +195,10 @@ def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
                 reporting.message(holding)
                 report_at = time.monotonic() + RESCUE_REPORT_SECONDS
             time.sleep(min(1, tick(deadline - time.monotonic())))
+            try:
+                return store.save(pair, replaces=intent.get("refresh_token_sha256"))
+            except errors.StorageError as error:
+                failure = error
     if where is None:
         lost = N_("a new pair is lost, no place took it: {reason}", reason=failure.message)
         raise errors.StorageError(lost, failure.hint)

@@ -6,28 +6,37 @@ The question "temporary, or a matter for a human?" is decided here and in ``toke
 from hhtoken import errors
 from hhtoken.console import durations
 from hhtoken.provider import token_errors
-from hhtoken.provider.answer import http_date, object_in, wait_seconds
+from hhtoken.provider.answer import http_date, object_in, request_id_of, wait_seconds
+from hhtoken.provider.verdict import (
+    HINT_APPLICATION,
+    MISADDRESSED,
+    RATE_LIMIT,
+    REFUSED,
+    TRY_LATER,
+    UNCLEAR,
+    printable,
+    quoted,
+)
 from hhtoken.renewal import policy
 from hhtoken.store import record
 from hhtoken.store.record import Record, is_the_providers_word
 from hhtoken.text import N_, joined
 
-OUTCOME_OF = {
+OUTCOME_OF = {  # any other kind needs an authorization
     token_errors.NOT_YET: record.NOT_YET,
-    token_errors.TRY_LATER: record.TRY_LATER,
-    token_errors.UNCLEAR: record.UNCLEAR,
-    token_errors.DEAD: record.AUTHORIZATION_NEEDED,
-    token_errors.AUTHORIZE: record.AUTHORIZATION_NEEDED,
-    token_errors.REFUSED: record.AUTHORIZATION_NEEDED,
-    token_errors.ACCOUNT: record.AUTHORIZATION_NEEDED,
+    TRY_LATER: record.TRY_LATER,
+    UNCLEAR: record.UNCLEAR,
+    MISADDRESSED: record.MISCONFIGURED,
     token_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
+
+FIXED_FIRST = (token_errors.ACCOUNT, token_errors.MISCONFIGURED, MISADDRESSED, REFUSED)  # before a login is of any use
 
 HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 
 PAUSES_OF = {
-    token_errors.UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
-    token_errors.REFUSED: policy.REFUSED_PAUSES_SECONDS,
+    UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
+    REFUSED: policy.REFUSED_PAUSES_SECONDS,
 }
 
 
@@ -43,32 +52,35 @@ def standing(pair, last, now, force=False):
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
-            message=why_impossible(pair, now),
+            message=why_impossible(pair.seconds_left(now) and not (last and last.is_refused)),
             hint=token_errors.HINT_AUTHORIZE,
         )
     if decision.kind == policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
         waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
-        waiting.hint = HINT_PAUSE
+        if last.exit_code == errors.NOPERM and last.hint:
+            waiting.hint = N_("{hint}; to ask again at once, type 'hhtoken refresh --force'", hint=last.hint)
+        elif last.http_status != RATE_LIMIT:
+            waiting.hint = HINT_PAUSE
         return waiting
     return last
 
 
-def why_impossible(pair, now):
-    """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
-    if pair.seconds_left(now):
-        return N_("the access token lives, but there is no refresh token to renew it")
+def why_impossible(is_valid):
+    """Say of a Pair without a refresh token, whose access token may be valid, that it cannot be renewed."""
+    if is_valid:
+        return N_("the access token is valid, but there is no refresh token to renew it")
     return N_("the access token has expired, and there is no refresh token to renew it")
 
 
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
     """Given a Pair that has been saved, the Answer that it came in, its fingerprint, and that of the refresh token
     which was spent for it (None: none, or not known), return the Record of it."""
-    request_id = token_errors.printable(answer.request_id, (pair.access_token, pair.refresh_token))
+    request_id = printable(answer.request_id, (pair.access_token, pair.refresh_token))
     return Record(
         outcome=outcome,
         at=answer.received_at if isinstance(answer.received_at, int) else pair.obtained_at,
-        message=message + _quoted(request_id),
+        message=message + quoted(request_id),
         http_status=answer.status or None,
         request_id=request_id,
         refresh_token_sha256=refresh_token_sha256,
@@ -98,9 +110,11 @@ def sentence_of(outcome):
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
         until = durations.local(outcome.lives_until)
         return N_("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
-    if outcome.not_before:
-        return outcome.message + N_(" until {moment}", moment=durations.local(outcome.not_before))
-    return outcome.message
+    if outcome.outcome == record.NOT_YET and outcome.lives_until in (0, outcome.not_before):  # HeadHunter gave no time
+        moment = durations.local(outcome.not_before)
+        return outcome.message + N_("; no new attempt before {moment}", moment=moment)
+    until = outcome.lives_until if outcome.outcome == record.NOT_YET else outcome.not_before
+    return outcome.message + N_(" until {moment}", moment=durations.local(until)) if until else outcome.message
 
 
 def judge(answer, intent, last, now, secrets=(), pair=None):
@@ -109,12 +123,15 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     ``secrets``: values that may not be repeated, should the provider echo them. ``pair``: the Pair that was to be
     renewed, where it is known.
     """
-    if answer.status == 0 or _is_good(answer) and not answer.complete:
-        outcome = _lost(answer, last, now)
-    elif _is_good(answer):
+    if answer.status and not 200 <= answer.status < 300:
+        outcome = _refused(answer, last, now, secrets, intent.get("kind"))
+    elif answer.status and answer.complete:
         outcome = _nonsense(answer, last, now)
     else:
-        outcome = _refused(answer, last, now, secrets, intent.get("kind"))
+        why = answer.failure or N_("the run was interrupted")
+        lost = N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why)
+        hint = N_("the next run tries once more, or type 'hhtoken refresh --force' now")
+        outcome = _continue(last, now, record.OUTCOME_UNKNOWN, errors.TEMPFAIL, lost, hint)
     if intent.get("kind") == record.CODE:
         outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code
         if outcome.outcome in (record.OUTCOME_UNKNOWN, record.NONSENSE):
@@ -123,93 +140,68 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     outcome.http_status = answer.status or None
     if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
-    outcome.request_id = token_errors.printable(answer.request_id, secrets)
-    outcome.message += _quoted(outcome.request_id)
+    outcome.request_id = printable(request_id_of(answer), secrets)
+    outcome.message += quoted(outcome.request_id)
     if outcome.outcome == record.NOT_YET:
         left = _seconds_left(pair, answer, outcome, now)
-        outcome.not_before = int(now) + policy.not_yet_pause(left, outcome.failures)
-        if pair:
+        outcome.not_before = int(now) + policy.not_yet_pause(None if outcome.is_refused else left, outcome.failures)
+        if pair and outcome.is_refused and pair.expires_at > now:  # the API has refused it, so that may be wrong
+            outcome.lives_until = pair.expires_at
+        elif pair:
             outcome.lives_until = outcome.not_before if left is None else int(now) + left
     return outcome
-
-
-def _is_good(answer):
-    return 200 <= answer.status < 300
-
-
-def _lost(answer, last, now):
-    why = answer.failure or N_("the run was interrupted")
-    return _continue(
-        last,
-        now,
-        record.OUTCOME_UNKNOWN,
-        errors.TEMPFAIL,
-        N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
-        N_("the next run tries once more, or type 'hhtoken refresh --force' now"),
-    )
 
 
 def _nonsense(answer, last, now):
     why = answer.failure or (N_("no token in it") if answer.body else N_("empty"))
     kept_aside = N_("it is kept aside in the state directory") if answer.body else ""
-    return _continue(
-        last,
-        now,
-        record.NONSENSE,
-        errors.DATAERR,
-        joined("; ", [N_("the provider's answer makes no sense ({why})", why=why), kept_aside]),
-        N_("{wait}; if it stays, {check}", wait=token_errors.HINT_WAIT, check=token_errors.HINT_ADDRESS),
-    )
+    message = joined("; ", [N_("the provider's answer makes no sense ({why})", why=why), kept_aside])
+    hint = N_("{wait}; if it stays, {check}", wait=token_errors.HINT_WAIT, check=token_errors.HINT_ADDRESS)
+    return _continue(last, now, record.NONSENSE, errors.DATAERR, message, hint)
 
 
 def _refused(answer, last, now, secrets, kind):
     verdict = token_errors.judge(answer.status, object_in(answer.body), secrets)
-    hint = _next_step(verdict, kind)
-    outcome = _continue(last, now, OUTCOME_OF[verdict.kind], verdict.exit_code, verdict.meaning, hint)
+    hint, meaning = _next_step(verdict, kind), verdict.meaning
+    if kind != record.CODE and verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
+        hint, meaning = HINT_APPLICATION, N_("HeadHunter does not accept the application of this token")
+    name = OUTCOME_OF.get(verdict.kind, record.AUTHORIZATION_NEEDED)
+    outcome = _continue(last, now, name, verdict.exit_code, meaning, hint)
     outcome.error, outcome.error_description = verdict.error, verdict.description
     outcome.dead = verdict.kind == token_errors.DEAD
-    if verdict.is_already_refreshed and outcome.perhaps_spent_at:
+    if token_errors.is_already_refreshed(verdict) and outcome.perhaps_spent_at:
         lost_at = durations.local(outcome.perhaps_spent_at)
         outcome.message = N_(
             "the answer to the refresh of {moment} was lost on the way, and with it the new pair", moment=lost_at
         )
         outcome.hint = token_errors.HINT_AUTHORIZE
-    if verdict.error and verdict.kind != token_errors.NOT_YET:
-        outcome.message += f" [{': '.join(filter(None, (verdict.error, verdict.description)))}]"
+    if verdict.kind != token_errors.NOT_YET:
+        outcome.message += verdict.words
     if answer.location_host:
         lowered = [secret.lower() for secret in secrets if secret]
-        host = token_errors.printable(answer.location_host, [*secrets, *lowered])
+        host = printable(answer.location_host, [*secrets, *lowered])
         outcome.message += N_(", to {host}", host=host)
-    outcome.not_before = _not_before(verdict.kind, answer, outcome.failures, now) or outcome.not_before
+    pause = wait_seconds(answer.retry_after, now)
+    if pause is None and verdict.kind in PAUSES_OF:
+        pause = policy.pause(PAUSES_OF[verdict.kind], outcome.failures)
+    if pause:
+        outcome.not_before = int(now) + pause
     if verdict.kind == token_errors.NOT_YET:
-        outcome.perhaps_spent_at = 0  # the access token lives, so whatever got lost has spent nothing
-    if verdict.kind == token_errors.UNCLEAR and _is_out_of_patience(outcome, now):
+        outcome.perhaps_spent_at = 0  # the access token is valid, so whatever got lost has spent nothing
+    if verdict.kind == UNCLEAR and now - outcome.failing_since > policy.UNCLEAR_PATIENCE_SECONDS:
         outcome.exit_code, outcome.hint = errors.NOPERM, token_errors.HINT_AUTHORIZE
     return outcome
 
 
 def _next_step(verdict, kind):
     """Given the Verdict on a refusal, and what kind of request was refused, return what to do, or None."""
+    authorize = token_errors.HINT_AUTHORIZE
     if kind == record.CODE:  # which is used up
-        if verdict.kind not in (token_errors.ACCOUNT, token_errors.MISCONFIGURED):
-            return token_errors.HINT_AUTHORIZE
-        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=token_errors.HINT_AUTHORIZE)
+        is_fixed_first = verdict.kind in FIXED_FIRST and verdict.hint is not authorize
+        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=authorize) if is_fixed_first else authorize
     if verdict.kind == token_errors.ACCOUNT:
         return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
-    if verdict.hint is token_errors.HINT_CREDENTIALS:  # of which a refresh sends none
-        return token_errors.HINT_APPLICATION
     return verdict.hint
-
-
-def _not_before(kind, answer, failures, now):
-    pause = wait_seconds(answer.retry_after, now)
-    if pause is None and kind in PAUSES_OF:
-        pause = policy.pause(PAUSES_OF[kind], failures)
-    return int(now) + pause if pause else 0
-
-
-def _is_out_of_patience(outcome, now):
-    return now - outcome.failing_since > policy.UNCLEAR_PATIENCE_SECONDS
 
 
 def _continue(last, now, outcome, exit_code, message, hint):
@@ -248,7 +240,3 @@ def _seconds_left(pair, answer, outcome, now):
     expires_at = pair.provider_expires_at or pair.expires_at + outcome.provider_ahead
     left = int(expires_at - (now + _provider_ahead(answer, now)))
     return left if 0 < left <= pair.expires_at - pair.obtained_at else None
-
-
-def _quoted(request_id):
-    return N_(" (request id {request_id})", request_id=request_id) if request_id else ""

@@ -46,10 +46,12 @@ def decide(pair, record, now, force=False):
     dead is not sent even then.
     """
     is_clock_plausible = now >= pair.obtained_at - CLOCK_SLACK_SECONDS
-    if is_clock_plausible and now < pair.expires_at and not force:
+    is_refused = record is not None and record.is_refused  # whatever we have computed: the API knows better
+    if is_clock_plausible and now < pair.expires_at and not force and not is_refused:
         return Decision(NOT_DUE, pair.expires_at)
     if not pair.refresh_token:
-        return Decision(IMPOSSIBLE) if force or now >= pair.expires_at else Decision(NOT_DUE, pair.expires_at)
+        is_over = force or is_refused or now >= pair.expires_at
+        return Decision(IMPOSSIBLE) if is_over else Decision(NOT_DUE, pair.expires_at)
     if record and record.dead:
         return Decision(DEAD)
     if force:
@@ -62,11 +64,12 @@ def decide(pair, record, now, force=False):
 
 
 def resting_until(store, now):
-    """Given a TokenStore, return until when there is nothing to do with its pair, in Unix seconds; None where there is,
-    as far as one file tells. Raise what ``load`` raises."""
+    """Given a TokenStore, return until when there is nothing to do with its pair, in Unix seconds; None where there is.
+    Raise what ``load`` raises."""
     if store.is_unsettled():
         return None
-    decision = decide(store.load().pair, None, now)
+    pair = store.load().pair
+    decision = decide(pair, store.refusal_of(pair), now)
     return decision.until if decision.kind == NOT_DUE else None
 
 

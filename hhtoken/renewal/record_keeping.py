@@ -4,26 +4,23 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import reporting
+from hhtoken.provider import api_errors
 from hhtoken.renewal import judgement
-from hhtoken.store.record import NOT_DUE, Record
+from hhtoken.store.record import NOT_DUE, REFUSAL_KINDS, Record
 from hhtoken.store.token_store import fingerprint
 from hhtoken.text import N_
 
 
-def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
-    """Write down and log that a Pair has been saved; return the Record of it. ``spent_sha256``: as in the Record."""
+def report_saved(store, pair, answer, outcome, message, spent_sha256=None, is_news=True):
+    """Write down, and if it is news log, that a Pair has been saved; return the Record of it. ``spent_sha256``: as in
+    the Record."""
     if not pair.refresh_token:
         message = N_("{message}, but without a refresh token, so nobody can renew it", message=message)
-    saved = remember_saved(store, pair, answer, outcome, message, spent_sha256)
-    assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
-    reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
-    return saved
-
-
-def remember_saved(store, pair, answer, outcome, message, spent_sha256=None):
-    """Write down that a Pair has been saved; return the Record of it."""
     saved = judgement.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token), spent_sha256)
     remember(store, saved)
+    if is_news:
+        assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
+        reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
     return saved
 
 
@@ -37,12 +34,16 @@ def remember(store, outcome):
     return True
 
 
-def remember_refusal(store, pair, refused, now):
-    """Write down how HeadHunter has refused the access token of this Pair for good (``api_errors.FOR_GOOD``), or with
-    None that it has not. A memory aid, too: trouble is logged alone."""
-    if refused == getattr(store.record_of(pair), "refused", None):
+def heed(store, pair, kind):
+    """Write down what the API says of the access token of this Pair (the kind of a Verdict): a refusal makes it due,
+    and is forgotten once it is accepted, or with the next pair. A memory aid, too: trouble is logged alone."""
+    refused, now = kind if kind in REFUSAL_KINDS else None, time.time()
+    if not refused and kind != api_errors.ACCEPTED:
         return
     try:
+        known = store.refusal_of(pair)
+        if refused == (known and known.refused) and not (known and known.lives_on_until > now):
+            return
         with store.lock():
             if store.load().pair.access_token != pair.access_token:  # renewed meanwhile
                 return
@@ -52,10 +53,13 @@ def remember_refusal(store, pair, refused, now):
                 message=N_("nothing is due"),
                 refresh_token_sha256=fingerprint(pair.refresh_token),
             )
-            known.refused = refused
+            known.refused, known.refused_sha256 = refused, fingerprint(pair.access_token) if refused else None
+            known.lives_until = 0 if refused else known.lives_until  # of an earlier "not yet"
             store.remember(known)
     except errors.Error as error:
-        reporting.trouble(N_("{reason}; the verdict on the access token is not remembered", reason=error.message))
+        reporting.trouble(
+            N_("{reason}; what HeadHunter says of the access token is not remembered", reason=error.message)
+        )
 
 
 def keep_evidence(store, answer):

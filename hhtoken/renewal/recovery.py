@@ -6,7 +6,7 @@ from hhtoken import errors
 from hhtoken.console import reporting
 from hhtoken.provider.answer import Answer, pair_in
 from hhtoken.renewal import judgement
-from hhtoken.renewal.record_keeping import keep_evidence, received_at, remember_saved, report_saved
+from hhtoken.renewal.record_keeping import keep_evidence, received_at, report_saved
 from hhtoken.store import record
 from hhtoken.store.record import CODE, REFRESH, REVOKE
 from hhtoken.store.token_store import fingerprint
@@ -73,7 +73,7 @@ def _promote(store, intent, answer):
     came = answer, outcome, recovered, intent.get("refresh_token_sha256")
     if stored and (stored.access_token, stored.refresh_token) == (pair.access_token, pair.refresh_token):
         if store.record_of(stored) is None:  # that run ended in between
-            remember_saved(store, stored, *came)
+            report_saved(store, stored, *came, is_news=False)
         store.publish()  # the run may have been killed before it had
         return None
     if stored and not _may_replace(stored, intent, pair):

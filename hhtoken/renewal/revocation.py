@@ -6,7 +6,7 @@ from hhtoken import errors
 from hhtoken.console import reporting, signals
 from hhtoken.provider import api_errors
 from hhtoken.provider.transfer import NotSent
-from hhtoken.renewal.record_keeping import settle_quietly
+from hhtoken.renewal.record_keeping import heed, settle_quietly
 from hhtoken.renewal.recovery import recover
 from hhtoken.store.record import REVOKE
 from hhtoken.store.token_store import fingerprint
@@ -27,7 +27,10 @@ def revoke(store, endpoint, clock=time.time):
         pair = store.load().pair
         endpoint.prepare()
         with signals.deferred():
-            return _revoke(store, pair, endpoint, clock)
+            verdict = _revoke(store, pair, endpoint, clock)
+    if verdict.kind not in ENDED:
+        heed(store, pair, verdict.kind)
+    return verdict
 
 
 def remove(store, pair=None):

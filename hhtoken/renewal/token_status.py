@@ -89,20 +89,17 @@ class Report:
 
     @property
     def seconds_left(self):
-        return max(0, int(self.expires_at - self.now))
+        return 0 if self.is_refused else max(0, int(self.expires_at - self.now))
 
     @property
     def is_usable(self):
-        return self.seconds_left > 0 and not self.is_refused
+        return self.seconds_left > 0
 
     @property
     def is_refused(self):
-        """Whether the access token lives, but HeadHunter is known to refuse it, and any other of this grant."""
-        return self.seconds_left > 0 and self.last is not None and self.last.refused in api_errors.FOR_GOOD
-
-    def why_refused(self):
-        """Return the Error where ``is_refused``, else None."""
-        return errors.with_exit_code(*api_errors.OAUTH[self.last.refused]) if self.is_refused else None
+        """Whether the access token is valid by our clock, but HeadHunter's API was the last to speak and refuses it."""
+        last = self.last
+        return self.expires_at > self.now and last is not None and last.is_refused and last.lives_on_until <= self.now
 
 
 def look(store, now):
@@ -134,7 +131,7 @@ def _in_flight(store):
 
 
 def _is_for_the_next_refresh(report):
-    return not report.seconds_left and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
+    return not report.is_usable and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
 
 
 def _in_want_of_room(report, store):
@@ -159,21 +156,20 @@ def of_pair(pair, last, now, in_flight=None):
         return report(AUTHORIZATION_NEEDED, last.message, last.hint or token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if in_flight:
         return report(IN_FLIGHT, *UNSETTLED[in_flight], errors.OK if lives.is_usable else errors.UNAVAILABLE)
-    if lives.is_refused:  # after expiry the refresh has the word
-        exit_code, reason, hint = api_errors.OAUTH[last.refused]
-        state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
-        return report(state, reason, hint, exit_code)
+    exit_code, refusal, hint = api_errors.REFUSALS[last.refused] if lives.is_refused else (None, None, None)
+    if exit_code in (errors.NOPERM, errors.CONFIG):  # after expiry the refresh has the word
+        return report(AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED, refusal, hint, exit_code)
     if not pair.refresh_token:
-        reason = judgement.why_impossible(pair, now)
+        reason = judgement.why_impossible(lives.is_usable)
         return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
-    if lives.seconds_left:
-        return lives
+    if lives.is_usable:  # a token that the API has refused is not called valid, even if the token endpoint does
+        return report(NOT_YET, last.message, None, errors.OK) if last and last.is_refused else lives
     if last and last.outcome in STATE_AFTER:
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
         is_paused = policy.decide(pair, last, now).kind == policy.WAITING
         hint = last.hint or (judgement.HINT_PAUSE if is_paused else HINT_REFRESH)
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
-    return report(DUE, N_("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
+    return report(DUE, refusal or N_("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
 
 
 def of_error(error, last, now):

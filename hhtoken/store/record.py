@@ -30,6 +30,12 @@ OUTCOMES = (
     NONSENSE,
 )
 REFRESH, CODE, REVOKE = "refresh", "code", "revoke"  # the kinds of intent: what a request in flight is for
+REFUSAL_KINDS = (
+    "token_expired",
+    "token_revoked",
+    "bad_authorization",
+    "application_not_found",
+)  # keys of ``api_errors``
 LATEST_SECONDS = 2**40  # far beyond any clock; what is later comes from damage
 
 DEFAULTS = {
@@ -51,7 +57,8 @@ DEFAULTS = {
     "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
     "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token lives on
     "spent_sha256": None,  # the refresh token that this pair was made from, where that is known
-    "refused": None,  # how HeadHunter refused the access token for good since: REVOKED, … of ``api_errors``
+    "refused": None,  # how the API has refused the access token since: one of REFUSAL_KINDS
+    "refused_sha256": None,  # which access token
 }
 
 
@@ -66,15 +73,20 @@ class Record:
 
     @property
     def lives_on_until(self):
-        """Until when the access token lives by HeadHunter's "not yet", whatever we have computed; or 0."""
+        """Until when the access token is valid by HeadHunter's "not yet", whatever we have computed; or 0."""
         return self.lives_until if self.outcome == NOT_YET else 0
+
+    @property
+    def is_refused(self):
+        """Whether the API has refused the access token, so that a refresh is due whatever we have computed."""
+        return self.refused in REFUSAL_KINDS
 
     def as_dict(self):
         return {name: getattr(self, name) for name in DEFAULTS}
 
 
 # True of a pair, whatever else befalls it.
-LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "refused")
+LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "refused", "refused_sha256")
 
 
 def after(last, **values):

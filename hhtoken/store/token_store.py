@@ -13,6 +13,7 @@ PREVIOUS_FILE = "token.json.prev"
 DAMAGED_FILE = "token.json.damaged-{at}"
 UNCLAIMED_FILE = "token.json.unclaimed-{at}"
 RECORD_FILE = "last-refresh.json"
+REFUSED_FILE = "last-refresh.json.refused"  # while the record says so of the access token: readers need one look
 KEPT_ANSWER_FILE = "answer.kept"
 KEPT_ANSWER_WITH_TOKEN_FILE = "answer.kept.token"
 TOKEN_MARK = b'"refresh_token"'  # in an answer
@@ -109,6 +110,10 @@ class TokenStore:
             return errors.AuthorizationNeededError(
                 N_("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
             )
+        if last and last.is_refused and pair.seconds_left(now):
+            from hhtoken.provider import api_errors
+
+            return errors.with_exit_code(*api_errors.REFUSALS[last.refused])
         return errors.UnavailableError(
             N_("the access token has expired"), N_("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
         )
@@ -119,9 +124,9 @@ class TokenStore:
 
     def _life(self, pair, now):
         left = pair.seconds_left(now)
-        last = None if left else self.record_of(pair)
-        if last and last.lives_on_until > now:
-            left = int(last.lives_on_until - now)  # HeadHunter has said "not yet": our clock was wrong once
+        last = self.refusal_of(pair) if left else self.record_of(pair)
+        if last and (last.is_refused or last.lives_on_until > now):
+            left = max(0, int(last.lives_on_until - now))  # HeadHunter has said "not yet": our clock was wrong once
         return left, last
 
     def record(self):
@@ -137,7 +142,16 @@ class TokenStore:
     def record_of(self, pair):
         """Return the Record if it is about this very Pair, or None."""
         found = self.record()
-        return found if found and found.refresh_token_sha256 == fingerprint(pair.refresh_token) else None
+        if not found or found.refresh_token_sha256 != fingerprint(pair.refresh_token):
+            return None
+        if found.refused and found.refused_sha256 not in (None, fingerprint(pair.access_token)):
+            found.refused = None  # an answer may bring a new access token alone
+        return found
+
+    def refusal_of(self, pair):
+        """Return the Record of this Pair if the API has refused its access token, else None."""
+        last = self.record_of(pair) if self.directory.exists(REFUSED_FILE) else None
+        return last if last and last.is_refused else None
 
     def record_version(self):
         """Return what tells the Record of now from the next one, whatever the clock says; None where there is none."""
@@ -269,6 +283,7 @@ class TokenStore:
                 self.directory.remove(name)
         self.directory.remove(TOKEN_FILE)
         self.directory.remove(RECORD_FILE)
+        self.directory.discard(REFUSED_FILE)
         self.settle()
 
     def _reserve(self):
@@ -310,7 +325,11 @@ class TokenStore:
         """Write down what the last refresh came to; raise StorageError."""
         from hhtoken.store.record import to_text
 
+        if record.is_refused:
+            self.directory.replace(REFUSED_FILE, b"")
         self.directory.replace(RECORD_FILE, to_text(record))
+        if not record.is_refused and self.directory.exists(REFUSED_FILE):
+            self.directory.discard(REFUSED_FILE)
 
     def leftovers(self):
         """Return ``[(intent, Answer or None)]`` of the requests that are not settled."""

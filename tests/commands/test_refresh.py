@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import AGENT, PROGRAM, obtain_pair, refreshes, wait_for
-from rough_provider import answering, http, reset
+from rough_provider import answering, http
 
+from hhtoken.console import durations
+from hhtoken.provider import token_errors
 from hhtoken.provider.answer import Answer
-from hhtoken.provider.token_errors import DOCUMENTED
+from hhtoken.provider.token_errors import DOCUMENTED, EXIT_CODES
 from hhtoken.sandbox.faults import FAULTS
 from hhtoken.store import journal
 from hhtoken.store.token_store import fingerprint
@@ -24,35 +26,9 @@ from hhtoken.store.token_store import fingerprint
 PAIR = {"access_token": "ACCESS-NEW", "token_type": "bearer", "expires_in": 1209600, "refresh_token": "REFRESH-NEW"}
 OLD = {"access_token": "ACCESS-OLD", "refresh_token": "REFRESH-OLD"}
 
-# The contract's exit code for each documented error; "later" tells whether the next run may ask again.
-EXIT_CODES = {
-    "account not found": 78,
-    "account is locked": 77,
-    "password invalidated": 77,
-    "login not verified": 77,
-    "bad redirect url": 78,
-    "token is empty": 77,
-    "token not found": 77,
-    "code not found": 77,
-    "client_id or client_secret not found": 78,
-    "token has already been refreshed": 77,
-    "token not expired": 0,
-    "token was revoked": 77,
-    "bad token": 77,
-    "code has already been used": 77,
-    "code expired": 77,
-    "code was revoke": 77,
-    "token deactivated": 77,
-    "unsupported grant_type": 78,
-    "app token refresh too early": 75,
-}
-DEAD = {
-    "token not found",
-    "token has already been refreshed",
-    "token was revoked",
-    "bad token",
-    "token deactivated",
-}
+# tests/provider/test_token_errors.py fixes them, one by one
+CODES = {description: EXIT_CODES[kind] for description, (kind, *_rest) in DOCUMENTED.items()}
+DEAD = [description for description, (kind, *_rest) in DOCUMENTED.items() if kind == token_errors.DEAD]
 
 
 def test_an_expired_pair_is_renewed(operator, sandbox, expired):
@@ -65,11 +41,6 @@ def test_an_expired_pair_is_renewed(operator, sandbox, expired):
     assert operator.files() == [".lock", "last-refresh.json", "token.json"]
     assert {path.stat().st_mode & 0o777 for path in operator.state.iterdir()} == {0o600}
     assert operator.state.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_state_directory_without_a_pair_asks_for_a_human(lonely):
-    lonely.state.mkdir(mode=0o700)
-    assert "there is no pair" in lonely.run("refresh", expect=77).stderr
 
 
 def test_a_living_pair_costs_no_request_and_no_write(lonely):
@@ -101,9 +72,10 @@ def test_a_person_at_a_terminal_is_told_that_nothing_is_due_and_a_timer_is_not(l
     assert lonely.run("refresh").stderr == ""
 
 
-def test_a_person_at_a_terminal_is_told_of_a_not_yet_and_until_when(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=1000, life=1000)
-    assert " until 20" in at_a_terminal(operator, "refresh", "--force")
+def test_a_person_at_a_terminal_is_told_of_a_not_yet_and_until_when_the_token_is_valid(operator, sandbox):
+    operator.store(obtain_pair(sandbox), left=2400, life=2400)
+    expires_at = durations.local(operator.stored()["expires_at"])[:16]  # our own pause ends long before
+    assert f" until {expires_at}" in at_a_terminal(operator, "refresh", "--force")
 
 
 def test_force_asks_even_before_expiry_and_not_yet_is_quiet(operator, sandbox):
@@ -132,19 +104,19 @@ def test_a_documented_error_has_its_exit_code_and_leaves_the_pair_for_the_next_r
     operator, sandbox, expired, description
 ):
     sandbox.weather.add(description.replace(" ", "_"))
-    run = operator.run("refresh", expect=EXIT_CODES[description])
+    run = operator.run("refresh", expect=CODES[description])
     assert operator.token_file.read_bytes() == expired
     assert refreshes(sandbox) == 1
-    if EXIT_CODES[description]:
+    if CODES[description]:
         error, hint = run.stderr.splitlines()
         assert error.startswith("hhtoken: error: ") and hint.startswith("hhtoken: hint: ")
         assert "request id" in error
-    if description not in DEAD | {"token not expired"}:
+    if description not in (*DEAD, "token not expired"):
         operator.run("refresh")
         assert operator.stored()["access_token"] != json.loads(expired)["access_token"]
 
 
-@pytest.mark.parametrize("description", sorted(DEAD))
+@pytest.mark.parametrize("description", DEAD)
 @pytest.mark.parametrize("flags", [(), ("--force",)])
 def test_a_refresh_token_called_dead_is_not_sent_again(operator, sandbox, expired, description, flags):
     sandbox.weather.add(description.replace(" ", "_"))
@@ -209,20 +181,6 @@ def test_bad_weather_never_costs_a_pair_that_arrived_and_never_changes_one_that_
         assert refreshes(sandbox) == before == 2
 
 
-def test_a_lost_answer_is_a_state_of_its_own(operator, sandbox, expired):
-    sandbox.weather.add("reset_after")
-    assert "outcome unknown" in operator.run("refresh", expect=75).stderr
-    status = json.loads(operator.run("status", "--json", expect=75).stdout)
-    assert status["state"] == "outcome_unknown"
-    assert "lost on the way" in operator.run("refresh", expect=77).stderr
-    assert json.loads(operator.run("status", "--json", expect=77).stdout)["state"] == "authorization_needed"
-
-
-def test_a_refresh_token_used_by_somebody_else_is_a_security_message(operator, sandbox, expired):
-    sandbox.weather.add("token_has_already_been_refreshed")
-    assert "somebody else" in operator.run("refresh", expect=77).stderr
-
-
 def test_not_yet_is_remembered_with_a_growing_wait(operator, sandbox, expired):
     sandbox.weather.add("token_not_expired", times=2)
     operator.run("refresh")
@@ -236,7 +194,7 @@ def test_not_yet_is_remembered_with_a_growing_wait(operator, sandbox, expired):
     assert second["not_before"] - second["at"] == 60
 
 
-def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
+def test_retry_after_is_kept_and_force_overrides_it_but_is_never_offered(operator, sandbox, expired):
     sandbox.weather.add("rate_limit_absurd")
     first = operator.run("refresh", expect=75).stderr
     record = json.loads((operator.state / "last-refresh.json").read_text())
@@ -245,19 +203,10 @@ def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
     assert refreshes(sandbox) == 1
     status = operator.run("status", "--json", expect=75).stdout
     for hint in (first, second, json.loads(status)["next_step"]):
-        assert "'hhtoken refresh --force'" in hint and "'hhtoken refresh'" not in hint, "that would do nothing"
+        assert "--force" not in hint, "that would prolong the limit"
+        assert "'hhtoken refresh'" not in hint, "that would do nothing"
     operator.run("refresh", "--force")
     assert refreshes(sandbox) == 2
-
-
-@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized"])
-def test_a_generic_servers_invalid_grant_asks_for_a_human_and_is_not_hammered(lonely, status):
-    before = lonely.store(OLD)
-    with answering(http('{"error": "invalid_grant"}', status)) as provider:
-        lonely.run("refresh", expect=77, HH_TOKEN_URL=provider.url)
-        lonely.run("refresh", expect=77, HH_TOKEN_URL=provider.url)
-    assert len(provider.requests) == 1
-    assert lonely.token_file.read_bytes() == before
 
 
 def test_an_answer_without_a_refresh_token_keeps_the_old_one(lonely):
@@ -318,18 +267,6 @@ def _state_of(pid):
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
-def test_a_pair_that_came_before_a_reset_is_saved(lonely):
-    def cut(connection):
-        connection.sendall(http(json.dumps(PAIR), length=9999))
-        time.sleep(0.2)
-        reset(connection)
-
-    lonely.store(OLD)
-    with answering(cut) as provider:
-        lonely.run("refresh", HH_TOKEN_URL=provider.url)
-    assert lonely.stored()["refresh_token"] == "REFRESH-NEW"
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -359,17 +296,6 @@ def test_the_endless_body_of_a_redirect_is_not_read(lonely):
         lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, HHTOKEN_DEADLINE=20)
 
 
-def test_a_tls_handshake_that_never_ends_has_sent_nothing(lonely):
-    import socket
-
-    before = lonely.store(OLD)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"https://127.0.0.1:{silent.getsockname()[1]}/token"
-        run = lonely.run("refresh", expect=75, HH_TOKEN_URL=url, HHTOKEN_DEADLINE=1)
-    assert "nothing was sent" in run.stderr and "unknown" not in run.stderr
-    assert lonely.token_file.read_bytes() == before
-
-
 def test_where_an_address_is_gone_the_next_is_asked_and_only_its_answer_stays_in_the_journal(tmp_path):
     from hhtoken.provider.endpoints import TokenEndpoint
     from hhtoken.store import journal
@@ -385,26 +311,6 @@ def test_where_an_address_is_gone_the_next_is_asked_and_only_its_answer_stays_in
     written.close()
     assert (answer.status, answer.body) == (200, json.dumps(PAIR).encode())
     assert journal.read(directory, "journal")[1].body == answer.body
-
-
-def test_nothing_is_sent_once_the_deadline_is_over(tmp_path, monkeypatch):
-    """A name server that takes its time: the request must not leave after we have said that it did not."""
-    import socket
-
-    from hhtoken.provider.endpoints import TokenEndpoint
-    from hhtoken.provider.transfer import NotSent
-    from hhtoken.store import journal
-    from hhtoken.store.private_directory import open_directory
-
-    look_up = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: time.sleep(1.5) or look_up(*given, **more))
-    written = journal.begin(open_directory(str(tmp_path / "state"), create=True), "journal", {})
-    with answering(http(json.dumps(PAIR))) as provider:
-        with pytest.raises(NotSent):
-            TokenEndpoint([provider.url], "a/1 (b)", 1).post({"grant_type": "refresh_token"}, written)
-        time.sleep(1)
-        assert all(head == "" for head, _form in provider.requests)
-    written.close()
 
 
 @pytest.mark.parametrize("token", ["token", "has", "refresh", "r", "expired"])
@@ -433,29 +339,13 @@ def test_not_yet_lets_show_print_a_token_that_our_clock_had_given_up(operator, s
 
 def test_the_providers_own_clock_tells_how_long_the_token_lives_on(operator, sandbox, expired):
     """Obtained while our clock was 1000 s behind the provider's; since then it has been set right."""
-    record = {"outcome": "renewed", "refresh_token_sha256": _sha256(json.loads(expired)["refresh_token"])}
+    record = {"outcome": "renewed", "refresh_token_sha256": fingerprint(json.loads(expired)["refresh_token"])}
     (operator.state / "last-refresh.json").write_text(json.dumps({**record, "provider_ahead": 1000}))
     fields = {**json.loads(expired), "expires_in": 1500}
     operator.store(fields, left=-10, life=1500)
     sandbox.weather.add("token_not_expired")
     operator.run("refresh")
     assert 980 < int(json.loads(operator.run("status", "--json").stdout)["seconds_left"]) <= 990
-
-
-def _sha256(text):
-    from hashlib import sha256
-
-    return sha256(text.encode()).hexdigest()
-
-
-def test_a_redirect_is_not_followed(lonely):
-    lonely.store(OLD)
-    with answering(http(json.dumps(PAIR))) as second:
-        for status in ("301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"):
-            with answering(http("", status, [f"Location: {second.url}"])) as first:
-                run = lonely.run("refresh", expect=75, HH_TOKEN_URL=first.url)
-                assert "127.0.0.1" in run.stderr
-        assert second.requests == []
 
 
 def test_the_environment_does_not_reach_the_request(lonely, tmp_path):
@@ -482,34 +372,10 @@ def test_the_environment_does_not_reach_the_request(lonely, tmp_path):
     assert not keys.exists()
 
 
-def test_an_untrusted_certificate_sends_nothing(lonely, tmp_path):
-    import ssl
-
-    import trustme
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    before = lonely.store(OLD)
-    with answering(http(json.dumps(PAIR)), context) as provider:
-        run = lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, SSLKEYLOGFILE=tmp_path / "keys")
-        assert provider.requests == []
-    assert "no trust in the certificate" in run.stderr
-    assert lonely.token_file.read_bytes() == before
-    assert not (tmp_path / "keys").exists()
-
-
-def test_a_closed_port_is_not_an_unknown_outcome(lonely):
-    before = lonely.store(OLD)
-    run = lonely.run("refresh", expect=75)
-    assert "nothing was sent" in run.stderr and "unknown" not in run.stderr
-    assert lonely.token_file.read_bytes() == before
-    assert "journal" not in lonely.files()
-
-
 def test_without_a_pair_a_human_is_asked_and_nothing_is_created(lonely):
-    run = lonely.run("refresh", expect=77)
-    assert "hhtoken login" in run.stderr
-    assert lonely.files() == []
+    assert "hhtoken login" in lonely.run("refresh", expect=77).stderr and lonely.files() == []
+    lonely.state.mkdir(mode=0o700)
+    assert "there is no pair" in lonely.run("refresh", expect=77).stderr and lonely.files() == []
 
 
 def test_a_provider_that_echoes_the_token_does_not_make_us_print_it(lonely):
@@ -593,13 +459,6 @@ def test_a_recovered_pair_that_lives_is_the_outcome(operator, sandbox, expired, 
     run = operator.run("refresh", *flags)
     assert "recovered" in run.stderr and refreshes(sandbox) == 1
     assert operator.stored()["refresh_token"] == found["refresh_token"]
-
-
-def test_a_recovered_pair_that_has_expired_and_cannot_be_renewed_needs_a_human(operator, sandbox, expired):
-    operator.token_file.unlink()
-    leave_answer(operator, {"access_token": "A", "expires_in": 60}, seconds_ago=600)
-    assert "no refresh token" in operator.run("refresh", expect=77).stderr
-    assert refreshes(sandbox) == 0
 
 
 def _bytes_of(path):

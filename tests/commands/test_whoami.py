@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import sys
 import time
 
 import pytest
-from conftest import obtain_pair, refreshes
+from conftest import ROOT, obtain_pair, refreshes
 from rough_provider import answering, http
 
 from hhtoken.pair import Pair
@@ -61,7 +62,7 @@ def test_a_wrong_clock_is_noticed_in_both_directions(operator, sandbox):
     operator.store(pair, left=3600, life=7200)
     sandbox.provider.expire()
     run = operator.run("whoami", expect=69)
-    assert "warning: by the clock" in run.stderr and "hhtoken refresh --force" in run.stderr
+    assert "warning: by the clock" in run.stderr and "type 'hhtoken refresh'\n" in run.stderr
 
 
 def _remove(sandbox):
@@ -90,47 +91,97 @@ def test_who_asks_without_a_network_is_told_to_ask_again(operator, living):
     assert "hint: check the address and its port, and the firewall; then try again\n" in run.stderr
 
 
-@pytest.mark.parametrize(
-    "befall, code, state",
-    [(lambda sandbox: sandbox.provider.revoke(), 77, "authorization_needed"), (_remove, 78, "misconfigured")],
-)
-def test_status_doctor_and_notice_remember_a_refusal_for_good(operator, sandbox, living, befall, code, state):
-    assert operator.run("status").code == 0
-    befall(sandbox)
-    reason = json.loads(operator.run("whoami", "--json", expect=code).stdout)["reason"].partition(" (")[0]
+def refused(value):
+    body = {"errors": [{"type": "oauth", "value": value}], "oauth_error": value.replace("_", "-"), "description": "no"}
+    return http(json.dumps(body), "403 Forbidden", ["Content-Type: application/json"])
+
+
+def hears_in_whoami(operator, url, code):
+    operator.run("whoami", expect=code, HH_API_URL=url)
+
+
+def hears_in_revoke(operator, url, code):
+    operator.run("revoke", "--yes", expect=code, HH_API_URL=url)
+
+
+def hears_in_the_library(operator, url, code):
+    program = "import requests; from hhtoken.client import HeadHunterAuth as A; auth = A(wait_seconds=0)\n"
+    program += "print(requests.get(auth.api_url + '/vacancies', auth=auth).status_code)"
+    run = operator.run("-c", program, program=[sys.executable], HH_API_URL=url, PYTHONPATH=ROOT)
+    assert run.stdout == "403\n"
+
+
+def hears_it_from_its_caller(operator, url, code):
+    program = "import sys; from hhtoken.client import access_token; from hhtoken import errors\n"
+    program += (
+        "try: access_token(instead_of=sys.argv[1], wait_seconds=0)\nexcept errors.UnavailableError: print('none')"
+    )
+    token = operator.stored()["access_token"]
+    assert operator.run("-c", program, token, program=[sys.executable], PYTHONPATH=ROOT).stdout == "none\n"
+
+
+HEARD = [
+    (hears_in_whoami, "token_expired", 69, "due"),
+    (hears_in_revoke, "token_expired", 69, "due"),
+    (hears_in_the_library, "token_expired", 69, "due"),
+    (hears_it_from_its_caller, "token_expired", 69, "due"),
+    (hears_in_whoami, "token_revoked", 77, "authorization_needed"),
+    (hears_in_the_library, "token_revoked", 77, "authorization_needed"),
+    (hears_in_whoami, "bad_authorization", 77, "authorization_needed"),
+    (hears_in_the_library, "bad_authorization", 77, "authorization_needed"),
+    (hears_in_whoami, "application_not_found", 78, "misconfigured"),
+    (hears_in_the_library, "application_not_found", 78, "misconfigured"),
+]
+
+
+@pytest.mark.parametrize("hear, value, code, state", HEARD)
+def test_what_the_api_says_counts_whoever_hears_it(operator, sandbox, living, hear, value, code, state):
+    with answering(refused(value)) as provider:
+        hear(operator, base(provider), code)
     known = json.loads(operator.run("status", "--json", expect=code).stdout)
-    assert known["state"] == state and known["reason"] == reason and known["next_step"] and not known["usable"]
-    assert not known["last_refresh"]["dead"] and known["next_refresh_at"]  # that is for the refresh to find out
-    assert reason in operator.run("doctor", expect=code).stdout and reason in operator.run("notice").stdout
-    assert operator.run("show", "--field", "access_token").stdout  # it may be of use to find out more
-    assert operator.run("show", "--header").stdout
-    summary = operator.run("show", expect=code)
-    assert f"not usable: {reason}\n" in summary.stdout and reason in summary.stderr
-    fields = json.loads(operator.run("show", "--json", expect=code).stdout)
-    assert not fields["usable"] and (fields["seconds_left"] > 0) and fields["expires_at"] == known["expires_at"]
-    for words in (("exec", "--", "echo", "ran"), ("show", "--refresh", "--header")):
+    assert known["state"] == state and not known["usable"] and known["next_step"] and known["next_refresh_at"]
+    assert known["seconds_left"] == 0
+    reason = known["reason"]
+    assert " left" not in operator.run("status", expect=code).stdout
+    assert reason in operator.run("doctor", expect=(code, 78)).stdout
+    assert "hhtoken_token_usable 0" in operator.run("status", "--prometheus", expect=code).stdout
+    for words in (["show", "--field", "access_token"], ["show", "--header"]):
         run = operator.run(*words, expect=code)
         assert run.stdout == "" and reason in run.stderr and "hint: " in run.stderr
-    operator.run("show", "--refresh", "--header", "--allow-expired")
-    operator.run("show", "--allow-expired")
-    assert "refresh:      not possible\n" in operator.run("status", expect=code).stdout
-    operator.run("refresh")
+    assert reason in operator.run("show", expect=code).stderr
+    assert not json.loads(operator.run("show", "--json", expect=code).stdout)["usable"]
+    operator.run("show", "--header", "--allow-expired")
+    operator.run("refresh", "--is-due")
+    assert operator.token_file.read_bytes() == living and refreshes(sandbox) == 0
+    sandbox.provider.expire()
+    assert operator.run("exec", "--", "echo", "ran").stdout == "ran\n" and refreshes(sandbox) == 1
+    assert json.loads(operator.run("status", "--json").stdout)["state"] == "valid"
 
 
-def test_a_token_that_is_accepted_again_is_valid_again(operator, living):
-    refusal = http(json.dumps({"errors": [{"type": "oauth", "value": "token_revoked"}]}), "403 Forbidden")
-    with answering(refusal) as provider:
-        operator.run("whoami", expect=77, HH_API_URL=base(provider))
-    operator.run("status", expect=77)
+def test_a_renewal_that_hears_not_yet_waits_and_the_newer_word_counts(operator, sandbox, living):
+    """The token endpoint contradicts the API: the token is handed out again, but nobody calls it valid."""
+
+    def look():
+        return json.loads(operator.run("status", "--json", expect=(0, 69)).stdout)
+
+    with answering(refused("token_expired")) as provider:
+        url = base(provider)
+        operator.run("whoami", expect=69, HH_API_URL=url)
+        operator.run("refresh")
+        assert refreshes(sandbox) == 1
+        found = look()
+        assert (found["state"], found["usable"]) == ("not_yet", True)
+        assert found["next_refresh_at"] - found["last_refresh"]["at"] == 5, "not when we had computed that it expires"
+        operator.run("show", "--field", "access_token")
+        operator.run("whoami")
+        assert look()["state"] == "valid", "now that the API accepts it"
+        operator.run("whoami", expect=69, HH_API_URL=url)
+        assert (look()["state"], look()["usable"], look()["exit_code"]) == ("not_yet", False, 69)
+        operator.run("show", "--field", "access_token", expect=69)
+        operator.run("refresh")
+        assert refreshes(sandbox) == 1, "it waits"
     operator.run("whoami")
-    operator.run("status")
-
-
-@pytest.mark.parametrize("befall", [lambda sandbox: sandbox.provider.reset(), lambda sandbox: sandbox.close()])
-def test_status_does_not_take_over_what_may_pass(operator, sandbox, living, befall):
-    befall(sandbox)
-    operator.run("whoami", expect=(75, 77))
-    operator.run("status")
+    assert look()["state"] == "valid"
 
 
 def test_a_refusal_is_forgotten_with_the_pair_that_it_was_about(operator, sandbox, living):
@@ -138,6 +189,7 @@ def test_a_refusal_is_forgotten_with_the_pair_that_it_was_about(operator, sandbo
     operator.run("whoami", expect=77)
     operator.store(obtain_pair(sandbox), left=60, life=60)
     operator.run("status")
+    operator.run("show", "--field", "access_token")
 
 
 def test_after_expiry_the_refresh_has_the_word(operator, sandbox, living):
@@ -159,11 +211,24 @@ def test_an_expired_token_that_cannot_be_renewed_needs_a_login_as_status_says(op
     sandbox.provider.revoke()
     operator.run("refresh", expect=77)
     status = json.loads(operator.run("status", "--json", expect=77).stdout)
-    expired_it_is = http(json.dumps({"errors": [{"type": "oauth", "value": "token_expired"}]}), "403 Forbidden")
-    with answering(expired_it_is) as provider:
+    with answering(refused("token_expired")) as provider:
         run = operator.run("whoami", "--json", expect=77, HH_API_URL=base(provider))
     said = json.loads(run.stdout)
     assert (said["reason"], said["next_step"], said["exit_code"]) == (status["reason"], status["next_step"], 77)
+
+
+def test_an_employers_manager_and_a_token_without_a_person_are_told(operator, living):
+    manager = {"auth_type": "employer", "is_employer": True, "id": "1", "last_name": "Ли"}
+    manager.update(employer={"id": "42", "name": "Рога"}, manager={"id": "5", "position": "x"})
+    for fields, said in ((manager, "Ли (employer, id 1, Рога, employer id 42, manager id 5)"),
+                         ({"auth_type": "application"}, "application")):  # fmt: skip
+        with answering(http(json.dumps(fields))) as provider:
+            url = base(provider)
+            assert operator.run("whoami", HH_API_URL=url).stdout == f"accepted: {said}\n"
+            told = json.loads(operator.run("whoami", "--json", HH_API_URL=url).stdout)
+        assert told["accepted"] and told["auth_type"] == fields["auth_type"]
+        assert told["employer"] == fields.get("employer") and told["manager"] == (fields.get("manager") and {"id": "5"})
+        assert told["is_application"] != told["is_employer"] and told["is_employer_integration"] is False
 
 
 def test_a_user_agent_on_the_black_list_is_told(operator, living):
@@ -177,13 +242,12 @@ def test_without_a_pair_nothing_is_asked(operator):
 
 def test_a_pair_that_was_renewed_meanwhile_is_asked_about_again(operator):
     operator.store({"access_token": "OLD-TOKEN", "refresh_token": "R"}, left=60)
-    refused = http(json.dumps({"errors": [{"type": "oauth", "value": "bad_authorization"}]}), "403 Forbidden")
 
     def answer(connection):
         head, _form = provider.requests[-1]
         if "OLD-TOKEN" in head:
             operator.store({"access_token": "NEW-TOKEN", "refresh_token": "S"}, left=60)
-            connection.sendall(refused)
+            connection.sendall(refused("bad_authorization"))
         else:
             connection.sendall(http('{"is_applicant": true, "first_name": "Eve"}'))
 
@@ -198,7 +262,7 @@ def test_a_refusal_that_comes_after_the_renewal_is_not_held_against_the_new_pair
     operator.store({"access_token": "NEW-TOKEN", "refresh_token": "S"}, left=60)
     asked_about = Pair(old, int(time.time()), int(time.time()) + 60)
     with contextlib.closing(open_store(str(operator.state))) as store:
-        record_keeping.remember_refusal(store, asked_about, api_errors.REVOKED, time.time())
+        record_keeping.heed(store, asked_about, api_errors.REVOKED)
         assert store.record_of(store.load().pair) is None
     operator.run("status")
 
@@ -207,15 +271,3 @@ def test_a_refusal_that_comes_after_the_renewal_is_not_held_against_the_new_pair
 def test_an_unsafe_address_of_the_api_gets_no_token(operator, living, address):
     run = operator.run("whoami", expect=78, HH_API_URL=address)
     assert "HH_API_URL" in run.stderr
-
-
-def test_an_endless_answer_ends_at_the_deadline(operator, living):
-    def drip(connection):
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n{")
-        while True:
-            connection.sendall(b" ")
-            time.sleep(0.05)
-
-    with answering(drip) as provider:
-        run = operator.run("whoami", expect=75, HH_API_URL=provider.url[:-12], HHTOKEN_DEADLINE=3)
-    assert "no whole answer" in run.stderr

@@ -30,9 +30,9 @@ BESIDE = {("commands", "sandbox"), ("sandbox", "text")}  # a HeadHunter of its o
 
 # They decide; others look at the world.
 PURE = (
-    "text errors pair console/durations provider/addresses provider/answer provider/api_errors provider/token_errors "
-    "store/account_names store/record settings/env_file renewal/policy renewal/judgement renewal/token_status "
-    "authorization/request authorization/pages authorization/callback_rules commands/status_screen"
+    "text errors pair console/durations provider/addresses provider/answer provider/verdict provider/api_errors "
+    "provider/token_errors store/account_names store/record settings/env_file renewal/policy renewal/judgement "
+    "renewal/token_status authorization/request authorization/pages authorization/callback_rules commands/status_screen"
 ).split()
 IMPURE_MODULES = {
     "os", "socket", "requests", "subprocess", "random", "secrets", "threading", "selectors", "signal", "fcntl", "sys",

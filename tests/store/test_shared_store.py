@@ -628,6 +628,7 @@ NOT_YET = Answer(400, b'{"error": "invalid_grant", "error_description": "token n
 NO_APPLICATION = Answer(400, b'{"error": "invalid_client", "error_description": "client_id not found"}', True)
 GUARD_PAGE = Answer(403, b"<html>", True)
 REVOKED = Answer(400, b'{"error": "invalid_grant", "error_description": "token was revoked"}', True)
+UNKNOWN_WORDS = Answer(400, b'{"error": "invalid_grant", "error_description": "new"}', True)
 NEW_PAIR = Answer(200, b'{"access_token": "ACCESS-new", "refresh_token": "REFRESH-new", "expires_in": 60}', True)
 
 
@@ -683,6 +684,21 @@ def test_a_claim_under_which_the_token_may_be_spent_is_kept(hosts, etcd, answer)
     assert claims(etcd) == ["intent", "owner"]
     headhunter = HeadHunter(NO_NETWORK)
     assert exchange.renew(hosts("other"), headhunter).exit_code in (75, 77) and not headhunter.is_asked
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("refusal", [REVOKED, UNKNOWN_WORDS], ids=["dead", "refused"])
+def test_a_verdict_does_not_outlive_its_pair_where_another_host_has_a_newer_one(hosts, etcd, force, refusal):
+    headhunter = HeadHunter(NEW_PAIR)
+    assert exchange.renew(hosts("other"), HeadHunter(refusal)).exit_code == 77
+    for key in [key for key in etcd.values if key.endswith((b"owner", b"intent"))]:
+        del etcd.values[key]
+    if not force:
+        assert exchange.renew(hosts("other"), headhunter).exit_code == 77 and not headhunter.is_asked
+    one = hosts("one")
+    with one.lock():
+        one.save(pair("b"), replaces=fingerprint("REFRESH-a"))
+    assert exchange.renew(hosts("other"), headhunter, force).exit_code == 0 and headhunter.is_asked
 
 
 def test_a_claim_is_kept_where_a_run_ends_while_its_request_is_under_way(hosts, etcd):

@@ -5,7 +5,7 @@ import subprocess
 from types import SimpleNamespace
 
 from hhtoken.commands.doctor import findings
-from hhtoken.provider import token_errors
+from hhtoken.provider.verdict import printable
 from hhtoken.text import N_
 
 ABOUT = N_("log")
@@ -45,4 +45,4 @@ def judge(seen, has_systemd):
         return [findings.note(ABOUT, says)]
     if not seen.lines:
         return [findings.ok(ABOUT, N_("the journal has no line of hhtoken's"))]
-    return [findings.note(ABOUT, N_("{line}", line=token_errors.printable(line))) for line in seen.lines]
+    return [findings.note(ABOUT, N_("{line}", line=printable(line))) for line in seen.lines]
