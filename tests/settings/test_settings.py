@@ -254,8 +254,9 @@ def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_pa
 def test_who_is_not_root_is_told_to_write_a_file_of_their_own(monkeypatch, tmp_path):
     from hhtoken import errors
     from hhtoken.settings import settings as settings_module
+    from hhtoken.settings import sources
 
-    monkeypatch.setattr(settings_module, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
+    monkeypatch.setattr(sources, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
     for user, wanted in ((1000, "~/.config/hh-token.env"), (0, str(tmp_path))):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         with pytest.raises(errors.ConfigError) as caught:

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 from hhtoken import errors
 from hhtoken.commands.doctor import findings
-from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULTS
+from hhtoken.settings.settings import DEFAULTS
+from hhtoken.settings.sources import DEFAULT_ENV_FILE
 from hhtoken.text import N_
 
 ABOUT = N_("settings")
