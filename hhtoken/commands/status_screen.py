@@ -152,6 +152,8 @@ def _state(report):
 def _life(report, has_unicode):
     left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
     drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
+    if report.is_clock_wrong:
+        return (N_("until {moment}", moment=moment),)
     if not left:
         return (N_("{bar} expired since {moment}", bar=drawn, moment=moment),)
     if life < left:  # the clock was set back
