@@ -1,7 +1,9 @@
 """Many processes, signals, closed descriptors, no syslog: what the surroundings do to a run."""
 
+import ast
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import time
 import pytest
 from conftest import (
     PROGRAM,
+    come_back,
     has_open,
     is_running,
     obtain_pair,
@@ -20,7 +23,7 @@ from conftest import (
     run_with_syslog,
     wait_for,
 )
-from rough_provider import HeldUp, answering
+from rough_provider import HeldUp, answering, http
 from support import PAIR, ROOT
 
 
@@ -58,8 +61,6 @@ def test_a_record_from_the_future_stops_no_refresh(operator, sandbox, expired):
 
 
 def test_a_file_size_limit_is_found_before_anything_is_sent(operator, sandbox, expired):
-    import resource
-
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
@@ -241,6 +242,71 @@ def test_a_clock_before_the_token_lets_the_provider_decide(operator, sandbox):
     assert refreshes(sandbox) == 1, "and is not asked again for a quarter of an hour"
     assert operator.token_file.read_bytes() == before
     assert "clock" in operator.run("show").stderr
+
+
+# Whoever ignores it hears of no exit code of a child.
+IGNORING = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def test_a_parent_that_ignores_its_children_changes_no_outcome(operator, sandbox, expired, tmp_path):
+    ignoring = [sys.executable, "-c", IGNORING]
+    notify = f"{ROOT}/bin/hh-token-refresh.sh"
+    sandbox.weather.add("html_502", 2)
+    operator.run("refresh", expect=75, program=[*ignoring, *PROGRAM])
+    run = subprocess.run([*ignoring, notify], env=operator.environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 75 and "ended with exit code 75" in run.stderr
+    asking = (
+        "from hhtoken.client import access_token; from hhtoken import errors\n"
+        "try: access_token(renew=True)\nexcept errors.Error as error: print(error)"
+    )
+    environment = {**operator.environment, "PYTHONPATH": str(ROOT)}
+    bot = [*ignoring, sys.executable, "-c", asking]
+    sandbox.provider.revoke()
+    run = subprocess.run(bot, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.stdout.startswith("the pair was revoked")
+    shown = "import signal; print(signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN)"
+    sandbox.weather.clear()
+    operator.store(obtain_pair(sandbox), left=60, life=60)
+    run = operator.run("exec", "--", sys.executable, "-c", shown, program=[*ignoring, *PROGRAM])
+    assert run.stdout == "True\n", "exec hands on what it got"
+
+
+def test_an_old_python_is_told_which_one_is_needed(tmp_path):
+    old = "import runpy, sys; sys.version_info = (3, 8, 19, 'final', 0); sys.path.insert(0, sys.argv[2])\n"
+    for run in ("run_path(sys.argv[1] + '/bin/hhtoken', run_name='__main__')", "run_module('hhtoken')"):
+        words = [sys.executable, "-I", "-c", f"{old}runpy.{run}", str(ROOT), str(ROOT)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (78, "") and len(done.stderr.splitlines()) == 1
+        assert "hhtoken needs Python 3.9 or newer; this is Python 3.8" in done.stderr
+    for file in ("bin/hhtoken", "hhtoken/__init__.py", "hhtoken/__main__.py"):
+        ast.parse((ROOT / file).read_text(), feature_version=(3, 4))
+
+
+def test_no_core_dump_holds_a_secret_and_a_command_gets_the_limit_of_its_caller(operator, expired):
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    if not limits[1]:
+        pytest.skip("no core dumps here")
+    resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+    try:
+        held_up = HeldUp(http(json.dumps({**PAIR, "expires_in": 60})))
+        with answering(held_up) as provider:
+            process = operator.start("exec", "--", "sh", "-c", "ulimit -Sc", HH_TOKEN_URL=provider.url)
+            assert held_up.was_asked.wait(30)
+            with open(f"/proc/{process.pid}/limits") as file:
+                assert [line.split()[4] for line in file if line.startswith("Max core file size")] == ["0"]
+            held_up.may_answer.set()
+            assert finish(process)[1].strip() != "0"
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, limits)
+
+
+@pytest.mark.parametrize("set_by", [10**9, -(10**9), 3601])
+def test_an_authorization_goes_on_while_the_clock_is_set(operator, sandbox, set_by):
+    """As on a router, which begins in 1970."""
+    later = ["import time; right = time.time", f"time.time = lambda: right() + {set_by}"]
+    elsewhen = [sys.executable, "-I", "-c", "\n".join([*later, *program_with()[-1].splitlines()])]
+    operator.run("exchange", program=elsewhen, input=come_back(operator))
+    assert operator.stored()["access_token"]
 
 
 FAILS = """
