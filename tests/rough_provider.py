@@ -101,3 +101,35 @@ def answering(answer, context=None):
         yield provider
     finally:
         provider.close()
+
+
+class Proxy:
+    """An http proxy that takes CONNECT alone; ``refusal``: what it answers in place of a tunnel."""
+
+    def __init__(self, refusal=None):
+        self.requests = []  # heads
+        self._refusal = refusal
+        self._rough = RoughProvider(self._serve)
+        self.port = self._rough.port
+        self.close = self._rough.close
+
+    def _serve(self, connection):
+        head, _form = self._rough.requests[-1]
+        self.requests.append(head)
+        if self._refusal is not None:
+            connection.sendall(self._refusal)
+            return
+        host, _colon, port = head.split()[1].rpartition(":")
+        with socket.create_connection((host, int(port))) as target:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            there = threading.Thread(target=pump, args=(connection, target), daemon=True)
+            there.start()
+            pump(target, connection)
+            there.join(10)
+
+
+def pump(source, target):
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)

@@ -9,13 +9,18 @@ from hhtoken.text import N_
 
 def problem(address):
     """Given an address that will carry a secret, return what is wrong with it (never repeating it), or None."""
-    if not address.isascii() or any(character <= " " or character == "\x7f" for character in address):
+    if any(character <= " " or character == "\x7f" for character in address):
         return N_("has characters that no address has")
     try:
         parts = urlsplit(address)
         host, _port = parts.hostname, parts.port
     except ValueError:
         return N_("is not an address")
+    if not address.isascii():
+        name = _in_punycode(host)
+        if name:
+            return N_("has an international domain: write it in punycode, as {name}", name=name)
+        return N_("has characters that no address has")
     if parts.scheme not in ("http", "https") or not host:
         return N_("is not an http or https address")
     if not is_literal(host) and not all(0 < len(label) < 64 for label in host.rstrip(".").split(".")):
@@ -27,6 +32,25 @@ def problem(address):
     if parts.scheme == "http" and not is_loopback(host):
         return N_("must be https, since it carries a secret")
     return None
+
+
+def _in_punycode(host):
+    """Given the host of an address, return its ASCII form; None where it has no other, or none."""
+    try:
+        return None if not host or host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return None
+
+
+def is_proxy(address):
+    """Given an address, tell whether it is that of an http proxy, perhaps with a user name and a password."""
+    scheme, _separator, rest = address.partition("://")
+    login, _at, place = rest.rpartition("@")
+    return (
+        scheme.lower() == "http"
+        and not set(login) & set("/?#@")
+        and not (set(place.rstrip("/")) & set("/?#") or problem(f"https://{place}") or not login.isascii())
+    )
 
 
 def is_loopback(host):

@@ -4,7 +4,7 @@ import os
 
 from hhtoken import __version__, errors
 from hhtoken.console import reporting
-from hhtoken.settings.sources import OWN_ENV_FILE, Sources, read_secret
+from hhtoken.settings.sources import LARGEST_CERTIFICATES_BYTES, Sources, expanded, read_file, read_secret
 from hhtoken.store import private_directory
 from hhtoken.text import N_
 
@@ -27,7 +27,9 @@ HINT_VALUE = N_("put in the value from the application's page on dev.hh.ru")
 HINT_AGENT = N_("give it the form App/1.0 (you@example.com)")
 
 
-FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT")  # it needs neither client id nor secret
+SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # Debian's
+IGNORED_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT", "HH_CA_FILE", "HH_PROXY")
 WITH_FLAGS = ("HHTOKEN_STATE_DIR", "HHTOKEN_ENV_FILE", "HHTOKEN_ACCOUNT")
 
 
@@ -72,9 +74,12 @@ class Settings:
             raise errors.UsageError(
                 N_("--state-dir takes a directory"), N_("for example --state-dir /var/lib/hh-token")
             )
-        path = self._state_directory or self._sources.get("HHTOKEN_STATE_DIR")
+        if self._state_directory:
+            return os.path.abspath(expanded(self._state_directory))
+        path = self._sources.path("HHTOKEN_STATE_DIR")
         if not path:
-            path = self._sources.environment.get("STATE_DIRECTORY", "").split(":")[0] or self._default_state_directory()
+            of_systemd = self._sources.environment.get("STATE_DIRECTORY", "").split(":")[0]
+            path = self._sources.absolute("STATE_DIRECTORY", of_systemd) or self._default_state_directory()
         return os.path.abspath(path)
 
     def published_file(self):
@@ -84,7 +89,7 @@ class Settings:
 
     def published_file_of(self, account):
         """Given the name of an account, or None, return the same: each has a file of its own."""
-        path = self._sources.get("HHTOKEN_PUBLISH")
+        path = expanded(self._sources.get("HHTOKEN_PUBLISH") or "")
         if not path:
             return None
         if not os.path.isabs(path) or path.endswith("/"):
@@ -115,7 +120,7 @@ class Settings:
 
     def env_file_to_write(self):
         """Return the path of the env file in use, or where the operator has none, of a new one."""
-        return self._sources.env_file_path if self._sources.named or os.geteuid() == 0 else OWN_ENV_FILE
+        return self._sources.env_file_to_write()
 
     def of_refresh_in_environment_alone(self):
         """Return the names of the settings with which a refresh would go another way if this environment were not."""
@@ -132,7 +137,7 @@ class Settings:
         """Return the client secret from the first of its four places; raise ConfigError."""
         secret = self._sources.environment.get("HH_CLIENT_SECRET") or self._sources.secret_in_env_file()
         place = "HH_CLIENT_SECRET"
-        path = self._sources.get("HH_CLIENT_SECRET_FILE")
+        path = self._sources.path("HH_CLIENT_SECRET_FILE")
         if not secret and path:
             place = N_("the file that {name} names", name="HH_CLIENT_SECRET_FILE")
             what = N_("the client secret in {place}", place=place)
@@ -178,13 +183,50 @@ class Settings:
             )
         return agent
 
+    def route(self):
+        """Return the Route to HeadHunter; raise ConfigError."""
+        from hhtoken.provider.transfer import Route
+
+        proxy = self.proxy()
+        ignored = None if proxy else next(filter(self._sources.get, IGNORED_PROXIES), None)
+        return Route(self.authorities(), proxy, ignored)
+
+    def authorities(self):
+        """Return the path of the certificates to trust, or None for those that come with ``requests``."""
+        path = self.optional("HH_CA_FILE")
+        if not path:
+            return SYSTEM_AUTHORITIES if os.path.exists(SYSTEM_AUTHORITIES) else None
+        import ssl
+
+        read_file(path, named_by="HH_CA_FILE", largest=LARGEST_CERTIFICATES_BYTES)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except ssl.SSLError:
+            raise errors.ConfigError(
+                N_("{path}, which {name} names, holds no certificate", path=path, name="HH_CA_FILE"),
+                N_("name a file of certificates in PEM form, like {path}", path=SYSTEM_AUTHORITIES),
+            ) from None
+        return path
+
+    def proxy(self):
+        from hhtoken.provider import addresses
+
+        proxy = self.optional("HH_PROXY")
+        if proxy and not addresses.is_proxy(proxy):
+            raise errors.ConfigError(
+                N_("{setting} is not the address of an http proxy", setting=self._sources.found("HH_PROXY")),
+                N_("give it the form http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, percent-encoded"),
+            )
+        return proxy
+
     def optional(self, name):
         """Return a setting that has no default, or None; raise ConfigError."""
-        return self._judged(self._sources.get(name), name) if self._sources.get(name) else None
+        value = self._sources.path(name) if name.endswith("_FILE") else self._sources.get(name)
+        return self._judged(value, name) if value else None
 
     def secret_in_file(self, name, credential):
         """Return the secret in the file that a setting names, or in a systemd credential, or None."""
-        path, named_by = self._sources.get(name), name
+        path, named_by = self._sources.path(name), name
         if not path and self._sources.environment.get("CREDENTIALS_DIRECTORY"):
             named_by = None
             path = os.path.join(self._sources.environment["CREDENTIALS_DIRECTORY"], credential)

@@ -8,8 +8,8 @@ from hhtoken.store import private_directory
 from hhtoken.text import N_, escaped
 
 DEFAULT_ENV_FILE = "/etc/hh-token/hh-token.env"
-OWN_ENV_FILE = "~/.config/hh-token.env"  # as the README proposes
 LARGEST_SETTINGS_FILE_BYTES = 64 * 1024
+LARGEST_CERTIFICATES_BYTES = 16 * 1024 * 1024
 
 
 class Sources:
@@ -19,18 +19,34 @@ class Sources:
         """``env_file``: the value of the flag, or None."""
         if env_file == "":
             raise errors.UsageError(
-                N_("--env-file takes a file"), N_("for example --env-file {path}", path=OWN_ENV_FILE)
+                N_("--env-file takes a file"), N_("for example --env-file {path}", path=DEFAULT_ENV_FILE)
             )
         self.environment = environment
-        self.named = env_file or environment.get("HHTOKEN_ENV_FILE") or None
-        self.env_file_path = self.named or DEFAULT_ENV_FILE
+        self._from_file, self._is_public = {}, False
+        self.named = expanded(env_file) if env_file else self.path("HHTOKEN_ENV_FILE")
+        self._own = self._own_env_file()
+        is_service_here = os.path.isdir(os.path.dirname(DEFAULT_ENV_FILE))
+        default = DEFAULT_ENV_FILE if is_service_here and not os.path.lexists(self._own) else self._own
+        self.env_file_path = self.named or default
         self._from_file = None
-        self._is_public = False
         if self.named:
             self._read_env_file()  # named on purpose: a mistake in it is said at once
 
     def get(self, name):
         return self.environment.get(name) or self.in_file(name)[0] or None
+
+    def path(self, name):
+        """Return the absolute path that a setting names, or None; raise ConfigError."""
+        return self.absolute(name, self.get(name))
+
+    def absolute(self, name, path):
+        """Given a setting and the path that it names (or None), return the same: relative to the working directory it
+        would be another one for each run."""
+        if path and not os.path.isabs(expanded(path)):
+            raise errors.ConfigError(
+                N_("{setting} is not an absolute path", setting=self.found(name)), N_("begin it with / or ~/")
+            )
+        return expanded(path) if path else None
 
     def in_file(self, name):
         if self._from_file is None:
@@ -83,35 +99,42 @@ class Sources:
         return secret
 
     def hint(self):
-        path = self.env_file_path
-        if not self.named and os.geteuid() != 0 and not os.access(path, os.R_OK):  # root's, or the service's
-            return N_(
-                "put it into a file of your own, e.g. {path}, as a line NAME=VALUE, and name that file by --env-file "
-                "or HHTOKEN_ENV_FILE; or put it into the environment",
-                path=OWN_ENV_FILE,
-            )
-        return N_("put it into {path} as a line NAME=VALUE, or into the environment", path=path)
+        return N_("put it into {path} as a line NAME=VALUE, or into the environment", path=self.env_file_to_write())
+
+    def env_file_to_write(self):
+        """Return the path of the env file in use, or where the operator has none, of a new one."""
+        return self.env_file_path if self.named or os.access(self.env_file_path, os.R_OK) else self._own
+
+    def _own_env_file(self):
+        if os.geteuid() == 0:
+            return DEFAULT_ENV_FILE
+        base = self.environment.get("XDG_CONFIG_HOME", "")
+        base = base if os.path.isabs(base) else os.path.expanduser("~/.config")
+        return os.path.join(base, "hh-token", "hh-token.env")
 
 
-def read_file(path, optional=False, named_by=None):
+def expanded(path):
+    """Only ``~/``, which a shell leaves alone in quotes, and systemd and an env file everywhere."""
+    return os.path.expanduser(path) if path.startswith("~/") else path
+
+
+def read_file(path, optional=False, named_by=None, largest=LARGEST_SETTINGS_FILE_BYTES):
     """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had.
     ``named_by``: the setting that its path comes from, for messages, or None."""
+    what = N_("{path}, which {name} names", path=path, name=named_by) if named_by else path
     try:
-        data, status = private_directory.read_regular(
-            path, LARGEST_SETTINGS_FILE_BYTES + 1, private_directory.THROUGH_LINKS
-        )
+        data, status = private_directory.read_regular(path, largest + 1, private_directory.THROUGH_LINKS)
     except OSError as error:
         if optional and error.errno in (errno.ENOENT, errno.EACCES, errno.ENOTDIR):  # absent, or root's alone
             return None
-        what = N_("{path}, which {name} names", path=path, name=named_by) if named_by else path
         raise errors.ConfigError(
             N_("cannot read {path}: {reason}", path=what, reason=errors.reason(error)),
             N_("check the path and who may read it"),
         ) from None
     if data is None:
-        raise errors.ConfigError(N_("{path} is not a regular file", path=path), N_("name a file"))
-    if len(data) > LARGEST_SETTINGS_FILE_BYTES:
-        raise errors.ConfigError(N_("{path} is too large for settings", path=path), N_("name the right file"))
+        raise errors.ConfigError(N_("{path} is not a regular file", path=what), N_("name a file"))
+    if len(data) > largest:
+        raise errors.ConfigError(N_("{path} is too large for settings", path=what), N_("name the right file"))
     return data, bool(status.st_mode & 0o007)
 
 

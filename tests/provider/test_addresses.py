@@ -76,8 +76,11 @@ def test_an_https_address_or_one_of_this_machine_may_carry_a_secret(address):
         ("https://hh\t.ru/", "characters"),
         ("https://hh.ru/\x00", "characters"),
         ("https://hh.ru/\x7f", "characters"),
-        ("https://хх.рф/", "characters"),
-        ("https://hh\u3002ru/", "characters"),
+        ("https://hh.ru/ответ", "characters"),
+        ("https://хх.рф/", "write it in punycode, as xn--u1aa.xn--p1ai"),
+        ("https://BÜCHER.example:8443/canary", "write it in punycode, as xn--bcher-kva.example"),
+        ("https://hh\u3002ru/", "write it in punycode, as hh.ru"),
+        ("https://\u0445..рф/", "characters"),
     ],
     ids=ascii,
 )

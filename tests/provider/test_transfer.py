@@ -173,10 +173,21 @@ def deaf():
         yield listener.getsockname()[1]
 
 
-def test_a_host_that_does_not_take_the_connection_has_been_sent_nothing(monkeypatch):
-    monkeypatch.setattr(provider_transfer, "CONNECT_SECONDS", 0.3)
+def test_a_host_that_takes_no_connection_is_given_three_seconds_and_sent_nothing():
+    begun = time.monotonic()
     with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
         transfer(f"http://127.0.0.1:{port}/")
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_all_addresses_together_are_given_half_a_minute(monkeypatch, scheme):
+    assert provider_transfer.CONNECT_SECONDS == 30
+    monkeypatch.setattr(provider_transfer, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent, deaf() as port:
+        place = port if scheme == "http" else silent.getsockname()[1]
+        with pytest.raises(NotSent, match="in time; nothing was sent"):
+            transfer(f"{scheme}://127.0.0.1:{place}/", seconds=60)
 
 
 def test_a_server_that_falls_silent_after_the_request_may_have_spent_it(monkeypatch):

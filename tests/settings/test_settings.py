@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 from conftest import PROGRAM
+from rough_provider import answering, http
+
+from hhtoken import errors
+from hhtoken.settings import sources
+from hhtoken.settings.settings import Settings
 
 GOOD = {
     "HH_CLIENT_ID": "CLIENT",
@@ -227,7 +232,8 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
 
     newer = requests_mock.post("https://api.hh.ru/token", text='{"access_token": "A"}')
     directory = open_directory(str(tmp_path / "state"), create=True)
-    for status, expected in ((404, 1), (405, 2), (410, 3), (400, 3), (200, 3), (503, 3)):
+    gone = (404, 405, 410, 300, 301, 302, 303, 307, 308)
+    for status, expected in (*zip(gone, range(1, 10)), (400, 9), (200, 9), (403, 9), (503, 9)):
         requests_mock.post("https://hh.ru/oauth/token", status_code=status, text="gone and long " * 9)
         written = journal.begin(directory, "journal", {})
         addresses = Settings({"HHTOKEN_ENV_FILE": ""}).token_urls()
@@ -238,6 +244,40 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
         assert kept.body == answer.body and kept.status == answer.status
     configured = Settings({"HH_TOKEN_URL": "https://hh.ru/oauth/token"}).token_urls()
     assert configured == ["https://hh.ru/oauth/token"], "a configured address is never second-guessed"
+
+
+@pytest.mark.parametrize(
+    "page", [http("<html>", "403 Forbidden"), http("<html>"), http("", "500 Oops"), http("{}"), http("no", "502 Bad")]
+)
+def test_after_a_page_the_next_attempt_asks_the_other_address_first(operator, sandbox, expired, page):
+    from hhtoken.provider.endpoints import TokenEndpoint
+    from hhtoken.renewal import exchange
+    from hhtoken.store.token_store import open_store
+
+    store, there = open_store(str(operator.state)), operator.environment["HH_TOKEN_URL"]
+    with answering(page) as guarded:
+        endpoint = TokenEndpoint([guarded.url, there], "a/1 (b)", 10)
+        assert exchange.renew(store, endpoint).ask_first == there
+        for _ in range(2):  # and where it was right it is asked again
+            assert exchange.renew(store, endpoint, force=True).outcome == "renewed"
+            sandbox.provider.expire()
+        assert len(guarded.requests) == 1
+        sandbox.weather.add("html_503")
+        assert exchange.renew(store, endpoint, force=True).ask_first == guarded.url
+        assert exchange.renew(store, endpoint, force=True).ask_first == there
+        assert len(guarded.requests) == 2
+
+
+def test_the_token_endpoints_own_refusal_changes_no_order(operator, expired):
+    from hhtoken.provider.endpoints import TokenEndpoint
+    from hhtoken.renewal import exchange
+    from hhtoken.store.token_store import open_store
+
+    refusals = [http('{"error": "invalid_grant"}', "400 Bad"), http('{"errors": [{"type": "oauth"}]}', "403 No"), b""]
+    for refusal in refusals:
+        with answering(refusal) as provider:
+            endpoint = TokenEndpoint([provider.url, "http://127.0.0.1:9/"], "a/1 (b)", 10)
+            assert exchange.renew(open_store(str(operator.state)), endpoint, force=True).ask_first == provider.url
 
 
 def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_path):
@@ -252,17 +292,71 @@ def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_pa
 
 
 def test_who_is_not_root_is_told_to_write_a_file_of_their_own(monkeypatch, tmp_path):
-    from hhtoken import errors
     from hhtoken.settings import settings as settings_module
-    from hhtoken.settings import sources
 
     monkeypatch.setattr(sources, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
-    for user, wanted in ((1000, "~/.config/hh-token.env"), (0, str(tmp_path))):
+    monkeypatch.setenv("HOME", "/home/me")
+    for user, wanted in ((1000, "/home/me/.config/hh-token/hh-token.env"), (0, f"{tmp_path}/hh-token.env")):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
         with pytest.raises(errors.ConfigError) as caught:
             settings_module.Settings({}).client_id()
-        assert wanted in caught.value.hint
-        assert ("--env-file" in caught.value.hint) is (user != 0)
+        assert f"put it into {wanted} " in caught.value.hint
+
+
+def test_who_is_not_root_has_an_env_file_of_their_own_that_needs_no_name(monkeypatch, tmp_path):
+    service, own = tmp_path / "etc" / "hh-token.env", tmp_path / "config" / "hh-token" / "hh-token.env"
+    monkeypatch.setattr(sources, "DEFAULT_ENV_FILE", str(service))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def client_id(**environment):
+        return Settings(environment).client_id()
+
+    for path in (service, own, tmp_path / ".config" / "hh-token" / "hh-token.env"):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"HH_CLIENT_ID={path}\n")
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config") == str(own)
+    assert client_id(XDG_CONFIG_HOME="config") == client_id() == f"{tmp_path}/.config/hh-token/hh-token.env"
+    assert client_id(XDG_CONFIG_HOME="/nonexistent") == str(service), "so the service account reads it"
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config", HHTOKEN_ENV_FILE=str(service)) == str(service)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config") == str(service)
+
+
+PATHS = ("HHTOKEN_STATE_DIR", "STATE_DIRECTORY", "HHTOKEN_ENV_FILE", "HHTOKEN_PUBLISH", "HH_CA_FILE",
+         "HH_CLIENT_SECRET_FILE", "HHTOKEN_STORE_KEY_FILE", "HHTOKEN_STORE_CA_FILE")  # fmt: skip
+ASK = {
+    "HHTOKEN_PUBLISH": Settings.published_file,
+    "HH_CA_FILE": Settings.authorities,
+    "HH_CLIENT_SECRET_FILE": Settings.client_secret,
+    "HHTOKEN_STORE_KEY_FILE": lambda it: it.optional("HHTOKEN_STORE_KEY_FILE"),
+    "HHTOKEN_STORE_CA_FILE": lambda it: it.optional("HHTOKEN_STORE_CA_FILE"),
+}
+
+
+@pytest.mark.parametrize("path", ["state", "./state", "../state", "~", "~root/state", "$HOME/state"])
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_that_depends_on_the_working_directory_is_78(tmp_path, name, path):
+    with pytest.raises(errors.ConfigError, match=f"{name} .environment. is not (an|the) absolute path"):
+        ASK.get(name, Settings.main_directory)(Settings({name: path}))
+    if name not in ("STATE_DIRECTORY", "HHTOKEN_ENV_FILE"):
+        file = env_file(tmp_path, f"\n{name}={path}\n")
+        with pytest.raises(errors.ConfigError, match=f"{name} .{file}:2. is not (an|the) absolute path"):
+            ASK.get(name, Settings.main_directory)(Settings({}, str(file)))
+
+
+def test_a_home_directory_is_written_with_a_tilde(lonely, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings({"HHTOKEN_STATE_DIR": "~/state"}).main_directory() == f"{tmp_path}/state"
+    assert Settings({}, None, "~/state").main_directory() == f"{tmp_path}/state"
+    assert Settings({"HHTOKEN_PUBLISH": "~/token"}).published_file() == f"{tmp_path}/token"
+    file = env_file(tmp_path, "HH_CLIENT_ID=mine\nHHTOKEN_STATE_DIR='~/a state'\n")
+    assert Settings({"HHTOKEN_ENV_FILE": "~/hh.env"}).client_id() == Settings({}, "~/hh.env").client_id() == "mine"
+    del lonely.environment["HHTOKEN_STATE_DIR"]
+    for folder in (tmp_path, Path("/")):
+        monkeypatch.chdir(folder)
+        lonely.run("show", "--env-file", file, HOME=tmp_path, expect=77)
+        assert f"{tmp_path}/a state" in lonely.run("status", "--env-file", file, HOME=tmp_path, expect=77).stdout
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,21 @@
 """HeadHunter: name, route, port, TLS and a plain request for each of its hosts; and our clock against its Date."""
 
 import shlex
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from hhtoken import errors
 from hhtoken.commands.doctor import findings, visit
 from hhtoken.console import durations
+from hhtoken.provider.answer import http_date
+from hhtoken.provider.transfer import NotSent, Transfer
 from hhtoken.text import N_
 
 ABOUT = N_("provider")
 ABOUT_CLOCK = N_("clock")
+ADDRESS_SECONDS = 3  # as provider/transfer gives each of them
 MOST_SKEW_SECONDS = 30
 CERTIFICATE_DAYS = 7  # of our own certificate: nobody has renewed it as late as that
 SET_CLOCK = "timedatectl set-ntp true"
@@ -41,13 +46,69 @@ def addresses_of(values):
     return found
 
 
-def look(address, user_agent, authorities):
-    """Given an address, the User-Agent and the path of the certificate authorities, return the Visit."""
-    return visit.visit(address, {"User-Agent": user_agent, "Accept": "application/json"}, authorities=authorities)
+def look(address, user_agent, route, authorities):
+    """Given an address, the User-Agent, the Route and the path of the certificate authorities, return the Visit; the
+    NotSent where the proxy lets nothing through."""
+    headers = {"User-Agent": user_agent, "Accept": "application/json"}
+    if route.proxy and address.startswith("https:"):
+        return _through_proxy(address, headers, route)
+    silent, living = _addresses(address)
+    seen = visit.visit(address, headers, living[0] if silent and living else None, authorities)
+    if silent and living:
+        says = N_("{host} does not answer at {addresses}", host=seen.host, addresses=", ".join(silent))
+        advice = N_(
+            "each connection waits {seconds} seconds for such an address, then tries the next one",
+            seconds=ADDRESS_SECONDS,
+        )
+        seen.asides.append(findings.note(ABOUT, says, advice=advice))
+    if seen.failure and route.ignored:
+        says = N_("{name} has no effect: name the proxy in HH_PROXY", name=route.ignored)
+        seen.asides.append(findings.note(ABOUT, says))
+    return seen
+
+
+def _through_proxy(address, headers, route):
+    try:
+        answer = Transfer("GET", address, headers, route=route).run(visit.SECONDS)
+    except NotSent as error:
+        return error
+    date = http_date(answer.date) if answer.date else None
+    failure = None if answer.status else visit.BROKEN
+    body, ahead = answer.body.decode("utf-8", "replace"), date and date + 0.5 - time.time()
+    return visit.Visit(urlsplit(address).hostname, failure, answer.status, body=body, ahead=ahead)
+
+
+def _addresses(address):
+    """Return the IP addresses of the host that do not take a connection, and the places (a pair) that do."""
+    parts = urlsplit(address)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return [], []
+    places = list(dict.fromkeys(info[4][:2] for info in found))
+    with ThreadPoolExecutor(len(places)) as pool:
+        reached = list(zip(places, pool.map(_takes_connections, places)))
+    return [place[0] for place, is_there in reached if not is_there], [place for place, is_there in reached if is_there]
+
+
+def _takes_connections(place):
+    try:
+        socket.create_connection(place, ADDRESS_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def judge(name, seen, has_systemd):
-    """Given the setting that names the address, its Visit, and whether systemd runs here, return the Findings."""
+    """Given the setting that names the address, what ``look`` returned, and whether systemd runs here, return the
+    Findings."""
+    if isinstance(seen, NotSent):
+        return [findings.of_error(ABOUT, seen)]
+    return _judge(name, seen, has_systemd) + seen.asides
+
+
+def _judge(name, seen, has_systemd):
     if seen.failure:
         says = N_("{host}: {why}", host=seen.host, why=seen.why)
         command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visit.UNKNOWN_NAME else None

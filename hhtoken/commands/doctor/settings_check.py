@@ -33,10 +33,12 @@ def look(settings):
         ("HH_TOKEN_URL", lambda: settings.token_urls()[0]),
         ("HH_API_URL", settings.api_url),
         ("HHTOKEN_DEADLINE", settings.deadline_seconds),
+        ("HH_CA_FILE", settings.authorities),
+        ("HH_PROXY", settings.proxy),
     ):
         try:
             value = ask()
-            values[name] = True if name == "HH_CLIENT_SECRET" else value
+            values[name] = True if name in ("HH_CLIENT_SECRET", "HH_PROXY") else value
         except errors.ConfigError as error:
             problems[name] = error
     path = settings.env_file_path()

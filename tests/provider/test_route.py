@@ -1,0 +1,251 @@
+"""The way to HeadHunter: whom to trust, through which proxy, past which dead addresses."""
+
+import json
+import os
+import re
+import ssl
+import subprocess
+
+import pytest
+import trustme
+from conftest import PROGRAM, program_with
+from rough_provider import Proxy, answering, http
+from support import PAIR, ROOT
+
+from hhtoken.provider.transfer import NotSent, Route, Transfer
+from hhtoken.settings.settings import SYSTEM_AUTHORITIES, Settings
+
+NEW = {"access_token": "NEW-ACCESS", "refresh_token": "NEW-REFRESH", "token_type": "bearer", "expires_in": 9}
+EXPIRED = {"left": -60, "life": 60}
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A CA of our own, and the path of its certificate."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return made, tmp_path / "ca.pem"
+
+
+@pytest.fixture
+def provider(authority):
+    """A token endpoint that speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("127.0.0.1").configure_cert(context)
+    with answering(http(json.dumps(NEW)), context) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy():
+    running = Proxy()
+    yield running
+    running.close()
+
+
+def test_a_certificate_of_an_own_authority_is_trusted_once_it_is_named(lonely, authority, provider):
+    lonely.store(PAIR, **EXPIRED)
+    said = lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url).stderr
+    assert "the certificate of 127.0.0.1" in said and "nothing was sent" in said and "HH_CA_FILE" in said
+    trusted = SYSTEM_AUTHORITIES if os.path.exists(SYSTEM_AUTHORITIES) else "cacert.pem"
+    assert trusted in said and provider.requests == []
+    lonely.run("refresh", HH_TOKEN_URL=provider.url, HH_CA_FILE=authority[1])
+    assert lonely.stored()["access_token"] == "NEW-ACCESS"
+
+
+def test_without_a_choice_the_system_is_trusted(monkeypatch):
+    monkeypatch.setattr("hhtoken.settings.settings.SYSTEM_AUTHORITIES", __file__)
+    assert Settings({}).authorities() == __file__
+    monkeypatch.setattr("hhtoken.settings.settings.SYSTEM_AUTHORITIES", "/nonexistent")
+    assert Settings({}).authorities() is None
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "folder"]
+)
+@pytest.mark.parametrize("command", ["refresh", "whoami", "doctor"])
+def test_a_file_without_certificates_is_78_and_named(lonely, tmp_path, content, command):
+    lonely.store(PAIR, **EXPIRED)
+    path = tmp_path / "ca.pem"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_text(content)
+    finished = lonely.run(command, expect=78, HH_CA_FILE=path, HH_API_URL="http://127.0.0.1:9")
+    assert "HH_CA_FILE" in finished.stderr + finished.stdout
+
+
+@pytest.mark.parametrize("login", ["", "me:CANARY%40@"])
+def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_secret(lonely, authority, provider, proxy, login):
+    lonely.store(PAIR, **EXPIRED)
+    settings = {"HH_TOKEN_URL": provider.url, "HH_CA_FILE": authority[1]}
+    lonely.run("refresh", HH_PROXY=f"http://{login}127.0.0.1:{proxy.port}/", **settings)
+    [head] = proxy.requests
+    assert head.startswith(f"CONNECT 127.0.0.1:{provider.port} HTTP/1") and "REFRESH" not in head
+    assert ("Proxy-Authorization: Basic bWU6Q0FOQVJZQA==" in head) is bool(login)
+    assert lonely.stored()["access_token"] == "NEW-ACCESS" and len(provider.requests) == 1
+
+
+def test_an_address_on_this_machine_without_tls_is_asked_without_the_proxy(lonely, proxy):
+    lonely.store(PAIR, **EXPIRED)
+    with answering(http(json.dumps(NEW))) as provider:
+        lonely.run("refresh", HH_TOKEN_URL=provider.url, HH_PROXY=f"http://127.0.0.1:{proxy.port}")
+    assert len(provider.requests) == 1 and proxy.requests == []
+
+
+REFUSALS = [
+    (
+        b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+        "does not connect to 127.0.0.1 .407.",
+        "HH_PROXY=http://USER:PASSWORD@",
+    ),
+    (
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno!!",
+        "does not connect to 127.0.0.1 .403.",
+        "check HH_PROXY",
+    ),
+    (b"HTTP/1.0 502 Bad Gateway\r\n\r\n", "does not connect to 127.0.0.1 .502.", "check HH_PROXY"),
+    (b"", "cannot reach the proxy", "check HH_PROXY"),
+    (b"SSH-2.0-OpenSSH\r\n", "cannot reach the proxy", "check HH_PROXY"),
+    (None, "the proxy 127.0.0.1:9 refused the connection", "check HH_PROXY"),
+]
+
+
+@pytest.mark.parametrize("refusal, says, hint", REFUSALS)
+def test_a_proxy_that_opens_no_tunnel_has_been_sent_nothing(lonely, provider, refusal, says, hint):
+    before = lonely.store(PAIR, **EXPIRED)
+    running = Proxy(refusal) if refusal is not None else None
+    port = running.port if running else 9
+    said = lonely.run("refresh", expect=75, HH_TOKEN_URL=provider.url, HH_PROXY=f"http://me:CANARY@127.0.0.1:{port}")
+    assert re.search(says, said.stderr) and "nothing was sent" in said.stderr and hint in said.stderr
+    kept = b"".join(path.read_bytes() for path in lonely.state.iterdir())
+    assert "CANARY" not in said.stderr and b"CANARY" not in kept
+    assert lonely.token_file.read_bytes() == before and provider.requests == []
+    if running:
+        assert len(running.requests) == 1 and "REFRESH" not in running.requests[0]
+        running.close()
+
+
+@pytest.mark.parametrize(
+    "refusal, says, _hint", [row for row in REFUSALS if row[0] not in (b"", b"SSH-2.0-OpenSSH\r\n")]
+)
+def test_without_a_form_a_refused_tunnel_is_told_from_a_broken_answer(provider, refusal, says, _hint):
+    running = Proxy(refusal) if refusal is not None else None
+    route = Route(proxy=f"http://127.0.0.1:{running.port if running else 9}")
+    with pytest.raises(NotSent, match=says):
+        Transfer("DELETE", provider.url, {}, route=route).run(10)
+
+
+def test_what_breaks_behind_the_tunnel_may_have_been_sent(authority, proxy):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("127.0.0.1").configure_cert(context)
+    route = Route(str(authority[1]), f"http://127.0.0.1:{proxy.port}")
+    with answering(b"", context) as provider:
+        for form in ({"grant_type": "x"}, None):
+            assert "the connection broke" in Transfer("POST", provider.url, {}, form, route=route).run(10).failure
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["proxy:3128", "https://proxy:3128", "socks5://proxy:1080", "http://", "http://:3128", "http://proxy:port",
+     "http:proxy", "http://proxy:3128/path", "http://proxy:3128?x", "http://CANARY:a/b@proxy:1",
+     "http://u:CANARY#@proxy:1", "http://u:п@proxy:1", "http://pro xy:3128", "http://proxy:99999"],
+)  # fmt: skip
+def test_what_is_no_http_proxy_is_78_and_not_repeated(lonely, address):
+    lonely.store(PAIR, **EXPIRED)
+    said = lonely.run("refresh", expect=78, HH_PROXY=address).stderr
+    assert "HH_PROXY (environment)" in said and "http://USER:PASSWORD@HOST:PORT" in said and "CANARY" not in said
+    assert "HH_PROXY (environment)" in lonely.run("doctor", expect=78, HH_PROXY=address).stdout
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "http_proxy"])
+def test_who_cannot_connect_is_told_of_a_proxy_that_has_no_effect(lonely, proxy, name):
+    lonely.store(PAIR, **EXPIRED)
+    ignored = {name: f"http://me:CANARY@127.0.0.1:{proxy.port}"}
+    said = lonely.run("refresh", expect=75, HH_TOKEN_URL="https://127.0.0.1:9/token", **ignored).stderr
+    assert f"{name} has no effect: name the proxy in HH_PROXY" in said and "CANARY" not in said
+    assert proxy.requests == []
+
+
+def test_doctor_asks_through_the_proxy_too(lonely, authority, provider, proxy):
+    lonely.store(PAIR, left=1000, life=1000)
+    addresses = dict.fromkeys(("HH_TOKEN_URL", "HH_API_URL", "HH_AUTHORIZE_URL"), provider.url)
+    settings = {**addresses, "HH_CA_FILE": authority[1]}
+    there = f"http://me:CANARY@127.0.0.1:{proxy.port}"
+    found = lonely.run("doctor", HH_PROXY=there, expect=(0, 78), **settings).stdout
+    assert "ok       provider: 127.0.0.1 answers" in found and len(proxy.requests) == 1 and "CANARY" not in found
+    found = lonely.run("doctor", HH_PROXY="http://127.0.0.1:9", expect=(75, 78), **settings).stdout
+    assert "problem  provider: the proxy 127.0.0.1:9 refused the connection" in found
+
+
+def test_a_clock_in_1970_lets_no_library_warn(lonely, authority, provider):
+    """Of urllib3's own moment before which no clock can be right, since a test cannot set the clock."""
+    lonely.store(PAIR, **EXPIRED)
+    program = program_with("urllib3.connection.RECENT_DATE = __import__('datetime').date(2999, 1, 1)")
+    settings = {"HH_TOKEN_URL": provider.url, "HH_CA_FILE": authority[1]}
+    assert "Warning" not in lonely.run("refresh", program=program, **settings).stderr
+
+
+# A network of its own: what is sent to these two addresses vanishes, and 127.0.0.1 is the third.
+BLACK_HOLES = """
+set -e
+ip link set lo up
+ip link add name hole type veth peer name bottom
+ip link set bottom up
+ip link set hole up arp off
+ip -6 addr add 2001:db8:1::1/128 dev hole nodad
+ip -6 route add 2001:db8::/32 dev hole
+printf '2001:db8::1 hh.test\\n2001:db8::2 hh.test\\n127.0.0.1 hh.test\\n' >"$1/hosts"
+mount --bind "$1/hosts" /etc/hosts
+printf 'hosts: files\\n' >"$1/nsswitch.conf"
+mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
+shift
+exec "$@"
+"""
+SERVED = """
+import sys, time
+sys.path[:0] = [{tests!r}, {root!r}]
+import json, ssl, subprocess, trustme
+from pathlib import Path
+from rough_provider import answering, http
+authority, context, place = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Path(sys.argv[1])
+authority.cert_pem.write_to_path(place / "ca.pem")
+authority.issue_cert("hh.test").configure_cert(context)
+with answering(http(json.dumps({new!r})), context) as provider:
+    provider.host = "hh.test"
+    names = ("HH_TOKEN_URL", "HH_API_URL", "HH_AUTHORIZE_URL")
+    settings = {{**dict.fromkeys(names, provider.url), "HH_CA_FILE": str(place / "ca.pem")}}
+    settings["HHTOKEN_STATE_DIR"] = str(place / "state")
+    for command in ("doctor", "refresh"):
+        begun = time.monotonic()
+        done = subprocess.run([*{program!r}, command], env=settings, capture_output=True, text=True)
+        print(done.stdout + done.stderr, command, done.returncode, int(time.monotonic() - begun), flush=True)
+"""  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_two_black_holes_in_front_of_a_host_cost_six_seconds_and_are_named(lonely, tmp_path):
+    lonely.store(PAIR, **EXPIRED)
+    served = SERVED.format(tests=str(ROOT / "tests"), root=str(ROOT), new=NEW, program=PROGRAM)
+    words = [
+        "unshare",
+        "--net",
+        "--mount",
+        "sh",
+        "-c",
+        BLACK_HOLES,
+        "sh",
+        str(tmp_path),
+        PROGRAM[0],
+        "-c",
+        served,
+        str(tmp_path),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    if "Operation not permitted" in done.stderr:
+        pytest.skip("no network of its own to be had here")
+    assert "hh.test does not answer at 2001:db8::1, 2001:db8::2" in done.stdout, done
+    assert "refresh 0 " in done.stdout, done
+    assert 5 <= int(done.stdout.split()[-1]) <= 12, done
+    assert lonely.stored()["access_token"] == "NEW-ACCESS"
