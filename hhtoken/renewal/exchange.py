@@ -112,7 +112,7 @@ def _refresh(store, endpoint, clock):
     form = {"grant_type": "refresh_token", "refresh_token": stored.pair.refresh_token}
     journal = store.begin(intent)
     try:
-        answer = endpoint.post(form, journal)
+        answer = endpoint.post(form, journal, last and last.ask_first)
     except NotSent as error:
         settle_quietly(store)
         outcome = judgement.not_sent(error, intent, last, clock())
