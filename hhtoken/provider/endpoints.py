@@ -5,7 +5,7 @@ import time
 
 from hhtoken.provider import transfer
 from hhtoken.provider.answer import holds_pair, object_in
-from hhtoken.provider.transfer import Transfer, load
+from hhtoken.provider.transfer import DIRECT, Transfer
 
 GONE = (*range(300, 400), 404, 405, 410)  # nothing is spent
 OWN_FIELDS = {"access_token", "error", "errors", "oauth_error"}  # one is in every answer of the token endpoint's own
@@ -15,7 +15,7 @@ class TokenEndpoint:
     """``addresses``: the token addresses to try in turn; a later one only where an earlier one is gone.
     ``deadline_seconds``: for a whole answer, however it drips. ``route``: see Route."""
 
-    def __init__(self, addresses, user_agent, deadline_seconds, route=None):
+    def __init__(self, addresses, user_agent, deadline_seconds, route=DIRECT):
         self._addresses = addresses
         self._headers = {"User-Agent": user_agent}
         self._deadline_seconds = deadline_seconds
@@ -23,7 +23,7 @@ class TokenEndpoint:
 
     def prepare(self):
         """Load what a request needs, so that a broken installation shows before anything is spent."""
-        load()
+        transfer.load()
 
     def post(self, form, journal, first=None):
         """Send a form (a dict), put the raw answer into the journal, flushed, and return it as an Answer, with the
@@ -59,7 +59,7 @@ LONGEST_SECONDS = 30  # nothing is at stake that would be worth more of an opera
 class ApiEndpoint:
     """``base``: the address in front of the paths. The others as in TokenEndpoint."""
 
-    def __init__(self, base, user_agent, deadline_seconds, route=None):
+    def __init__(self, base, user_agent, deadline_seconds, route=DIRECT):
         self._base = base
         self._user_agent = user_agent
         self._deadline_seconds = deadline_seconds

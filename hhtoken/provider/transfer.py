@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import namedtuple
 from urllib.parse import urlencode, urlsplit
 
 from hhtoken import errors
@@ -35,24 +36,20 @@ HINT_NETWORK = N_("check the network and the name server")
 HINT_REFUSED = N_("check the address and its port, and the firewall")
 HINT_ROUTE = N_("the way there is down, or missing: see 'ip route' and 'ip link'")
 HINT_HELD_UP = N_("another host may try by now")
-HINT_PROXY = N_("check HH_PROXY, and what the proxy permits")
-HINT_PROXY_LOGIN = N_("the proxy asks for a login: HH_PROXY=http://USER:PASSWORD@HOST:PORT")
+HINT_PROXY = N_("check HH_PROXY (http://HOST:PORT or http://USER:PASSWORD@HOST:PORT), and what the proxy permits")
+HINT_OF = {errno.ECONNREFUSED: HINT_REFUSED, **dict.fromkeys(NO_ROUTE, HINT_ROUTE)}
 
 
 class NotSent(errors.TryLaterError):
-    """The request has certainly not left this machine, or no more of it than its head, which holds no secret. The hint
-    says what to mend; who tries again, and when, is for the caller to add."""
+    """The request has certainly not left, or no more of it than its head, which holds no secret. The hint says what to
+    fix; who tries again, and when, is for the caller to add."""
 
 
-class Route:
-    """How HeadHunter is reached. ``authorities``: the path of the certificates to trust, None for those that come with
-    ``requests``. ``proxy``: the address of a proxy, perhaps with a password, or None. ``ignored``: the variable of the
-    environment that names a proxy in vain, or None."""
-
-    def __init__(self, authorities=None, proxy=None, ignored=None):
-        self.authorities = authorities
-        self.proxy = proxy
-        self.ignored = ignored
+# How HeadHunter is reached. ``authorities``: the path of the certificates to trust, None for those that come with
+# ``requests``. ``proxy``: the address of a proxy for https, perhaps with a password, or None. ``ignored``: the variable
+# of the environment that names a proxy in vain, or None.
+Route = namedtuple("Route", "authorities proxy ignored")
+DIRECT = Route(None, None, None)
 
 
 def load():
@@ -79,11 +76,10 @@ def find_libraries():
         site.main()
 
 
-def session(headers, route=None):
+def session(headers, route=DIRECT):
     """Return a session of ``requests`` that sends these headers (a dict), takes nothing from its environment (proxies,
-    .netrc, a CA bundle), and never follows a redirect. ``route``: see Route; a proxy is for https alone, since an http
-    address is on this machine."""
-    requests, route = load(), route or Route()
+    .netrc, a CA bundle), and never follows a redirect."""
+    requests = load()
 
     class Adapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *arguments, **more):
@@ -97,7 +93,7 @@ def session(headers, route=None):
     made.mount("http://", Adapter())
     made.trust_env = False
     made.verify = route.authorities or True
-    made.proxies = {"https": route.proxy} if route.proxy else {}
+    made.proxies = {"https": route.proxy}  # an http address is on this machine
     made.get_redirect_target = lambda _response: None  # else requests reads the body of a redirect, all of it
     made.headers.clear()
     made.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers})
@@ -132,14 +128,14 @@ class Transfer:
     What the threads share the worker changes under the lock, and only until ``_is_over``: then it stands, as one.
     """
 
-    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None, route=None):
+    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None, route=DIRECT):
         self._headers = headers
         self._has_form = form is not None
         self._request = {"method": method, "url": address}
         if self._has_form:
             self._request.update(data=_Form(form, self._before_form), headers={"Content-Type": FORM_TYPE})
-        self._host, self._route = urlsplit(address).hostname, route or Route()
-        self._proxy = self._route.proxy if address.startswith("https:") else None
+        self._host, self._route = urlsplit(address).hostname, route
+        self._proxy = urlsplit(route.proxy).netloc.rpartition("@")[2] if route.proxy and address[4:5] == "s" else None
         self._keep = keep or (lambda _piece: None)
         self._is_enough = is_enough or (lambda _body: False)
         self._send_before = send_before
@@ -250,67 +246,38 @@ class Transfer:
 
         failed = getattr(next(iter(error.args), None), "reason", None)  # as requests wraps it
         failed = getattr(failed, "original_error", failed)  # as urllib3 wraps what befalls it at a proxy
-        is_distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        no_tunnel, is_distrust = NO_TUNNEL.search(str(error)), "CERTIFICATE_VERIFY_FAILED" in str(error)
         is_no_connection = isinstance(failed, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError))
-        tunnel = NO_TUNNEL.search(str(error))
-        is_sent = self._is_sent if self._has_form else not (is_no_connection or is_distrust or tunnel)
-        if not is_sent:
-            raise self._not_sent(error, is_distrust, tunnel and tunnel.group(1))
+        if not (self._is_sent if self._has_form else not (is_no_connection or is_distrust or no_tunnel)):
+            raise error if isinstance(error, NotSent) else self._not_sent(error, is_distrust, no_tunnel)
         if isinstance(error, _TooLate):
             return N_("no complete answer came in time")
         is_late = isinstance(error, (load().Timeout, exceptions.TimeoutError))
         reason = N_("no answer in time") if is_late else N_("the answer was cut short, or is no HTTP")
-        return N_("the connection broke ({error})", error=_reason(error) or reason)
+        found = _of_system(error)
+        return N_("the connection broke ({error})", error=errors.reason(found) if found else reason)
 
-    def _not_sent(self, error, is_distrust, refusal):
-        host, code = self._host, getattr(_of_system(error), "errno", None)
-        if isinstance(error, NotSent):
-            return error
-        if is_distrust or isinstance(error, load().exceptions.SSLError):
-            return NotSent(
-                N_("no trust in the certificate of {host}, so nothing was sent", host=host)
-                if is_distrust
-                else N_("no TLS with {host}, so nothing was sent", host=host),
-                N_(
-                    "check the clock with 'date'; someone may be in the middle; hhtoken trusts the authorities in "
-                    "{file}, or in the file that HH_CA_FILE names",
-                    file=self._route.authorities or load().certs.where(),
-                ),
+    def _not_sent(self, error, is_distrust, no_tunnel):
+        found, requests = _of_system(error), load()
+        reason = errors.reason(found) if found else N_("no connection")
+        hint = HINT_PROXY if self._proxy else HINT_OF.get(getattr(found, "errno", None), HINT_NETWORK)
+        if is_distrust or isinstance(error, requests.exceptions.SSLError):
+            reason = N_("its certificate is not trusted") if is_distrust else N_("what answers does not speak TLS")
+            hint = N_(
+                "check the clock with 'date'; someone may be in the middle; hhtoken trusts the authorities in {file}, "
+                "or in the file that HH_CA_FILE names",
+                file=self._route.authorities or requests.certs.where(),
             )
-        if refusal:
-            proxy = self._peer()
-            what = N_(
-                "{proxy} does not connect to {host} ({status}); nothing was sent",
-                proxy=proxy,
-                host=host,
-                status=refusal,
-            )
-            return NotSent(what, HINT_PROXY_LOGIN if refusal == "407" else HINT_PROXY)
-        if isinstance(error, _TooLate):
-            return self._unreachable(N_("no connection to {host} in time; nothing was sent", host=host), HINT_NETWORK)
-        peer = self._peer()
-        if isinstance(error, load().Timeout) or code == errno.ETIMEDOUT:
-            return self._unreachable(N_("{host} did not answer in time; nothing was sent", host=peer), HINT_NETWORK)
-        if code == errno.ECONNREFUSED:
-            return self._unreachable(N_("{host} refused the connection; nothing was sent", host=peer), HINT_REFUSED)
-        reason = _reason(error) or N_("no connection")
-        return self._unreachable(
-            N_("cannot reach {host} ({error}); nothing was sent", host=peer, error=reason),
-            HINT_ROUTE if code in NO_ROUTE else HINT_NETWORK,
-        )
-
-    def _peer(self):
-        if not self._proxy:
-            return self._host
-        return N_("the proxy {host}", host=urlsplit(self._proxy).netloc.rpartition("@")[2])
-
-    def _unreachable(self, message, hint):
-        if self._proxy:
-            return NotSent(message, HINT_PROXY)
-        if self._route.ignored:
+        elif isinstance(error, (_TooLate, requests.Timeout)):
+            reason = N_("no answer in time")
+        elif no_tunnel:
+            reason = N_("it answered {status}", status=no_tunnel.group(1))
+        if hint is HINT_PROXY:
+            reason = N_("the proxy {proxy}: {reason}", proxy=self._proxy, reason=reason)
+        elif self._route.ignored:
             name = self._route.ignored
             hint = N_("{hint}; {name} has no effect: name the proxy in HH_PROXY", hint=hint, name=name)
-        return NotSent(message, hint)
+        return NotSent(N_("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason), hint)
 
 
 class _Form:
@@ -331,11 +298,6 @@ class _Form:
 
 class _TooLate(Exception):
     """The deadline is over: nothing may be sent, or kept, any more."""
-
-
-def _reason(error):
-    found = _of_system(error)
-    return errors.reason(found) if found else None
 
 
 def _of_system(error):

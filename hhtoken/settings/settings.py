@@ -4,12 +4,11 @@ import os
 
 from hhtoken import __version__, errors
 from hhtoken.console import reporting
-from hhtoken.settings.sources import LARGEST_CERTIFICATES_BYTES, Sources, expanded, read_file, read_secret
+from hhtoken.settings.sources import LARGEST_CERTIFICATES_BYTES, Sources, expanded, of_user, read_file
 from hhtoken.store import private_directory
 from hhtoken.text import N_
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/hh-token"
-DIRECTORY_NAME = "hh-token"
 CREDENTIAL_NAME = "hh_client_secret"
 
 DEFAULTS = {
@@ -26,10 +25,9 @@ PLACEHOLDER_PARTS = ("//your-domain.", ".your-domain.", "//yourdomain.", "//your
 HINT_VALUE = N_("put in the value from the application's page on dev.hh.ru")
 HINT_AGENT = N_("give it the form App/1.0 (you@example.com)")
 
-
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # Debian's
 IGNORED_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT", "HH_CA_FILE", "HH_PROXY")
+FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT", "HH_CA_FILE", "HH_PROXY", "HHTOKEN_")
 WITH_FLAGS = ("HHTOKEN_STATE_DIR", "HHTOKEN_ENV_FILE", "HHTOKEN_ACCOUNT")
 
 
@@ -82,6 +80,14 @@ class Settings:
             path = self._sources.absolute("STATE_DIRECTORY", of_systemd) or self._default_state_directory()
         return os.path.abspath(path)
 
+    def _default_state_directory(self):
+        if os.geteuid() == 0:
+            return DEFAULT_STATE_DIRECTORY
+        path = of_user(self._sources.environment, "XDG_STATE_HOME", "~/.local/state")
+        if not os.path.isabs(path):
+            raise errors.ConfigError(N_("there is no home directory to keep the pair in"), N_("use --state-dir"))
+        return path
+
     def published_file(self):
         """Return the absolute path where the access token is to be published, or None; raise ConfigError where it is
         none, or publishing would destroy what is there."""
@@ -93,22 +99,18 @@ class Settings:
         if not path:
             return None
         if not os.path.isabs(path) or path.endswith("/"):
-            raise errors.ConfigError(
-                N_("{setting} is not the absolute path of a file", setting=self._sources.found("HHTOKEN_PUBLISH")),
-                N_("for example /run/hh-token/access_token"),
-            )
+            problem = N_("is not the absolute path of a file")
+            raise self._sources.error("HHTOKEN_PUBLISH", problem, N_("for example /run/hh-token/access_token"))
         path = f"{path}-{account}" if account else path
         if self.is_state(path) or _is_same(path, self._sources.env_file_path):
-            raise errors.ConfigError(
-                N_("{setting} is among hhtoken's own files", setting=self._sources.found("HHTOKEN_PUBLISH")),
-                N_("name a file in a directory of its own, for example /run/hh-token/access_token"),
-            )
+            hint = N_("name a file in a directory of its own, for example /run/hh-token/access_token")
+            raise self._sources.error("HHTOKEN_PUBLISH", N_("is among hhtoken's own files"), hint)
         return path
 
     def is_state(self, path):
         """Tell whether a file, which may be still to be made, lies in a state directory, the main one or another
         account's."""
-        return _is_within(os.path.dirname(path), self.main_directory())
+        return _is_within(os.path.realpath(os.path.dirname(path)), os.path.realpath(self.main_directory()))
 
     def is_own_file(self, path):
         """Tell the same, or that it is the published one: of such files hhtoken disposes as it likes."""
@@ -127,7 +129,10 @@ class Settings:
         return sorted(
             name
             for name, value in self._sources.environment.items()
-            if value and _is_for_refresh(name) and value != self._sources.in_file(name)[0]
+            if value
+            and name.startswith(FOR_REFRESH)
+            and name not in WITH_FLAGS
+            and value != self._sources.in_file(name)[0]
         )
 
     def client_id(self):
@@ -135,19 +140,11 @@ class Settings:
 
     def client_secret(self):
         """Return the client secret from the first of its four places; raise ConfigError."""
-        secret = self._sources.environment.get("HH_CLIENT_SECRET") or self._sources.secret_in_env_file()
-        place = "HH_CLIENT_SECRET"
-        path = self._sources.path("HH_CLIENT_SECRET_FILE")
-        if not secret and path:
-            place = N_("the file that {name} names", name="HH_CLIENT_SECRET_FILE")
-            what = N_("the client secret in {place}", place=place)
-            secret = read_secret(path, place, what, named_by="HH_CLIENT_SECRET_FILE")
-        credentials = self._sources.environment.get("CREDENTIALS_DIRECTORY")
-        if not secret and credentials and os.path.exists(os.path.join(credentials, CREDENTIAL_NAME)):
-            place = N_("the credential {name}", name=CREDENTIAL_NAME)
-            path, what = os.path.join(credentials, CREDENTIAL_NAME), N_("the client secret in {place}", place=place)
-            secret = read_secret(path, place, what, optional=True)
-        return self._judged(secret or self._required("HH_CLIENT_SECRET"), place)
+        secret, place = self._sources.environment.get("HH_CLIENT_SECRET"), "HH_CLIENT_SECRET"
+        secret = secret or self._sources.secret_in_env_file()
+        if not secret:
+            secret, place = self._sources.secret("HH_CLIENT_SECRET_FILE", CREDENTIAL_NAME)
+        return self._judged(secret, place) if secret else self._required("HH_CLIENT_SECRET")
 
     def redirect_uri(self):
         return self._address("HH_REDIRECT_URI")
@@ -168,19 +165,14 @@ class Settings:
     def deadline_seconds(self):
         value = self._required("HHTOKEN_DEADLINE")
         if not (value.isascii() and value.isdigit() and len(value) < 4 and 1 <= int(value) <= 180):
-            raise errors.ConfigError(
-                N_("{setting} is no number of seconds from 1 to 180", setting=self._sources.found("HHTOKEN_DEADLINE")),
-                N_("leave it unset for 180"),
-            )
+            problem = N_("is no number of seconds from 1 to 180")
+            raise self._sources.error("HHTOKEN_DEADLINE", problem, N_("leave it unset for 180"))
         return int(value)
 
     def user_agent(self):
         agent = self._required("HH_USER_AGENT").strip()
         if not all(" " <= character <= "~" for character in agent):
-            raise errors.ConfigError(
-                N_("{setting} has characters that no header may have", setting=self._sources.found("HH_USER_AGENT")),
-                HINT_AGENT,
-            )
+            raise self._sources.error("HH_USER_AGENT", N_("has characters that no header may have"), HINT_AGENT)
         return agent
 
     def route(self):
@@ -213,10 +205,8 @@ class Settings:
 
         proxy = self.optional("HH_PROXY")
         if proxy and not addresses.is_proxy(proxy):
-            raise errors.ConfigError(
-                N_("{setting} is not the address of an http proxy", setting=self._sources.found("HH_PROXY")),
-                N_("give it the form http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, percent-encoded"),
-            )
+            hint = N_("give it the form http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, percent-encoded")
+            raise self._sources.error("HH_PROXY", N_("is not the address of an http proxy"), hint)
         return proxy
 
     def optional(self, name):
@@ -226,14 +216,7 @@ class Settings:
 
     def secret_in_file(self, name, credential):
         """Return the secret in the file that a setting names, or in a systemd credential, or None."""
-        path, named_by = self._sources.path(name), name
-        if not path and self._sources.environment.get("CREDENTIALS_DIRECTORY"):
-            named_by = None
-            path = os.path.join(self._sources.environment["CREDENTIALS_DIRECTORY"], credential)
-            if not os.path.exists(path):
-                return None
-        file = N_("the file that {name} names", name=name)
-        return read_secret(path, file, file, named_by=named_by) if path else None
+        return self._sources.secret(name, credential)[0]
 
     def _required(self, name):
         value = self._sources.get(name) or DEFAULTS.get(name)
@@ -243,18 +226,13 @@ class Settings:
 
     def _judged(self, value, name):
         lowered = value.lower()
-        setting = self._sources.found(name) if name.isupper() else name  # the secret has other places, too
         if lowered.startswith(PLACEHOLDER_STARTS) or any(part in lowered for part in PLACEHOLDER_PARTS):
-            raise errors.ConfigError(
-                N_("{setting} still holds a placeholder", setting=setting),
-                HINT_AGENT if name == "HH_USER_AGENT" else HINT_VALUE,
-            )
+            problem = N_("still holds a placeholder")
+            raise self._sources.error(name, problem, HINT_AGENT if name == "HH_USER_AGENT" else HINT_VALUE)
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise errors.ConfigError(N_("{setting} is not UTF-8 text", setting=setting), self._sources.hint())
+            raise self._sources.error(name, N_("is not UTF-8 text"), self._sources.hint())
         if any(character < " " or character == "\x7f" for character in value):
-            raise errors.ConfigError(
-                N_("{setting} has control characters in it", setting=setting), N_("write it anew, on one line")
-            )
+            raise self._sources.error(name, N_("has control characters in it"), N_("write it again, on one line"))
         return value
 
     def _address(self, name):
@@ -263,27 +241,15 @@ class Settings:
         value = self._required(name)
         problem = addresses.problem(value)
         if problem:
-            raise errors.ConfigError(
-                N_("{setting} {problem}", setting=self._sources.found(name), problem=problem),
-                N_("leave it unset for {default}", default=DEFAULTS[name])
-                if name in DEFAULTS
-                else N_("write it as https://…, as on the application's page"),
+            form = N_("write it as https://…, as on the application's page")
+            default = DEFAULTS.get(name)
+            raise self._sources.error(
+                name, problem, N_("leave it unset for {default}", default=default) if default else form
             )
         return value
 
-    def _default_state_directory(self):
-        if os.geteuid() == 0:
-            return DEFAULT_STATE_DIRECTORY
-        base = self._sources.environment.get("XDG_STATE_HOME", "")
-        if not base.startswith("/"):
-            home = os.path.expanduser("~")
-            if not home.startswith("/"):
-                raise errors.ConfigError(N_("there is no home directory to keep the pair in"), N_("use --state-dir"))
-            base = os.path.join(home, ".local", "state")
-        return os.path.join(base, DIRECTORY_NAME)
 
-
-def load_settings(arguments, environment=None):
+def load_settings(arguments):
     """Given the parsed arguments of a command, return the Settings; all that is reported from now on is about their
     account."""
     env_file, state_directory = getattr(arguments, "env_file", None), getattr(arguments, "state_dir", None)
@@ -291,26 +257,17 @@ def load_settings(arguments, environment=None):
         from hhtoken.console import hints
 
         hints.repeat({"--state-dir": state_directory, "--env-file": env_file})
-    environment = os.environ if environment is None else environment
-    settings = Settings(environment, env_file, state_directory, getattr(arguments, "account", None))
+    settings = Settings(os.environ, env_file, state_directory, getattr(arguments, "account", None))
     account = settings.account()
     if account:
         reporting.speak_for(account)
     return settings
 
 
-def _is_for_refresh(name):
-    return name in FOR_REFRESH or name.startswith("HHTOKEN_") and name not in WITH_FLAGS
-
-
 def _is_within(place, directory):
     """Tell whether a directory is another one, or lies below it, under whatever name; both may be still to be made."""
-    place, directory = os.path.realpath(place), os.path.realpath(directory)
-    while not _is_same(place, directory):
-        place, below = os.path.dirname(place), place
-        if place == below:
-            return False
-    return True
+    above = os.path.dirname(place)
+    return _is_same(place, directory) or place != above and _is_within(above, directory)
 
 
 def _is_same(path, other):

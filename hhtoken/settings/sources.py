@@ -24,7 +24,8 @@ class Sources:
         self.environment = environment
         self._from_file, self._is_public = {}, False
         self.named = expanded(env_file) if env_file else self.path("HHTOKEN_ENV_FILE")
-        self._own = self._own_env_file()
+        of_others = os.path.join(of_user(environment, "XDG_CONFIG_HOME", "~/.config"), "hh-token.env")
+        self._own = of_others if os.geteuid() else DEFAULT_ENV_FILE
         is_service_here = os.path.isdir(os.path.dirname(DEFAULT_ENV_FILE))
         default = DEFAULT_ENV_FILE if is_service_here and not os.path.lexists(self._own) else self._own
         self.env_file_path = self.named or default
@@ -43,9 +44,7 @@ class Sources:
         """Given a setting and the path that it names (or None), return the same: relative to the working directory it
         would be another one for each run."""
         if path and not os.path.isabs(expanded(path)):
-            raise errors.ConfigError(
-                N_("{setting} is not an absolute path", setting=self.found(name)), N_("begin it with / or ~/")
-            )
+            raise self.error(name, N_("is not an absolute path"), N_("begin it with / or ~/"))
         return expanded(path) if path else None
 
     def in_file(self, name):
@@ -53,14 +52,14 @@ class Sources:
             self._read_env_file()
         return self._from_file.get(name, ("", 0))
 
-    def found(self, name):
-        """Return a setting's name and where it comes from, for messages."""
-        line = self.in_file(name)[1]
-        if self.environment.get(name):
-            place = N_("environment")
-        else:
+    def error(self, name, problem, hint):
+        """Return the ConfigError that tells what is wrong with a setting, and where it comes from. ``name``: its own,
+        or that of the file that it is in, a Text."""
+        if name.isupper():
+            line = self.in_file(name)[1]
             place = f"{self.env_file_path}:{line}" if line else N_("default")
-        return N_("{name} ({place})", name=name, place=place)
+            name = N_("{name} ({place})", name=name, place=N_("environment") if self.environment.get(name) else place)
+        return errors.ConfigError(N_("{setting} {problem}", setting=name, problem=problem), hint)
 
     def _read_env_file(self):
         from hhtoken.settings import env_file
@@ -105,12 +104,31 @@ class Sources:
         """Return the path of the env file in use, or where the operator has none, of a new one."""
         return self.env_file_path if self.named or os.access(self.env_file_path, os.R_OK) else self._own
 
-    def _own_env_file(self):
-        if os.geteuid() == 0:
-            return DEFAULT_ENV_FILE
-        base = self.environment.get("XDG_CONFIG_HOME", "")
-        base = base if os.path.isabs(base) else os.path.expanduser("~/.config")
-        return os.path.join(base, "hh-token", "hh-token.env")
+    def secret(self, name, credential):
+        """Return the secret in the file that a setting names, or in a systemd credential, or None, and its place."""
+        path, place = self.path(name), N_("the file that {name} names", name=name)
+        credentials, named_by = self.environment.get("CREDENTIALS_DIRECTORY"), name
+        if not path and credentials and os.path.exists(os.path.join(credentials, credential)):
+            path, place = os.path.join(credentials, credential), N_("the credential {name}", name=credential)
+            named_by = None
+        if not path:
+            return None, place
+        data, is_public = read_file(path, named_by=named_by)
+        if is_public:
+            raise _public(place, path)
+        secret = data.decode("utf-8-sig", "replace").strip()
+        secret = "" if "\ufffd" in secret else secret
+        if not secret and named_by:  # a unit's default credential is an empty one
+            raise errors.ConfigError(
+                N_("{place} holds no secret", place=place), N_("put the secret into it, as one line")
+            )
+        return secret or None, place
+
+
+def of_user(environment, variable, default):
+    """Return our folder in the user's one that a variable of XDG names."""
+    base = environment.get(variable, "")
+    return os.path.join(base if os.path.isabs(base) else os.path.expanduser(default), "hh-token")
 
 
 def expanded(path):
@@ -136,22 +154,6 @@ def read_file(path, optional=False, named_by=None, largest=LARGEST_SETTINGS_FILE
     if len(data) > largest:
         raise errors.ConfigError(N_("{path} is too large for settings", path=what), N_("name the right file"))
     return data, bool(status.st_mode & 0o007)
-
-
-def read_secret(path, place, what, optional=False, named_by=None):
-    """Return the secret in a file; where ``optional`` (a unit's default credential is an empty one) perhaps "".
-    ``place``: of the secret, and ``what`` must not be public, in words. ``named_by``: see ``_read_file``.
-    """
-    data, is_public = read_file(path, named_by=named_by)
-    if is_public:
-        raise _public(what, path)
-    try:
-        secret = data.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        secret = ""
-    if not secret and not optional:
-        raise errors.ConfigError(N_("{place} holds no secret", place=place), N_("put the secret into it, as one line"))
-    return secret
 
 
 def _public(what, path):

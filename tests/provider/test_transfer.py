@@ -82,7 +82,7 @@ def test_a_worker_that_finds_the_deadline_over_before_anybody_else_sends_nothing
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: time.sleep(0.5) or look_up(*given, **more))
     monkeypatch.setattr(Transfer, "_await", lambda _transfer, thread: thread.join())
     with answering(http(BODY)) as provider:
-        with pytest.raises(NotSent, match="no connection to 127.0.0.1 in time; nothing was sent"):
+        with pytest.raises(NotSent, match="127.0.0.1 .no answer in time.; nothing was sent"):
             transfer(provider.url, seconds=0.3)
         assert not [head for head, _form in provider.requests if head]
 
@@ -105,7 +105,7 @@ def test_a_server_that_speaks_no_tls_has_been_sent_nothing():
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=speak, args=(listener,), daemon=True).start()
-        with pytest.raises(NotSent, match="no TLS with 127.0.0.1, so nothing was sent"):
+        with pytest.raises(NotSent, match="127.0.0.1 .what answers does not speak TLS.; nothing was sent"):
             transfer(f"https://127.0.0.1:{listener.getsockname()[1]}/")
 
 
@@ -175,7 +175,10 @@ def deaf():
 
 def test_a_host_that_takes_no_connection_is_given_three_seconds_and_sent_nothing():
     begun = time.monotonic()
-    with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
+    with (
+        deaf() as port,
+        pytest.raises(NotSent, match="127.0.0.1 .(no answer in time|connection timed out).; nothing was sent"),
+    ):
         transfer(f"http://127.0.0.1:{port}/")
     assert time.monotonic() - begun < 5
 
@@ -186,7 +189,7 @@ def test_all_addresses_together_are_given_half_a_minute(monkeypatch, scheme):
     monkeypatch.setattr(provider_transfer, "CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent, deaf() as port:
         place = port if scheme == "http" else silent.getsockname()[1]
-        with pytest.raises(NotSent, match="in time; nothing was sent"):
+        with pytest.raises(NotSent, match="in time.; nothing was sent"):
             transfer(f"{scheme}://127.0.0.1:{place}/", seconds=60)
 
 
@@ -329,16 +332,19 @@ def untrusted():
 @pytest.mark.parametrize("request_of", [transfer, ask], ids=["with a form", "without"])
 def test_a_certificate_that_is_not_trusted_is_sent_nothing(request_of):
     with answering(http(BODY), untrusted()) as provider:
-        with pytest.raises(NotSent, match="no trust in the certificate of 127.0.0.1, so nothing was sent"):
+        with pytest.raises(NotSent, match="127.0.0.1 .its certificate is not trusted.; nothing was sent"):
             request_of(provider.url)
         assert provider.requests == []
 
 
 def test_without_a_form_only_an_exception_that_leaves_no_doubt_says_that_nothing_was_sent(monkeypatch):
-    with pytest.raises(NotSent, match="127.0.0.1 refused the connection; nothing was sent"):
+    with pytest.raises(NotSent, match="127.0.0.1 .connection refused.; nothing was sent"):
         ask("http://127.0.0.1:9/")
     monkeypatch.setattr(provider_transfer, "CONNECT_SECONDS", 0.3)
-    with deaf() as port, pytest.raises(NotSent, match="127.0.0.1 did not answer in time; nothing was sent"):
+    with (
+        deaf() as port,
+        pytest.raises(NotSent, match="127.0.0.1 .(no answer in time|connection timed out).; nothing was sent"),
+    ):
         ask(f"http://127.0.0.1:{port}/")
     with deaf() as port:
         assert ask(f"http://127.0.0.1:{port}/", seconds=0.1).failure == "no complete answer came in time"

@@ -401,11 +401,11 @@ def test_a_hint_fits_what_is_wrong(lonely, tmp_path):
         return lonely.run(*command, expect=expect, **environment).stderr.partition("hint: ")[2]
 
     good = {**GOOD, "HHTOKEN_STATE_DIR": str(tmp_path)}
-    assert "write it anew" in hint("authorize-url", expect=78, **{**good, "HH_CLIENT_ID": "a\x01b"})
+    assert "write it again" in hint("authorize-url", expect=78, **{**good, "HH_CLIENT_ID": "a\x01b"})
     assert "unset for https://api.hh.ru" in hint("whoami", expect=78, **{**good, "HH_API_URL": "ftp://x"})
     assert "shorter path" in hint("status", "--state-dir", f"/tmp/{'a' * 300}", expect=(74, 78))
     refused = lonely.run("app-token", expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token", **GOOD).stderr
-    assert "127.0.0.1 refused the connection" in refused and "name server" not in refused
+    assert "127.0.0.1 (connection refused)" in refused and "name server" not in refused
     for jobs in ("0", "00", "x"):
         lonely.run("refresh", "--all", "--jobs", jobs, expect=2)
 

@@ -123,7 +123,7 @@ def _outside(values, tasks, route, authorities):
 
 def _route(settings):
     """Return the Route, as far as it is known, the path of the authorities, and the ConfigError (or None)."""
-    route = transfer.Route()
+    route = transfer.DIRECT
     with contextlib.suppress(errors.ConfigError):  # of which the check of the settings tells
         route = settings.route()
     try:

@@ -15,7 +15,6 @@ from hhtoken.text import N_
 
 ABOUT = N_("provider")
 ABOUT_CLOCK = N_("clock")
-ADDRESS_SECONDS = 3  # as provider/transfer gives each of them
 MOST_SKEW_SECONDS = 30
 CERTIFICATE_DAYS = 7  # of our own certificate: nobody has renewed it as late as that
 SET_CLOCK = "timedatectl set-ntp true"
@@ -52,14 +51,12 @@ def look(address, user_agent, route, authorities):
     headers = {"User-Agent": user_agent, "Accept": "application/json"}
     if route.proxy and address.startswith("https:"):
         return _through_proxy(address, headers, route)
-    silent, living = _addresses(address)
+    reached = _addresses(address)
+    living, silent = list(filter(reached.get, reached)), [place[0] for place in reached if not reached[place]]
     seen = visit.visit(address, headers, living[0] if silent and living else None, authorities)
     if silent and living:
         says = N_("{host} does not answer at {addresses}", host=seen.host, addresses=", ".join(silent))
-        advice = N_(
-            "each connection waits {seconds} seconds for such an address, then tries the next one",
-            seconds=ADDRESS_SECONDS,
-        )
+        advice = N_("each connection waits 3 seconds for such an address, then tries the next one")
         seen.asides.append(findings.note(ABOUT, says, advice=advice))
     if seen.failure and route.ignored:
         says = N_("{name} has no effect: name the proxy in HH_PROXY", name=route.ignored)
@@ -72,29 +69,27 @@ def _through_proxy(address, headers, route):
         answer = Transfer("GET", address, headers, route=route).run(visit.SECONDS)
     except NotSent as error:
         return error
-    date = http_date(answer.date) if answer.date else None
-    failure = None if answer.status else visit.BROKEN
-    body, ahead = answer.body.decode("utf-8", "replace"), date and date + 0.5 - time.time()
+    date, body = http_date(answer.date) if answer.date else None, answer.body.decode("utf-8", "replace")
+    failure, ahead = None if answer.status else visit.BROKEN, date and date + 0.5 - time.time()
     return visit.Visit(urlsplit(address).hostname, failure, answer.status, body=body, ahead=ahead)
 
 
 def _addresses(address):
-    """Return the IP addresses of the host that do not take a connection, and the places (a pair) that do."""
+    """Return for each (IP address, port) of the host whether it takes a connection."""
     parts = urlsplit(address)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return [], []
+        return {}
     places = list(dict.fromkeys(info[4][:2] for info in found))
     with ThreadPoolExecutor(len(places)) as pool:
-        reached = list(zip(places, pool.map(_takes_connections, places)))
-    return [place[0] for place, is_there in reached if not is_there], [place for place, is_there in reached if is_there]
+        return dict(zip(places, pool.map(_takes_connections, places)))
 
 
 def _takes_connections(place):
     try:
-        socket.create_connection(place, ADDRESS_SECONDS).close()
+        socket.create_connection(place, 3).close()  # as provider/transfer gives each
     except OSError:
         return False
     return True
@@ -129,10 +124,9 @@ def _judge(name, seen, has_systemd):
     return [findings.ok(ABOUT, says), *(_of_clock(seen, has_systemd) if name == "HH_API_URL" else [])]
 
 
-def expires_soon(seen, now=None):
+def expires_soon(seen):
     """Given a Visit, tell whether its certificate ends within days."""
-    now = time.time() if now is None else now
-    return bool(seen.certificate_until) and seen.certificate_until - now < CERTIFICATE_DAYS * 86400
+    return bool(seen.certificate_until) and seen.certificate_until - time.time() < CERTIFICATE_DAYS * 86400
 
 
 def _of_clock(seen, has_systemd):
