@@ -48,7 +48,7 @@ class NotSent(errors.TryLaterError):
 # How HeadHunter is reached. ``authorities``: the path of the certificates to trust, None for those that come with
 # ``requests``. ``proxy``: the address of a proxy for https, perhaps with a password, or None. ``ignored``: the variable
 # of the environment that names a proxy in vain, or None.
-Route = namedtuple("Route", "authorities proxy ignored")
+Route = namedtuple("Route", ("authorities", "proxy", "ignored"))
 DIRECT = Route(None, None, None)
 
 
