@@ -149,19 +149,6 @@ def test_what_breaks_behind_the_tunnel_may_have_been_sent(authority, proxy):
     assert len(provider.requests) == 2
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["proxy:3128", "https://proxy:3128", "socks5://proxy:1080", "http://", "http://:3128", "http://proxy:port",
-     "http:proxy", "http://proxy:3128/path", "http://proxy:3128?x", "http://CANARY:a/b@proxy:1",
-     "http://u:CANARY#@proxy:1", "http://u:п@proxy:1", "http://pro xy:3128", "http://proxy:99999"],
-)  # fmt: skip
-def test_what_is_no_http_proxy_is_78_and_not_repeated(lonely, address):
-    lonely.store(PAIR, **EXPIRED)
-    said = lonely.run("refresh", expect=78, HH_PROXY=address).stderr
-    assert "HH_PROXY (environment)" in said and "http://USER:PASSWORD@HOST:PORT" in said and "CANARY" not in said
-    assert "HH_PROXY (environment)" in lonely.run("doctor", expect=78, HH_PROXY=address).stdout
-
-
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "http_proxy"])
 def test_who_cannot_connect_is_told_of_a_proxy_that_has_no_effect(lonely, proxy, name):
     lonely.store(PAIR, **EXPIRED)
