@@ -103,32 +103,25 @@ def answering(answer, context=None):
         provider.close()
 
 
-class Proxy:
+class Proxy(RoughProvider):
     """An http proxy that takes CONNECT alone; ``refusal``: what it answers in place of a tunnel."""
 
     def __init__(self, refusal=None):
-        self.requests = []  # heads
         self._refusal = refusal
-        self._rough = RoughProvider(self._serve)
-        self.port = self._rough.port
-        self.close = self._rough.close
+        super().__init__(self._tunnel)
 
-    def _serve(self, connection):
-        head, _form = self._rough.requests[-1]
-        self.requests.append(head)
+    def _tunnel(self, connection):
         if self._refusal is not None:
             connection.sendall(self._refusal)
             return
-        host, _colon, port = head.split()[1].rpartition(":")
+        host, _colon, port = self.requests[-1][0].split()[1].rpartition(":")
         with socket.create_connection((host, int(port))) as target:
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            there = threading.Thread(target=pump, args=(connection, target), daemon=True)
-            there.start()
-            pump(target, connection)
-            there.join(10)
+            threading.Thread(target=_pump, args=(connection, target), daemon=True).start()
+            _pump(target, connection)
 
 
-def pump(source, target):
+def _pump(source, target):
     with contextlib.suppress(OSError):
         while piece := source.recv(65536):
             target.sendall(piece)

@@ -23,7 +23,8 @@ from hhtoken.provider.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.text import N_
 
 CONNECT_SECONDS = 30  # for all addresses of the host, a proxy and TLS
-ADDRESS_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1),)  # tcp(7): a silent address is given up after 3 seconds
+# As urllib3 has it, the form leaves at once; and by tcp(7) a silent address is given up after 3 seconds.
+SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)]
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
 LAST_LOOK_SECONDS = 10  # after the deadline, for what is here already; see RESCUE_SECONDS of renewal/exchange
 LONGEST_HEADER_CHARACTERS = 200
@@ -83,10 +84,10 @@ def session(headers, route=DIRECT):
 
     class Adapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *arguments, **more):
-            super().init_poolmanager(*arguments, socket_options=ADDRESS_OPTIONS, **more)
+            super().init_poolmanager(*arguments, socket_options=SOCKET_OPTIONS, **more)
 
         def proxy_manager_for(self, proxy, **more):
-            return super().proxy_manager_for(proxy, socket_options=ADDRESS_OPTIONS, **more)
+            return super().proxy_manager_for(proxy, socket_options=SOCKET_OPTIONS, **more)
 
     made = requests.Session()
     made.mount("https://", Adapter())
@@ -246,7 +247,8 @@ class Transfer:
 
         failed = getattr(next(iter(error.args), None), "reason", None)  # as requests wraps it
         failed = getattr(failed, "original_error", failed)  # as urllib3 wraps what befalls it at a proxy
-        no_tunnel, is_distrust = NO_TUNNEL.search(str(error)), "CERTIFICATE_VERIFY_FAILED" in str(error)
+        is_distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        no_tunnel = self._proxy and NO_TUNNEL.search(str(error))
         is_no_connection = isinstance(failed, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError))
         if not (self._is_sent if self._has_form else not (is_no_connection or is_distrust or no_tunnel)):
             raise error if isinstance(error, NotSent) else self._not_sent(error, is_distrust, no_tunnel)
@@ -261,7 +263,8 @@ class Transfer:
         found, requests = _of_system(error), load()
         reason = errors.reason(found) if found else N_("no connection")
         hint = HINT_PROXY if self._proxy else HINT_OF.get(getattr(found, "errno", None), HINT_NETWORK)
-        if is_distrust or isinstance(error, requests.exceptions.SSLError):
+        is_tls = is_distrust or isinstance(error, requests.exceptions.SSLError)
+        if is_tls:
             reason = N_("its certificate is not trusted") if is_distrust else N_("what answers does not speak TLS")
             hint = N_(
                 "check the clock with 'date'; someone may be in the middle; hhtoken trusts the authorities in {file}, "
@@ -274,7 +277,7 @@ class Transfer:
             reason = N_("it answered {status}", status=no_tunnel.group(1))
         if hint is HINT_PROXY:
             reason = N_("the proxy {proxy}: {reason}", proxy=self._proxy, reason=reason)
-        elif self._route.ignored:
+        elif self._route.ignored and not is_tls:
             name = self._route.ignored
             hint = N_("{hint}; {name} has no effect: name the proxy in HH_PROXY", hint=hint, name=name)
         return NotSent(N_("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason), hint)
