@@ -24,12 +24,13 @@ class Sources:
         self.environment = environment
         self._from_file, self._is_public = {}, False
         self.named = expanded(env_file) if env_file else self.path("HHTOKEN_ENV_FILE")
-        of_others = os.path.join(of_user(environment, "XDG_CONFIG_HOME", "~/.config"), "hh-token.env")
-        self._own = of_others if os.geteuid() else DEFAULT_ENV_FILE
-        is_service_here = os.path.isdir(os.path.dirname(DEFAULT_ENV_FILE))
-        default = DEFAULT_ENV_FILE if is_service_here and not os.path.lexists(self._own) else self._own
-        self.env_file_path = self.named or default
-        self._from_file = None
+        self._own = self._from_file = None
+        self.env_file_path = self.named or DEFAULT_ENV_FILE
+        if os.geteuid() != 0:
+            self._own = os.path.join(of_user(environment, "XDG_CONFIG_HOME", "~/.config"), "hh-token.env")
+            is_service_here = os.path.isdir(os.path.dirname(DEFAULT_ENV_FILE))
+            if not self.named and (os.path.lexists(self._own) or not is_service_here):
+                self.env_file_path = self._own
         if self.named:
             self._read_env_file()  # named on purpose: a mistake in it is said at once
 
@@ -102,7 +103,8 @@ class Sources:
 
     def env_file_to_write(self):
         """Return the path of the env file in use, or where the operator has none, of a new one."""
-        return self.env_file_path if self.named or os.access(self.env_file_path, os.R_OK) else self._own
+        is_ours = self.named or not self._own or os.access(self.env_file_path, os.R_OK)
+        return self.env_file_path if is_ours else self._own
 
     def secret(self, name, credential):
         """Return the secret in the file that a setting names, or in a systemd credential, or None, and its place."""
