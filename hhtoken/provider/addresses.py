@@ -35,22 +35,18 @@ def problem(address):
 
 
 def _in_punycode(host):
-    """Given the host of an address, return its ASCII form; None where it has no other, or none."""
+    """Given the host of an address, or None, return its ASCII form; None where it has no other."""
     try:
-        return None if not host or host.isascii() else host.encode("idna").decode()
+        return None if (host or "").isascii() else host.encode("idna").decode()
     except UnicodeError:
         return None
 
 
 def is_proxy(address):
-    """Given an address, tell whether it is that of an http proxy, perhaps with a user name and a password."""
-    scheme, _separator, rest = address.partition("://")
-    login, _at, place = rest.rpartition("@")
-    return (
-        scheme.lower() == "http"
-        and not set(login) & set("/?#@")
-        and not (set(place.rstrip("/")) & set("/?#") or problem(f"https://{place}") or not login.isascii())
-    )
+    """Given an address, tell whether it is an http proxy's, perhaps with a user name and a password in it."""
+    login, _at, place = address[7:].rpartition("@")
+    is_odd = set(login + place.rstrip("/")) & set("/?#@") or not login.isascii() or problem(f"https://{place}")
+    return address[:7].lower() == "http://" and not is_odd
 
 
 def is_loopback(host):

@@ -65,29 +65,20 @@ class Sources:
     def _read_env_file(self):
         from hhtoken.settings import env_file
 
-        self._from_file = {}
-        content = read_file(self.env_file_path, optional=not self.named)
+        self._from_file, path = {}, self.env_file_path
+        content = read_file(path, optional=not self.named)
         if content is None:
             return
         data, self._is_public = content
         try:
             self._from_file = env_file.parse(data.decode())
-        except UnicodeDecodeError:
-            raise errors.ConfigError(
-                N_("{path} is not UTF-8 text", path=self.env_file_path), N_("write it anew")
-            ) from None
-        except env_file.Malformed as error:
-            raise errors.ConfigError(
-                N_(
-                    "{path}:{line} is not KEY=VALUE, or a quote in it does not end",
-                    path=self.env_file_path,
-                    line=error.line,
-                ),
-                N_("mend the line, or put a # before it"),
-            ) from None
+        except (UnicodeDecodeError, env_file.Malformed) as error:
+            line = getattr(error, "line", None) or data.count(b"\n", 0, error.start) + 1
+            says = N_("{path}:{line} is not KEY=VALUE in UTF-8, or a quote in it does not end", path=path, line=line)
+            raise errors.ConfigError(says, N_("fix the line, or put a # before it")) from None
         if "HHTOKEN_ACCOUNT" in self._from_file:
             raise errors.ConfigError(
-                N_("{path} names an account, but all accounts share it", path=self.env_file_path),
+                N_("{path} names an account, but all accounts share it", path=path),
                 N_("name the account with --account, or by HHTOKEN_ACCOUNT in the environment"),
             )
 
