@@ -30,14 +30,14 @@ class Endpoint:
 class TokenEndpoint(Endpoint):
     """Its place: the token addresses to try in turn; a later one only where an earlier one is gone."""
 
-    def post(self, form, journal, first=None):
+    def post(self, form, journal):
         """Send a form (a dict), put the raw answer into the journal, flushed, and return it as an Answer, with the
-        address that the next attempt should ask first. ``first``: the same of the last attempt, or None.
+        address that the next attempt should ask first.
 
         Raise NotSent where nothing has left.
         """
         answer, deadline = None, time.monotonic() + self._deadline_seconds
-        addresses = sorted(self._place, key=lambda address: address != first)
+        addresses = sorted(self._place, key=lambda address: address != journal.ask_first)
         for address in addresses:
             if answer is not None:
                 journal.restart()

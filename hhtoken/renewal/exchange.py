@@ -111,8 +111,9 @@ def _refresh(store, endpoint, clock):
     }
     form = {"grant_type": "refresh_token", "refresh_token": stored.pair.refresh_token}
     journal = store.begin(intent)
+    journal.ask_first = last and last.ask_first
     try:
-        answer = endpoint.post(form, journal, last and last.ask_first)
+        answer = endpoint.post(form, journal)
     except NotSent as error:
         settle_quietly(store)
         outcome = judgement.not_sent(error, intent, last, clock())

@@ -194,8 +194,8 @@ def test_a_pair_that_was_put_in_place_during_the_request_is_kept_aside(keeper, o
     theirs = obtain_pair(sandbox)
     post = TokenEndpoint.post
 
-    def post_and_meddle(self, *given):
-        answer = post(self, *given)
+    def post_and_meddle(self, form, journal):
+        answer = post(self, form, journal)
         operator.store(theirs)
         return answer
 
