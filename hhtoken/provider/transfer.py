@@ -57,8 +57,7 @@ def load():
     """Return the module ``requests``; raise ConfigError where it is not installed."""
     os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
     find_libraries()
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # such as that of urllib3 about a clock in 1970
+    warnings.filterwarnings("ignore", module="urllib3|requests")  # such as that about a clock in 1970
     try:
         import requests
     except ImportError:

@@ -9,6 +9,7 @@ from hhtoken import errors
 from hhtoken.text import N_, escaped
 
 NAME = "pending.json"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"  # not to be seen by the units (ProcSubset=pid), for which the clock counts
 LIFE_SECONDS = 3600
 MOST_KEPT = 20  # the newest; a loop around authorize-url must not fill the file
 
@@ -82,7 +83,7 @@ def _age(entry, now, boot, uptime):
 def _uptime():
     """Return which boot this is (None: not known) and the seconds since: they go on while the clock is set."""
     try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
+        with open(BOOT_ID) as file:
             return file.read().strip(), int(time.clock_gettime(time.CLOCK_BOOTTIME))
     except OSError:
         return None, 0

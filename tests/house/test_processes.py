@@ -281,4 +281,6 @@ def test_an_authorization_goes_on_while_the_clock_is_set(operator, sandbox, set_
     later = ["import time; right = time.time", f"time.time = lambda: right() + {set_by}"]
     elsewhen = [sys.executable, "-I", "-c", "\n".join([*later, *program_with()[-1].splitlines()])]
     operator.run("exchange", program=elsewhen, input=come_back(operator))
+    unseen = program_with("hhtoken.store.pending.BOOT_ID = '/nonexistent'")
+    operator.run("exchange", program=unseen, input=come_back(operator))
     assert operator.stored()["access_token"]
