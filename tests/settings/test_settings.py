@@ -159,6 +159,7 @@ def test_an_env_file_that_was_named_must_be_there(lonely, tmp_path):
     for path in (tmp_path / "none", tmp_path):
         lonely.run("show", "--env-file", path, expect=78)
         lonely.run("show", expect=78, HHTOKEN_ENV_FILE=path)
+    assert "--env-file takes a file" in lonely.run("status", "--env-file", "", expect=2).stderr
 
 
 def test_a_secret_that_everybody_can_read_is_refused_with_the_command(lonely, tmp_path):
@@ -198,10 +199,6 @@ def test_a_secret_that_is_none_is_looked_for_in_its_file(tmp_path, content, prob
     with pytest.raises(errors.ConfigError) as caught:
         Settings({"HH_CLIENT_SECRET_FILE": str(file)}).client_secret()
     assert caught.value.message == f"the file that HH_CLIENT_SECRET_FILE names {problem}"
-
-
-def test_an_env_file_with_an_empty_name_is_none(lonely):
-    assert "--env-file takes a file" in lonely.run("status", "--env-file", "", expect=2).stderr
 
 
 @pytest.mark.parametrize("command", ["refresh", "show", "status"])
@@ -244,12 +241,21 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
     assert configured == ["https://hh.ru/oauth/token"], "a configured address is never second-guessed"
 
 
-@pytest.mark.parametrize(
-    "page", [http("<html>", "403 Forbidden"), http("<html>"), http("", "500 Oops"), http("{}"), http("no", "502 Bad")]
-)
-def test_after_a_page_the_next_attempt_asks_the_other_address_first(operator, sandbox, expired, page):
+@pytest.mark.parametrize("answer, is_own", [
+    (http("<html>", "403 Forbidden"), False), (http("<html>"), False), (http("", "500 Oops"), False),
+    (http("{}"), False), (http('{"error": "x"}', "400 Bad"), True), (http('{"errors": []}', "403 No"), True),
+    (http('{"access_token"', length=99), True), (b"", True),
+])  # fmt: skip
+def test_after_a_page_the_other_address_is_to_be_asked_first(answer, is_own):
+    with answering(answer) as provider:
+        endpoint = TokenEndpoint([provider.url, "http://127.0.0.1:9/"], "a/1 (b)", 10)
+        asked = endpoint.post({"grant_type": "x"}, journal.NoJournal())
+    assert asked.ask_first == (provider.url if is_own else "http://127.0.0.1:9/")
+
+
+def test_which_address_is_to_be_asked_first_is_remembered(operator, sandbox, expired):
     store, there = open_store(str(operator.state)), operator.environment["HH_TOKEN_URL"]
-    with answering(page) as guarded:
+    with answering(http("<html>", "403 Forbidden")) as guarded:
         endpoint = TokenEndpoint([guarded.url, there], "a/1 (b)", 10)
         assert exchange.renew(store, endpoint).ask_first == there
         for _ in range(2):  # and where it was right it is asked again
@@ -260,14 +266,6 @@ def test_after_a_page_the_next_attempt_asks_the_other_address_first(operator, sa
         assert exchange.renew(store, endpoint, force=True).ask_first == guarded.url
         assert exchange.renew(store, endpoint, force=True).ask_first == there
         assert len(guarded.requests) == 2
-
-
-def test_the_token_endpoints_own_refusal_changes_no_order(operator, expired):
-    refusals = [http('{"error": "invalid_grant"}', "400 Bad"), http('{"errors": [{"type": "oauth"}]}', "403 No"), b""]
-    for refusal in refusals:
-        with answering(refusal) as provider:
-            endpoint = TokenEndpoint([provider.url, "http://127.0.0.1:9/"], "a/1 (b)", 10)
-            assert exchange.renew(open_store(str(operator.state)), endpoint, force=True).ask_first == provider.url
 
 
 def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_path):
