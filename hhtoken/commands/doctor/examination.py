@@ -122,12 +122,12 @@ def _outside(values, tasks, route, authorities):
 
 
 def _route(settings):
-    """Return the Route, as far as it is known, the path of the authorities, and the ConfigError (or None)."""
+    """Return the Route, as far as it is known, the path of the authorities that anybody trusts (for our own public
+    address), and the ConfigError (or None)."""
     route = transfer.DIRECT
     with contextlib.suppress(errors.ConfigError):  # of which the check of the settings tells
         route = settings.route()
     try:
-        brought = transfer.load().certs.where()
+        return route, transfer.load().certs.where(), None
     except errors.ConfigError as error:
-        return route, route.authorities, error
-    return route, route.authorities or brought, None
+        return route, None, error
