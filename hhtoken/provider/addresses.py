@@ -51,12 +51,7 @@ def is_proxy(address):
 
 def is_loopback(host):
     """Given a host name or address, tell whether it is this machine."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.lower().rstrip(".") == "localhost" or is_literal(host) and ip_address(host).is_loopback
 
 
 def is_literal(host):

@@ -135,7 +135,8 @@ class Transfer:
         if self._has_form:
             self._request.update(data=_Form(form, self._before_form), headers={"Content-Type": FORM_TYPE})
         self._host, self._route = urlsplit(address).hostname, route
-        self._proxy = urlsplit(route.proxy).netloc.rpartition("@")[2] if route.proxy and address[4:5] == "s" else None
+        is_by_proxy = route.proxy and urlsplit(address).scheme == "https"
+        self._proxy = urlsplit(route.proxy).netloc.rpartition("@")[2] if is_by_proxy else None
         self._keep = keep or (lambda _piece: None)
         self._is_enough = is_enough or (lambda _body: False)
         self._send_before = send_before

@@ -74,7 +74,7 @@ def test_a_file_without_certificates_is_78_and_named(lonely, tmp_path, content):
 def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_secret(lonely, authority, provider, proxy, login):
     lonely.store(PAIR, **EXPIRED)
     settings = {"HH_TOKEN_URL": provider.url, "HH_CA_FILE": authority[1]}
-    lonely.run("refresh", HH_PROXY=f"http://{login}127.0.0.1:{proxy.port}/", **settings)
+    lonely.run("refresh", HH_PROXY=f"HTTP://{login}127.0.0.1:{proxy.port}/", **settings)
     [(head, _form)] = proxy.requests
     assert head.startswith(f"CONNECT 127.0.0.1:{provider.port} HTTP/1") and "REFRESH" not in head
     assert ("Proxy-Authorization: Basic bWU6Q0FOQVJZQA==" in head) is bool(login)

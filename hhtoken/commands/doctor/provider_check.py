@@ -49,11 +49,12 @@ def look(address, user_agent, route, authorities):
     """Given an address, the User-Agent, the Route and the path of the authorities where that names none, return the
     Visit; the NotSent where the proxy lets nothing through."""
     headers = {"User-Agent": user_agent, "Accept": "application/json"}
-    if route.proxy and address.startswith("https:"):
+    if route.proxy and urlsplit(address).scheme == "https":
         return _through_proxy(address, headers, route)
     reached = _addresses(address)
     living, silent = list(filter(reached.get, reached)), [place[0] for place in reached if not reached[place]]
-    seen = visit.visit(address, headers, living[0] if silent and living else None, route.authorities or authorities)
+    place = (living + list(reached))[0] if silent else None
+    seen = visit.visit(address, headers, place, route.authorities or authorities)
     if silent and living:
         says = N_("{host} does not answer at {addresses}", host=seen.host, addresses=", ".join(silent))
         advice = N_("each connection waits 3 seconds for such an address, then tries the next one")
