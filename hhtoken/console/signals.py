@@ -21,16 +21,22 @@ _is_deferred = ContextVar("is_deferred", default=False)  # by this thread: a pai
 def end_on_signals():
     """Turn the ending signals into an Interrupted in the main thread, so that locks, ports and files are closed. Also:
     no secret gets into a core dump, and the exit codes of children are heard of, which a parent may have ignored."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, _core_limits[1]))
+    _limit_cores(0)
     _before.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:  # nohup ignores SIGHUP
             _before.setdefault(number, signal.signal(number, _end))
 
 
+def _limit_cores(size):
+    if _core_limits[0] != 0:  # as by the units
+        with contextlib.suppress(OSError, ValueError):  # where a filter of system calls forbids it
+            resource.setrlimit(resource.RLIMIT_CORE, (size, _core_limits[1]))
+
+
 def give_back():
     """Set all that as the caller had it, for a program that takes our place."""
-    resource.setrlimit(resource.RLIMIT_CORE, _core_limits)
+    _limit_cores(_core_limits[0])
     for number, handler in _before.items():
         signal.signal(number, handler)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores from its start
