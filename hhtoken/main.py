@@ -98,35 +98,26 @@ class PlainArguments:
 def plain_arguments(words, defaults, forms):
     """Given the words behind a command, its plain flags with their defaults (False: a switch, 0: a number, None: a
     text), and those of them that exclude each other, return PlainArguments; None where anything is odd."""
-    arguments = PlainArguments()
-    chosen = 0
-    rest = iter(words)
+    found, rest = dict(defaults), iter(words)
     for word in rest:
         name, equals, value = word.partition("=")
-        if name not in defaults:
+        if name not in defaults or equals and defaults[name] is False:
             return None
         if defaults[name] is False:
-            if equals:
+            found[name] = True
+            continue
+        value = value if equals else next(rest, "-")
+        if value[:1] in ("-", ""):
+            return None
+        if defaults[name] == 0:
+            if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value)):  # not all flags take 0
                 return None
-            value = True
-        else:
-            value = value if equals else next(rest, "-")
-            if value[:1] in ("-", ""):
-                return None
-            if defaults[name] == 0:
-                if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value)):  # not all flags take 0
-                    return None
-                value = int(value)
-        setattr(arguments, _attribute(name), value)
-        chosen += name in forms
-    for name, default in defaults.items():
-        if not hasattr(arguments, _attribute(name)):
-            setattr(arguments, _attribute(name), default)
-    return arguments if chosen < 2 else None
-
-
-def _attribute(flag):
-    return flag[2:].replace("-", "_")
+            value = int(value)
+        found[name] = value
+    arguments = PlainArguments()
+    for name, value in found.items():
+        setattr(arguments, name[2:].replace("-", "_"), value)
+    return arguments if sum(found[name] != defaults[name] for name in forms) < 2 else None
 
 
 def _occupy_standard_descriptors():

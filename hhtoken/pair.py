@@ -58,8 +58,9 @@ class Pair:
         return moment if type(moment) is int else 0
 
     def seconds_left(self, now):
-        """Given the time in Unix seconds, return the whole seconds that the access token still lives; never below 0."""
-        return max(0, int(self.expires_at - now))
+        """Given the time in Unix seconds, return the whole seconds that the access token still lives; never below 0,
+        nor above its whole life, should the clock be set back."""
+        return max(0, int(self.expires_at - max(now, self.obtained_at)))
 
     def all_fields(self):
         """Return the fields as ``token.json`` holds them, in their order."""

@@ -61,6 +61,8 @@ ENVIRONMENT = (
     ("HH_REDIRECT_URI", N_("Where HeadHunter sends the browser back to, as registered there.")),
     ("HH_USER_AGENT", N_("As HeadHunter asks for it: my-bot/1.0 (me@example.com).")),
     ("HH_AUTHORIZE_URL, HH_TOKEN_URL, HH_API_URL", N_("HeadHunter's addresses; for the sandbox.")),
+    ("HH_CA_FILE", N_("The certificate authorities to trust, a file in PEM form; the system's if unset.")),
+    ("HH_PROXY", N_("An http proxy to HeadHunter: http://HOST:PORT. HTTPS_PROXY and the like have no effect.")),
     ("HHTOKEN_STATE_DIR", N_("Where the pair lives.")),
     ("HHTOKEN_ENV_FILE", N_("The env file. Not read from an env file itself.")),
     ("HHTOKEN_ACCOUNT", N_("Which account, where there are several.")),
@@ -82,7 +84,8 @@ ENVIRONMENT = (
 )
 
 FILES = (
-    ("/etc/hh-token/hh-token.env", N_("The env file, where none is named.")),
+    ("/etc/hh-token/hh-token.env", N_("The env file of root and of the service, where none is named.")),
+    ("$XDG_CONFIG_HOME/hh-token/hh-token.env", N_("That of anybody else; ~/.config/hh-token/hh-token.env if unset.")),
     ("/var/lib/hh-token/", N_("The state directory of root and of the service.")),
     ("$XDG_STATE_HOME/hh-token/", N_("The state directory of anybody else; ~/.local/state/hh-token/ if unset.")),
     ("token.json", N_("In it: the pair. Only ever replaced whole.")),

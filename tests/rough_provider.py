@@ -101,3 +101,28 @@ def answering(answer, context=None):
         yield provider
     finally:
         provider.close()
+
+
+class Proxy(RoughProvider):
+    """An http proxy that takes CONNECT alone; ``refusal``: what it answers in place of a tunnel."""
+
+    def __init__(self, refusal=None):
+        self._refusal = refusal
+        super().__init__(self._tunnel)
+
+    def _tunnel(self, connection):
+        if self._refusal is not None:
+            connection.sendall(self._refusal)
+            return
+        host, _colon, port = self.requests[-1][0].split()[1].rpartition(":")
+        with socket.create_connection((host, int(port))) as target:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            threading.Thread(target=_pump, args=(connection, target), daemon=True).start()
+            _pump(target, connection)
+
+
+def _pump(source, target):
+    with contextlib.suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)

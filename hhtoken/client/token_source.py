@@ -24,7 +24,7 @@ HINT_PUBLISHED = N_("leave that out, or read the state directory")
 # A process of its own, since a bot's may be killed, or interrupted in any thread, with the only copy of a new pair.
 REFRESH = (
     "import sys; root = sys.argv.pop(1); sys.path[:] = [root, *filter(None, sys.path)]\n"
-    "from hhtoken.main import main; sys.exit(main())\n"
+    "from hhtoken.main import main; print(main())\n"  # not as its exit code, of which a bot may hear nothing (SIGCHLD)
 )
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -174,18 +174,19 @@ def _refresh(settings):
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
         env={**os.environ, "LC_ALL": "C", "LANGUAGE": ""},
     )
     with process:  # not subprocess.run(), which kills it on an interrupt
-        _nothing, said = process.communicate()
-    if process.returncode in errors.CODES:
-        raise errors.with_exit_code(process.returncode, _line(said, "error: "), _line(said, "hint: "))
-    if process.returncode:
-        raise errors.TryLaterError(N_("hhtoken refresh ended with {code}", code=process.returncode))
+        result, said = process.communicate()
+    code = int(result) if result.strip().isdigit() else process.returncode
+    if code in errors.CODES:
+        raise errors.with_exit_code(code, _line(said, "error: "), _line(said, "hint: "))
+    if code:
+        raise errors.TryLaterError(N_("hhtoken refresh ended with {code}", code=code))
 
 
 def _line(said, kind):

@@ -173,7 +173,7 @@ def status(settings):
 
 
 def _how_long(report):
-    if report.pair is None or report.is_refused:
+    if report.pair is None or report.is_clock_wrong or report.is_refused:
         return report.reason
     moment = durations.local(report.expires_at)
     if report.seconds_left:

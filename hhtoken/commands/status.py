@@ -9,7 +9,8 @@ from hhtoken import errors
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
 from hhtoken.renewal import token_status
-from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULT_STATE_DIRECTORY, load_settings
+from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY, load_settings
+from hhtoken.settings.sources import DEFAULT_ENV_FILE
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_

@@ -152,6 +152,8 @@ def _state(report):
 def _life(report, has_unicode):
     left, life = report.seconds_left, int(report.expires_at - report.pair.obtained_at)
     drawn, moment = bar(left, life, has_unicode), durations.local(report.expires_at)
+    if report.is_clock_wrong:
+        return (N_("until {moment}", moment=moment),)
     if report.is_refused:
         return (N_("{bar} refused by HeadHunter", bar=drawn),)
     if not left:

@@ -1,6 +1,7 @@
 """Signals: an end at once while nothing is at stake, and a later one while a pair is in flight."""
 
 import contextlib
+import resource
 import signal
 import threading
 from contextvars import ContextVar
@@ -13,18 +14,29 @@ DEFERRED = (*ENDING, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGU
 _noted = None  # the first ending signal that came while it was deferred
 _is_untold = True
 _before = {}
+_core_limits = resource.getrlimit(resource.RLIMIT_CORE)
 _is_deferred = ContextVar("is_deferred", default=False)  # by this thread: a pair is in flight
 
 
 def end_on_signals():
-    """Turn the ending signals into an Interrupted in the main thread, so that locks, ports and files are closed."""
+    """Turn the ending signals into an Interrupted in the main thread, so that locks, ports and files are closed. Also:
+    no secret gets into a core dump, and the exit codes of children are heard of, which a parent may have ignored."""
+    _limit_cores(0)
+    _before.setdefault(signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_DFL))
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGTERM:  # nohup ignores SIGHUP
             _before.setdefault(number, signal.signal(number, _end))
 
 
+def _limit_cores(size):
+    if _core_limits[0] != 0:  # as by the units
+        with contextlib.suppress(OSError, ValueError):  # where a filter of system calls forbids it
+            resource.setrlimit(resource.RLIMIT_CORE, (size, _core_limits[1]))
+
+
 def give_back():
-    """Set every signal as the caller had it, for a program that takes our place."""
+    """Set all that as the caller had it, for a program that takes our place."""
+    _limit_cores(_core_limits[0])
     for number, handler in _before.items():
         signal.signal(number, handler)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores from its start

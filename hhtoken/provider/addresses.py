@@ -19,7 +19,7 @@ def is_of_an_app(address):
 
 def problem(address, may_be_of_an_app=False):
     """Given an address that will carry a secret, return what is wrong with it (never repeating it), or None."""
-    if not address.isascii() or any(character <= " " or character == "\x7f" for character in address):
+    if any(character <= " " or character == "\x7f" for character in address):
         return N_("has characters that no address has")
     if may_be_of_an_app and is_of_an_app(address):
         return N_("has a fragment in it") if "#" in address else None
@@ -28,6 +28,11 @@ def problem(address, may_be_of_an_app=False):
         host, _port = parts.hostname, parts.port
     except ValueError:
         return N_("is not an address")
+    if not address.isascii():
+        name = _in_punycode(host)
+        if name:
+            return N_("has an international domain: write it in punycode, as {name}", name=name)
+        return N_("has characters that no address has")
     if parts.scheme not in ("http", "https") or not host:
         return N_("is not an http or https address")
     if not is_literal(host) and not all(0 < len(label) < 64 for label in host.rstrip(".").split(".")):
@@ -41,14 +46,24 @@ def problem(address, may_be_of_an_app=False):
     return None
 
 
+def _in_punycode(host):
+    """Given the host of an address, or None, return its ASCII form; None where it has no other."""
+    try:
+        return None if (host or "").isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return None
+
+
+def is_proxy(address):
+    """Given an address, tell whether it is an http proxy's, perhaps with a user name and a password in it."""
+    login, _at, place = address[7:].rpartition("@")
+    is_odd = set(login + place.rstrip("/")) & set("/?#@") or not login.isascii() or problem(f"https://{place}")
+    return address[:7].lower() == "http://" and not is_odd
+
+
 def is_loopback(host):
     """Given a host name or address, tell whether it is this machine."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.lower().rstrip(".") == "localhost" or is_literal(host) and ip_address(host).is_loopback
 
 
 def is_literal(host):

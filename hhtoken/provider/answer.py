@@ -12,7 +12,7 @@ class Answer:
     """``status``: int, 0 where no status line came. ``body``: the bytes that arrived, at most 64 KiB.
     ``complete``: nothing more is to come. ``received_at``: Unix seconds, or None. ``retry_after``, ``date``,
     ``request_id``, ``location_host``: from the headers, at most 200 characters, or None. ``failure``: what broke
-    the transfer, or None."""
+    the transfer, or None. ``ask_first``: the token address for the next attempt, or None."""
 
     __slots__ = (
         "status",
@@ -24,6 +24,7 @@ class Answer:
         "request_id",
         "location_host",
         "failure",
+        "ask_first",
     )
 
     def __init__(self, status=0, body=b"", complete=False, **details):

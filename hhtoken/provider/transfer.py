@@ -7,10 +7,14 @@ A broken transfer is an answer too, and only a request that certainly never left
 import contextlib
 import errno
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 import time
+import warnings
+from collections import namedtuple
 from urllib.parse import urlencode, urlsplit
 
 from hhtoken import errors
@@ -18,32 +22,42 @@ from hhtoken.console import hints, progress
 from hhtoken.provider.answer import LARGEST_BODY_BYTES, Answer
 from hhtoken.text import N_
 
-CONNECT_SECONDS = 10  # for each address of the host
+CONNECT_SECONDS = 30  # for all addresses of the host, a proxy and TLS
+# As urllib3 has it, the form leaves at once; and by tcp(7) a silent address is given up after 3 seconds.
+SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)]
 READ_SECONDS = 120  # long on purpose: the answer is worth more than the time
-LAST_LOOK_SECONDS = (
-    10  # after the deadline at most, to read what is here already; see RESCUE_SECONDS of renewal/exchange
-)
+LAST_LOOK_SECONDS = 10  # after the deadline, for what is here already; see RESCUE_SECONDS of renewal/exchange
 LONGEST_HEADER_CHARACTERS = 200
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 FORM_TYPE = "application/x-www-form-urlencoded"
+NO_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # http.client's words for the refusal of a proxy
 
 HINT_LIMITS = N_("look at 'free -m' and at the limits of this shell (ulimit -a)")
 HINT_NETWORK = N_("check the network and the name server")
 HINT_REFUSED = N_("check the address and its port, and the firewall")
 HINT_ROUTE = N_("the way there is down, or missing: see 'ip route' and 'ip link'")
 HINT_HELD_UP = N_("another host may try by now")
-HINT_TLS = N_("someone may be in the middle: check the clock with 'date', and the package ca-certificates")
+HINT_PROXY = N_("check HH_PROXY (http://HOST:PORT or http://USER:PASSWORD@HOST:PORT), and what the proxy permits")
+HINT_OF = {errno.ECONNREFUSED: HINT_REFUSED, **dict.fromkeys(NO_ROUTE, HINT_ROUTE)}
 
 
 class NotSent(errors.TryLaterError):
-    """The request has certainly not left this machine, or no more of it than its head, which holds no secret. The hint
-    says what to mend; who tries again, and when, is for the caller to add."""
+    """The request has certainly not left, or no more of it than its head, which holds no secret. The hint says what to
+    fix; who tries again, and when, is for the caller to add."""
+
+
+# How HeadHunter is reached. ``authorities``: the path of the certificates to trust, None for those that come with
+# ``requests``. ``proxy``: the address of a proxy for https, perhaps with a password, or None. ``ignored``: the variable
+# of the environment that names a proxy in vain, or None.
+Route = namedtuple("Route", ("authorities", "proxy", "ignored"))
+DIRECT = Route(None, None, None)
 
 
 def load():
     """Return the module ``requests``; raise ConfigError where it is not installed."""
     os.environ.pop("SSLKEYLOGFILE", None)  # urllib3 would write the TLS keys of our secrets into that file
     find_libraries()
+    warnings.filterwarnings("ignore", module="urllib3|requests")  # such as that about a clock in 1970
     try:
         import requests
     except ImportError:
@@ -62,11 +76,24 @@ def find_libraries():
         site.main()
 
 
-def session(headers):
+def session(headers, route=DIRECT):
     """Return a session of ``requests`` that sends these headers (a dict), takes nothing from its environment (proxies,
     .netrc, a CA bundle), and never follows a redirect."""
-    made = load().Session()
+    requests = load()
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *arguments, **more):
+            super().init_poolmanager(*arguments, socket_options=SOCKET_OPTIONS, **more)
+
+        def proxy_manager_for(self, proxy, **more):
+            return super().proxy_manager_for(proxy, socket_options=SOCKET_OPTIONS, **more)
+
+    made = requests.Session()
+    made.mount("https://", Adapter())
+    made.mount("http://", Adapter())
     made.trust_env = False
+    made.verify = route.authorities or True
+    made.proxies = {"https": route.proxy}  # an http address is on this machine
     made.get_redirect_target = lambda _response: None  # else requests reads the body of a redirect, all of it
     made.headers.clear()
     made.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close", **headers})
@@ -92,7 +119,7 @@ def start_thread(work):
 class Transfer:
     """``method``, ``address``, ``headers`` (a dict), ``form`` (a dict, or None): what to send. ``keep``: is called
     with each piece of the body as it arrives. ``is_enough``: told the body so far, says whether to read no further.
-    ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send the form, or None.
+    ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send the form, or None. ``route``: see Route.
 
     It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
     never ends alike, and signals reach the main thread meanwhile. After the deadline no form is sent; what has come by
@@ -101,17 +128,19 @@ class Transfer:
     What the threads share the worker changes under the lock, and only until ``_is_over``: then it stands, as one.
     """
 
-    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None):
+    def __init__(self, method, address, headers, form=None, keep=None, is_enough=None, send_before=None, route=DIRECT):
         self._headers = headers
         self._has_form = form is not None
         self._request = {"method": method, "url": address}
         if self._has_form:
             self._request.update(data=_Form(form, self._before_form), headers={"Content-Type": FORM_TYPE})
-        self._host = urlsplit(address).hostname
+        self._host, self._route = urlsplit(address).hostname, route
+        is_by_proxy = route.proxy and urlsplit(address).scheme == "https"
+        self._proxy = urlsplit(route.proxy).netloc.rpartition("@")[2] if is_by_proxy else None
         self._keep = keep or (lambda _piece: None)
         self._is_enough = is_enough or (lambda _body: False)
         self._send_before = send_before
-        self._deadline = None  # of CLOCK_MONOTONIC, once it runs
+        self._connect_until = self._deadline = None  # of CLOCK_MONOTONIC, once it runs
         self._lock = threading.Lock()
         self._is_over = False
         self._is_sent = False  # the form
@@ -123,6 +152,7 @@ class Transfer:
     def run(self, seconds):
         """Return the Answer that has come within so many seconds; raise NotSent where nothing has left."""
         self._deadline = time.monotonic() + seconds
+        self._connect_until = time.monotonic() + min(seconds, CONNECT_SECONDS)
         self._await(start_thread(self._work))
         with self._lock:
             self._is_over = True
@@ -136,28 +166,31 @@ class Transfer:
 
     def _await(self, thread):
         with progress.waiting(N_("waiting for the answer of {host}", host=self._host)) as tick:
-            while thread.is_alive() and time.monotonic() < self._deadline:
-                thread.join(tick(self._deadline - time.monotonic()))
+            while thread.is_alive() and (left := self._until() - time.monotonic()) > 0:
+                thread.join(tick(left))
         with self._lock:
             self._is_over = not self._is_sent
         if self._is_sent:
             thread.join(LAST_LOOK_SECONDS)
 
+    def _until(self):
+        return self._connect_until if self._has_form and not self._is_sent else self._deadline
+
     def _work(self):
         failure = None
         patience = max(1, min(READ_SECONDS, self._deadline - time.monotonic()))
         try:
-            with session(self._headers) as one:
+            with session(self._headers, self._route) as one:
                 with one.request(**self._request, stream=True, timeout=(CONNECT_SECONDS, patience)) as response:
                     self._read(response)
         except Exception as error:  # judged in run(): any failure after the request has left is an outcome
-            failure = error if time.monotonic() < self._deadline else _TooLate()
+            failure = error if time.monotonic() < self._until() else _TooLate()
         with contextlib.suppress(_TooLate), self._noting():
             self._failure = failure
 
     def _before_form(self):
         with self._noting():
-            if time.monotonic() >= self._deadline:
+            if time.monotonic() >= self._connect_until:
                 raise _TooLate
             if self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
                 raise NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
@@ -213,36 +246,41 @@ class Transfer:
         from urllib3 import exceptions
 
         failed = getattr(next(iter(error.args), None), "reason", None)  # as requests wraps it
+        failed = getattr(failed, "original_error", failed)  # as urllib3 wraps what befalls it at a proxy
         is_distrust = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        no_tunnel = self._proxy and NO_TUNNEL.search(str(error))
         is_no_connection = isinstance(failed, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError))
-        is_sent = self._is_sent if self._has_form else not (is_no_connection or is_distrust)
-        if not is_sent:
-            raise self._not_sent(error, is_distrust)
+        if not (self._is_sent if self._has_form else not (is_no_connection or is_distrust or no_tunnel)):
+            raise error if isinstance(error, NotSent) else self._not_sent(error, is_distrust, no_tunnel)
         if isinstance(error, _TooLate):
             return N_("no complete answer came in time")
         is_late = isinstance(error, (load().Timeout, exceptions.TimeoutError))
         reason = N_("no answer in time") if is_late else N_("the answer was cut short, or is no HTTP")
-        return N_("the connection broke ({error})", error=_reason(error) or reason)
+        found = _of_system(error)
+        return N_("the connection broke ({error})", error=errors.reason(found) if found else reason)
 
-    def _not_sent(self, error, is_distrust):
-        requests, host, code = load(), self._host, getattr(_of_system(error), "errno", None)
-        if isinstance(error, NotSent):
-            return error
-        if isinstance(error, _TooLate):
-            return NotSent(N_("no connection to {host} in time; nothing was sent", host=host), HINT_NETWORK)
-        if is_distrust:
-            return NotSent(N_("no trust in the certificate of {host}, so nothing was sent", host=host), HINT_TLS)
-        if isinstance(error, requests.exceptions.SSLError):
-            return NotSent(N_("no TLS with {host}, so nothing was sent", host=host), HINT_TLS)
-        if isinstance(error, requests.Timeout):
-            return NotSent(N_("{host} did not answer in time; nothing was sent", host=host), HINT_NETWORK)
-        if code == errno.ECONNREFUSED:
-            return NotSent(N_("{host} refused the connection; nothing was sent", host=host), HINT_REFUSED)
-        reason = _reason(error) or N_("no connection")
-        return NotSent(
-            N_("cannot reach {host} ({error}); nothing was sent", host=host, error=reason),
-            HINT_ROUTE if code in NO_ROUTE else HINT_NETWORK,
-        )
+    def _not_sent(self, error, is_distrust, no_tunnel):
+        found, requests = _of_system(error), load()
+        reason = errors.reason(found) if found else N_("no connection")
+        hint = HINT_PROXY if self._proxy else HINT_OF.get(getattr(found, "errno", None), HINT_NETWORK)
+        is_tls = is_distrust or isinstance(error, requests.exceptions.SSLError)
+        if is_tls:
+            reason = N_("its certificate is not trusted") if is_distrust else N_("what answers does not speak TLS")
+            hint = N_(
+                "check the clock with 'date'; someone may be in the middle; hhtoken trusts the authorities in {file}, "
+                "or in the file that HH_CA_FILE names",
+                file=self._route.authorities or requests.certs.where(),
+            )
+        elif isinstance(error, (_TooLate, requests.Timeout)):
+            reason = N_("no answer in time")
+        elif no_tunnel:
+            reason = N_("it answered {status}", status=no_tunnel.group(1))
+        if hint is HINT_PROXY:
+            reason = N_("the proxy {proxy}: {reason}", proxy=self._proxy, reason=reason)
+        elif self._route.ignored and not is_tls:
+            name = self._route.ignored
+            hint = N_("{hint}; {name} has no effect: name the proxy in HH_PROXY", hint=hint, name=name)
+        return NotSent(N_("cannot reach {host} ({error}); nothing was sent", host=self._host, error=reason), hint)
 
 
 class _Form:
@@ -263,11 +301,6 @@ class _Form:
 
 class _TooLate(Exception):
     """The deadline is over: nothing may be sent, or kept, any more."""
-
-
-def _reason(error):
-    found = _of_system(error)
-    return errors.reason(found) if found else None
 
 
 def _of_system(error):

@@ -109,6 +109,7 @@ def _refresh(store, pair, last, endpoint, clock):
     intent = {"kind": REFRESH, "refresh_token_sha256": fingerprint(token), "started_at": int(clock())}
     form = {"grant_type": "refresh_token", "refresh_token": token}
     journal = store.begin(intent)
+    journal.ask_first = last and last.ask_first
     try:
         answer = endpoint.post(form, journal)
     except NotSent as error:

@@ -87,6 +87,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
         provider_ahead=_provider_ahead(answer, pair.obtained_at),
         lives_until=pair.expires_at,
         spent_sha256=spent_sha256,
+        ask_first=answer.ask_first,
     )
 
 
@@ -138,6 +139,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
             outcome.hint = token_errors.HINT_AUTHORIZE
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     outcome.http_status = answer.status or None
+    outcome.ask_first = answer.ask_first or outcome.ask_first
     if not is_the_providers_word(outcome):
         outcome.perhaps_spent_at = outcome.perhaps_spent_at or intent.get("started_at") or int(now)
     outcome.request_id = printable(request_id_of(answer), secrets)

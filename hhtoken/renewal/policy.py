@@ -45,9 +45,8 @@ def decide(pair, record, now, force=False):
     ``force`` asks the provider even before expiry and during a pause; a refresh token that the provider has called
     dead is not sent even then.
     """
-    is_clock_plausible = now >= pair.obtained_at - CLOCK_SLACK_SECONDS
     is_refused = record is not None and record.is_refused  # whatever we have computed: the API knows better
-    if is_clock_plausible and now < pair.expires_at and not force and not is_refused:
+    if not is_clock_wrong(pair, now) and now < pair.expires_at and not force and not is_refused:
         return Decision(NOT_DUE, pair.expires_at)
     if not pair.refresh_token:
         is_over = force or is_refused or now >= pair.expires_at
@@ -61,6 +60,11 @@ def decide(pair, record, now, force=False):
     if record and record.at <= now < record.not_before <= now + LONGEST_PAUSE_SECONDS:
         return Decision(WAITING, record.not_before)
     return Decision(DUE)
+
+
+def is_clock_wrong(pair, now):
+    """Tell whether the Pair comes from the future: the clock is in 1970, or was set back."""
+    return now < pair.obtained_at - CLOCK_SLACK_SECONDS
 
 
 def resting_until(store, now):

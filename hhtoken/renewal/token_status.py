@@ -85,11 +85,19 @@ class Report:
         if not self.pair:
             return 0
         told = self.last.lives_on_until if self.last else 0
+        if told > self.now and policy.is_clock_wrong(self.pair, self.now):
+            return told  # by the same clock
         return max(self.pair.expires_at, told) if told > self.now else self.pair.expires_at
 
     @property
+    def is_clock_wrong(self):
+        """Whether the clock tells nothing about this pair, and HeadHunter has not either."""
+        return self.pair and policy.is_clock_wrong(self.pair, self.now) and self.expires_at == self.pair.expires_at
+
+    @property
     def seconds_left(self):
-        return 0 if self.is_refused else max(0, int(self.expires_at - self.now))
+        start = self.pair.obtained_at if self.is_clock_wrong else self.now
+        return 0 if self.is_refused else max(0, int(self.expires_at - start))
 
     @property
     def is_usable(self):
@@ -162,6 +170,9 @@ def of_pair(pair, last, now, in_flight=None):
     if not pair.refresh_token:
         reason = judgement.why_impossible(lives.is_usable)
         return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
+    if lives.is_clock_wrong:
+        reason = N_("the clock of this machine is wrong: it is before the time at which this token was obtained")
+        return report(DUE, reason, N_("set the clock: see 'date' and 'timedatectl'"), errors.UNAVAILABLE)
     if lives.is_usable:  # a token that the API has refused is not called valid, even if the token endpoint does
         return report(NOT_YET, last.message, None, errors.OK) if last and last.is_refused else lives
     if last and last.outcome in STATE_AFTER:

@@ -61,18 +61,13 @@ def _value(text, position, line):
             pieces.append(text[position].replace("\n", ""))
             position, kept = position + 1, len(pieces)
         elif character == "#" and text[position - 2] in " \t" and (not pieces or len(pieces) > kept):
-            position = _end_of_line(text, position)
+            position = text.find("\n", position) + 1 or len(text)
             break
         elif character not in " \t" or pieces:
             pieces.append(character)
     if quote:
         raise Malformed(line)
     return "".join(pieces[:kept]) + "".join(pieces[kept:]).rstrip(), position
-
-
-def _end_of_line(text, position):
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end + 1
 
 
 def _is_name(name):

@@ -23,13 +23,14 @@ DETAILS = {"received_at": int, "retry_after": str, "date": str, "request_id": st
 
 class Journal:
     """A journal open for writing. ``durable``: all that was put down has reached the disk. ``send_before``: the latest
-    moment, of CLOCK_BOOTTIME, at which what it is for may still be sent, or None."""
+    moment, of CLOCK_BOOTTIME, at which what it is for may still be sent, or None. ``ask_first``: one of several
+    addresses, or None."""
 
     def __init__(self, descriptor):
         self._descriptor = descriptor
         self._body_end = BODY_AT
         self.durable = True
-        self.send_before = None
+        self.send_before = self.ask_first = None
 
     def append(self, chunk):
         """Put down bytes of the body. A disk that refuses them is remembered, not raised: reading must go on."""
@@ -62,7 +63,7 @@ class Journal:
 class NoJournal:
     """Stands in for a Journal where the answer can be asked for again."""
 
-    durable, send_before = False, None
+    durable, send_before, ask_first = False, None, None
 
     def append(self, chunk):
         pass

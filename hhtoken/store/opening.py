@@ -99,11 +99,11 @@ def _clock_of_provider(settings):
     from hhtoken.provider.answer import http_date
     from hhtoken.provider.transfer import NotSent, Transfer
 
-    address, agent = settings.api_url(), settings.user_agent()
+    address, agent, route = settings.api_url(), settings.user_agent(), settings.route()
 
     def ask():
         try:
-            answer = Transfer("HEAD", address, {"User-Agent": agent}).run(CLOCK_SECONDS)
+            answer = Transfer("HEAD", address, {"User-Agent": agent}, route=route).run(CLOCK_SECONDS)
         except NotSent:
             return None
         return http_date(answer.date) if answer.date else None

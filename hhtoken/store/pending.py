@@ -9,6 +9,7 @@ from hhtoken import errors
 from hhtoken.text import N_, escaped
 
 NAME = "pending.json"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"  # not to be seen by the units (ProcSubset=pid), for which the clock counts
 LIFE_SECONDS = 3600
 MOST_KEPT = 20  # the newest; a loop around authorize-url must not fill the file
 
@@ -31,7 +32,9 @@ class PendingAuthorizations:
 
     def add(self, state, verifier, redirect_uri):
         """Remember an authorization, durably; raise StorageError."""
-        entry = {"state": state, "verifier": verifier, "redirect_uri": redirect_uri, "created_at": int(self._clock())}
+        boot, uptime = _uptime()
+        entry = {"state": state, "verifier": verifier, "redirect_uri": redirect_uri}
+        entry.update(created_at=int(self._clock()), boot=boot, uptime=uptime)
         self._write([*self._living(), entry][-MOST_KEPT:])
 
     def find(self, state):
@@ -57,11 +60,11 @@ class PendingAuthorizations:
             return []
         try:
             entries = json.loads(stored[0])["authorizations"]
-            now = self._clock()
+            now, uptime = self._clock(), _uptime()
             values = [entry[name] for entry in entries for name in ("state", "verifier", "redirect_uri")]
             if not all(isinstance(value, str) for value in values):
                 raise ValueError
-            return [entry for entry in entries if -LIFE_SECONDS < now - entry["created_at"] < LIFE_SECONDS]
+            return [entry for entry in entries if -LIFE_SECONDS < _age(entry, now, *uptime) < LIFE_SECONDS]
         except (ValueError, TypeError, KeyError, RecursionError):
             path = self._directory.path_of(NAME)
             raise errors.DataError(
@@ -71,6 +74,19 @@ class PendingAuthorizations:
 
     def _write(self, entries):
         self._directory.replace(NAME, (json.dumps({"authorizations": entries}, indent=2) + "\n").encode())
+
+
+def _age(entry, now, boot, uptime):
+    return uptime - entry["uptime"] if boot and entry.get("boot") == boot else now - entry["created_at"]
+
+
+def _uptime():
+    """Return which boot this is (None: not known) and the seconds since: they go on while the clock is set."""
+    try:
+        with open(BOOT_ID) as file:
+            return file.read().strip(), int(time.clock_gettime(time.CLOCK_BOOTTIME))
+    except OSError:
+        return None, 0
 
 
 def same_state(one, other):

@@ -57,6 +57,7 @@ DEFAULTS = {
     "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
     "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token lives on
     "spent_sha256": None,  # the refresh token that this pair was made from, where that is known
+    "ask_first": None,  # the token address for the next attempt; None: as configured
     "refused": None,  # how the API has refused the access token since: one of REFUSAL_KINDS
     "refused_sha256": None,  # which access token
 }
@@ -86,7 +87,7 @@ class Record:
 
 
 # True of a pair, whatever else befalls it.
-LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "refused", "refused_sha256")
+LASTING = ("dead", "perhaps_spent_at", "provider_ahead", "spent_sha256", "ask_first", "refused", "refused_sha256")
 
 
 def after(last, **values):

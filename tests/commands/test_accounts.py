@@ -191,7 +191,7 @@ def test_a_mistyped_account_counts_only_while_its_authorization_is_under_way(ope
     assert lines_of(operator, 77) == ["alice", "typo"]
     pending = typo.state / "pending.json"
     fields = json.loads(pending.read_text())
-    fields["authorizations"][0]["created_at"] -= LIFE_SECONDS
+    fields["authorizations"][0]["uptime"] -= LIFE_SECONDS
     pending.write_text(json.dumps(fields))
     assert lines_of(operator, 0) == ["alice"]
     assert operator.run("refresh", "--all").stdout.count("\n") == 1

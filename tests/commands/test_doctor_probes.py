@@ -284,7 +284,7 @@ def test_a_defect_in_a_check_is_not_hushed_up():
 def test_a_check_that_is_late_is_a_problem_of_its_own(monkeypatch):
     monkeypatch.setattr(examination, "together", lambda tasks: dict.fromkeys(tasks, examination.LATE))
     values = {"HH_REDIRECT_URI": "https://a.example/callback", "HH_API_URL": "https://api.example"}
-    found = examination._outside(values, {"units": lambda: None}, None)
+    found = examination._outside(values, {"units": lambda: None}, None, None)
     assert [str(one.about) for one in found] == ["provider", "listener", "nginx", "public address", "renewal", "log"]
     assert {(one.kind, one.exit_code) for one in found} == {("problem", 75)}
 

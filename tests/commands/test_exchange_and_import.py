@@ -83,7 +83,7 @@ def test_junk_is_wrong_usage(operator, junk):
 def test_a_state_lives_for_an_hour(operator, sandbox):
     address = come_back(operator)
     pending = json.loads((operator.state / "pending.json").read_text())
-    pending["authorizations"][0]["created_at"] -= 3601
+    pending["authorizations"][0]["uptime"] -= 3601
     (operator.state / "pending.json").write_text(json.dumps(pending))
     operator.run("exchange", input=address, expect=77)
     assert exchanges(sandbox) == 0

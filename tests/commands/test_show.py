@@ -184,8 +184,8 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     assert {name for name in loaded if name.startswith("hhtoken.")} == {
         f"hhtoken.{name}"
         for name in (
-            "commands commands.show console console.reporting errors main pair settings settings.settings store "
-            "store.private_directory store.token_store text"
+            "commands commands.show console console.reporting errors main pair settings settings.settings "
+            "settings.sources store store.private_directory store.token_store text"
         ).split()
     } | ({"hhtoken.settings.env_file"} & loaded)
 

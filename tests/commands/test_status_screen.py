@@ -114,10 +114,12 @@ def test_the_bar_is_full_at_first_and_empty_only_at_the_end(left, life, cells):
     assert status_screen.bar(left, life, True) == "[" + "█" * cells + "░" * (16 - cells) + "]"
 
 
-def test_a_clock_that_was_set_back_makes_no_life_longer_than_it_is():
-    report = token_status.of_pair(pair(500), None, NOW - 5000)
-    table = status_screen.rows(report, "/state", BOTH, has_unicode=False)
-    assert "1 hour 31 minutes left, until" in status_screen.laid_out(table, str)
+@pytest.mark.parametrize("now", [0, NOW - 5000], ids=["in 1970", "set back"])
+def test_a_clock_before_the_token_is_called_wrong_and_counts_nothing(now):
+    report = token_status.of_pair(pair(500), None, now)
+    screen = status_screen.laid_out(status_screen.rows(report, "/state", BOTH, has_unicode=False), str)
+    assert "the clock of this machine is wrong" in screen and " left" not in screen
+    assert (report.exit_code, report.seconds_left) == (69, report.pair.expires_at - report.pair.obtained_at)
 
 
 @EVERY_REPORT

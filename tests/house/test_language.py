@@ -101,7 +101,7 @@ NO_SENTENCES = re.compile(  # what the source holds for programs
     r"<|:root|read timeout$|%\(prog\)s|# (hhtoken|HELP|TYPE)|line X|text/html|Authorization: Bearer|an error$|\* "
     r"|(When|Whether|The|Attempts|1 for) .*\.$|; the answer named no life|token has already been refreshed$"
     r"|Welcome to nginx$| is not set$|X-Forwarded-Proto https$|module X has no|callback listener: refused$|import "
-    r"|X; systemctl "
+    r"|X; systemctl |hhtoken: error: hhtoken needs Python "
     r"|(sudo|hhtoken|systemctl|timedatectl|nginx|ss|getent|chmod|chown|curl) "
 )
 BORROWED = {"_(phrase)", "N_((error.strerror or type(error).__name__).lower())"}  # from argparse, from the C library

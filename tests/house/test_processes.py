@@ -1,7 +1,9 @@
 """Many processes, signals, closed descriptors, no syslog: what the surroundings do to a run."""
 
+import ast
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -11,8 +13,8 @@ import time
 import pytest
 from conftest import (
     PROGRAM,
+    come_back,
     has_open,
-    is_running,
     obtain_pair,
     program_with,
     received,
@@ -20,8 +22,10 @@ from conftest import (
     run_with_syslog,
     wait_for,
 )
-from rough_provider import HeldUp, answering
+from rough_provider import HeldUp, answering, http
 from support import PAIR, ROOT
+
+from hhtoken.store.token_store import open_store
 
 
 def finish(process):
@@ -47,19 +51,7 @@ def test_who_waited_for_a_failure_takes_part_in_it(operator, expired):
         assert len(provider.requests) == 1
 
 
-def test_a_record_from_the_future_stops_no_refresh(operator, sandbox, expired):
-    """Written while the clock was a day ahead; since then it has been set right."""
-    sandbox.weather.add("html_502")
-    operator.run("refresh", expect=75)
-    tomorrow = time.time() + 86400
-    os.utime(operator.state / "last-refresh.json", (tomorrow, tomorrow))
-    operator.run("refresh")
-    assert refreshes(sandbox) == 2
-
-
 def test_a_file_size_limit_is_found_before_anything_is_sent(operator, sandbox, expired):
-    import resource
-
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
@@ -82,15 +74,6 @@ def test_a_missing_requests_is_said_before_the_listener_waits(operator, sandbox,
     assert operator.token_file.read_bytes() == expired and "journal" not in operator.files()
 
 
-def test_a_help_text_that_nobody_can_have_is_no_traceback(lonely):
-    code, err = with_descriptors(lonely, ">/dev/full", "--help")
-    assert code == 74 and len(err.splitlines()) == 1 and "standard output" in err
-    for argument in ("--help", "--version"):
-        code, err = with_descriptors(lonely, ">&-", argument)
-        assert code == 74 and len(err.splitlines()) == 1 and "standard output" in err
-    assert with_descriptors(lonely, ">&- 2>&-", "--help")[0] == 74
-
-
 def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, expired):
     held_up = HeldUp(b"")
     with answering(held_up) as provider:
@@ -107,8 +90,6 @@ def test_a_lock_held_for_long_is_temporary_and_names_its_holder(operator, expire
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_waiting_for_the_lock_ends_at_once(operator, sandbox, expired, number):
-    from hhtoken.store.token_store import open_store
-
     with open_store(str(operator.state)).lock():
         process = operator.start("refresh")
         wait_for(lambda: has_open(process, operator.state / ".lock"))
@@ -140,18 +121,13 @@ def with_descriptors(operator, redirections, *arguments):
     return finished.returncode, finished.stderr
 
 
-@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
-def test_a_result_that_nobody_can_have_is_one_line_and_not_success(lonely, redirection):
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "| (exec <&-; sleep 0.5); exit ${PIPESTATUS[0]}"])
+@pytest.mark.parametrize("command", ["show --field access_token", "status", "--help", "--version"])
+def test_a_result_that_nobody_can_have_is_one_line_and_not_success(lonely, redirection, command):
     lonely.store(PAIR, left=1000, life=1000)
-    for command in (["show", "--field", "access_token"], ["status"]):
-        code, err = with_descriptors(lonely, redirection, *command)
-        assert code == 74 and len(err.splitlines()) == 1 and "standard output" in err
-
-
-def test_a_reader_that_has_gone_is_one_line(lonely):
-    lonely.store(PAIR, left=1000, life=1000)
-    code, err = with_descriptors(lonely, "| (exec <&-; sleep 0.5); exit ${PIPESTATUS[0]}", "show", "--header")
-    assert code == 74 and "Traceback" not in err
+    code, err = with_descriptors(lonely, redirection, *command.split())
+    assert code == 74 and len(err.splitlines()) == 1 and "standard output" in err
+    assert with_descriptors(lonely, f"{redirection.replace('|', '2>&- |')} 2>&-", *command.split())[0] == 74
 
 
 def test_closed_descriptors_do_not_hit_the_files(operator, sandbox, expired):
@@ -243,28 +219,68 @@ def test_a_clock_before_the_token_lets_the_provider_decide(operator, sandbox):
     assert "clock" in operator.run("show").stderr
 
 
-FAILS = """
-import subprocess
-from pathlib import Path
-
-def test_one(operator):
-    shell = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; exec sleep 60"], stdout=subprocess.PIPE)
-    Path("pids").write_text(f"{shell.pid} {shell.stdout.readline().decode()}")
-    assert not shell
-
-def test_two():
-    import gc
-    gc.collect()
-"""
+# Whoever ignores it hears of no exit code of a child.
+IGNORING = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
 
 
-def test_a_test_that_fails_leaves_no_process_and_no_warning_behind(tmp_path):
-    tests = ROOT / "tests"
-    (tmp_path / "test_it.py").write_text(FAILS)
-    (tmp_path / "conftest.py").symlink_to(tests / "conftest.py")
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir", "."]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment["PYTHONPATH"] = str(tests.parent)
-    run = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert "1 failed, 1 passed" in run.stdout, run.stdout
-    assert not any(is_running(pid) for pid in (tmp_path / "pids").read_text().split())
+def test_a_parent_that_ignores_its_children_changes_no_outcome(operator, sandbox, expired, tmp_path):
+    ignoring = [sys.executable, "-c", IGNORING]
+    notify = f"{ROOT}/bin/hh-token-refresh.sh"
+    sandbox.weather.add("html_502", 2)
+    operator.run("refresh", expect=75, program=[*ignoring, *PROGRAM])
+    run = subprocess.run([*ignoring, notify], env=operator.environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 75 and "ended with exit code 75" in run.stderr
+    asking = (
+        "from hhtoken.client import access_token; from hhtoken import errors\n"
+        "try: access_token(renew=True)\nexcept errors.Error as error: print(error)"
+    )
+    environment = {**operator.environment, "PYTHONPATH": str(ROOT)}
+    bot = [*ignoring, sys.executable, "-c", asking]
+    sandbox.provider.revoke()
+    run = subprocess.run(bot, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.stdout.startswith("the pair was revoked")
+    shown = "import signal; print(signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN)"
+    sandbox.weather.clear()
+    operator.store(obtain_pair(sandbox), left=60, life=60)
+    run = operator.run("exec", "--", sys.executable, "-c", shown, program=[*ignoring, *PROGRAM])
+    assert run.stdout == "True\n", "exec hands on what it got"
+
+
+def test_an_old_python_is_told_which_one_is_needed(tmp_path):
+    old = "import runpy, sys; sys.version_info = (3, 8, 19, 'final', 0); sys.path.insert(0, sys.argv[2])\n"
+    for run in ("run_path(sys.argv[1] + '/bin/hhtoken', run_name='__main__')", "run_module('hhtoken')"):
+        words = [sys.executable, "-I", "-c", f"{old}runpy.{run}", str(ROOT), str(ROOT)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (78, "") and len(done.stderr.splitlines()) == 1
+        assert "hhtoken needs Python 3.9 or newer; this is Python 3.8" in done.stderr
+    for file in ("bin/hhtoken", "hhtoken/__init__.py", "hhtoken/__main__.py"):
+        ast.parse((ROOT / file).read_text(), feature_version=(3, 4))
+
+
+def test_no_core_dump_holds_a_secret_and_a_command_gets_the_limit_of_its_caller(operator, expired):
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    if not limits[1]:
+        pytest.skip("no core dumps here")
+    resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+    try:
+        held_up = HeldUp(http(json.dumps({**PAIR, "expires_in": 60})))
+        with answering(held_up) as provider:
+            process = operator.start("exec", "--", "sh", "-c", "ulimit -Sc", HH_TOKEN_URL=provider.url)
+            assert held_up.was_asked.wait(30)
+            with open(f"/proc/{process.pid}/limits") as file:
+                assert [line.split()[4] for line in file if line.startswith("Max core file size")] == ["0"]
+            held_up.may_answer.set()
+            assert finish(process)[1].strip() != "0"
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, limits)
+
+
+@pytest.mark.parametrize("set_by", [10**9, -(10**9), 3601])
+def test_an_authorization_goes_on_while_the_clock_is_set(operator, sandbox, set_by):
+    """As on a router, which begins in 1970."""
+    later = ["import time; right = time.time", f"time.time = lambda: right() + {set_by}"]
+    elsewhen = [sys.executable, "-I", "-c", "\n".join([*later, *program_with()[-1].splitlines()])]
+    operator.run("exchange", program=elsewhen, input=come_back(operator))
+    unseen = program_with("hhtoken.store.pending.BOOT_ID = '/nonexistent'")
+    operator.run("exchange", program=unseen, input=come_back(operator))
+    assert operator.stored()["access_token"]

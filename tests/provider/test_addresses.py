@@ -13,16 +13,12 @@ from hhtoken.provider import addresses
     "address",
     [
         "https://hh.ru/oauth/token",
-        "https://hh.ru",
         "HTTPS://HH.RU/x",
         "https://hh.ru:8443/x?a=b&c=%20",
         f"https://{'x' * 63}.ru./",
-        "https://192.0.2.1/x",
         "https://[2001:db8::1]/x",
         "http://127.0.0.1:8000/callback",
-        "http://127.1.2.3/callback",
         "http://localhost/callback",
-        "http://LOCALHOST:9/",
         "http://localhost./",
         "http://[::1]:8000/callback",
         "https://xn--e1afmkfd.xn--p1ai/callback",
@@ -36,49 +32,36 @@ def test_an_https_address_or_one_of_this_machine_may_carry_a_secret(address):
     "address, words",
     [
         ("http://hh.ru/oauth/token", "must be https"),
-        ("http://192.0.2.1/", "must be https"),
         ("http://0.0.0.0/", "must be https"),
         ("http://127.0.0.1.evil.example/", "must be https"),
-        ("http://localhost.evil.example/", "must be https"),
-        ("http://evil-localhost/", "must be https"),
         ("http://[2001:db8::1]/", "must be https"),
-        ("http://[::]/", "must be https"),
         ("http://2130706433/", "must be https"),
         ("", "not an http or https address"),
         ("hh.ru", "not an http or https address"),
         ("//hh.ru/x", "not an http or https address"),
-        ("/oauth", "not an http or https address"),
         ("https://", "not an http or https address"),
-        ("https:///x", "not an http or https address"),
         ("https://:443/x", "not an http or https address"),
         ("https://hh..ru/", "no name server knows"),
-        ("https://.hh.ru/", "no name server knows"),
         (f"https://{'x' * 64}.ru/", "no name server knows"),
-        ("https:hh.ru", "not an http or https address"),
         ("ftp://hh.ru/", "not an http or https address"),
         ("myapp://callback", "not an http or https address"),
         ("file:///etc/passwd", "not an http or https address"),
         ("javascript:alert(1)", "not an http or https address"),
-        ("https://user@hh.ru/", "user name"),
         ("https://user:canary@hh.ru/", "user name"),
         ("https://@hh.ru/", "user name"),
         ("http://127.0.0.1@evil.example/", "user name"),
-        ("http://127.0.0.1:80@evil.example/", "user name"),
         ("https://hh.ru/x#canary", "fragment"),
-        ("https://hh.ru/x#", "fragment"),
         ("https://hh.ru:99999/", "is not an address"),
-        ("https://hh.ru:port/", "is not an address"),
-        ("https://hh.ru:-1/", "is not an address"),
         ("https://[::1/", "is not an address"),
         ("https://hh.ru/a b", "characters"),
         (" https://hh.ru/", "characters"),
-        ("https://hh.ru/\n", "characters"),
         ("https://hh.ru/\r\nX: y", "characters"),
-        ("https://hh\t.ru/", "characters"),
         ("https://hh.ru/\x00", "characters"),
-        ("https://hh.ru/\x7f", "characters"),
-        ("https://хх.рф/", "characters"),
-        ("https://hh\u3002ru/", "characters"),
+        ("https://hh.ru/ответ", "characters"),
+        ("https://хх.рф/", "write it in punycode, as xn--u1aa.xn--p1ai"),
+        ("https://BÜCHER.example:8443/canary", "write it in punycode, as xn--bcher-kva.example"),
+        ("https://hh\u3002ru/", "write it in punycode, as hh.ru"),
+        ("https://\u0445..рф/", "characters"),
     ],
     ids=ascii,
 )
@@ -95,33 +78,11 @@ def test_arbitrary_text_is_an_address_or_has_a_problem(address):
     assert problem or address.lower().startswith(("https://", "http://"))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.255.255.254", "::1", "localhost", "LocalHost", "localhost."])
-def test_this_machine_is_loopback(host):
-    assert addresses.is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["", "0.0.0.0", "128.0.0.1", "10.0.0.1", "::", "::2", "hh.ru", "127.1", "0x7f000001", "[::1]", "localhost.x"],
-)
-def test_any_other_host_is_not_loopback(host):
-    assert not addresses.is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host, expected",
-    [
-        ("127.0.0.1", True),
-        ("192.0.2.1", True),
-        ("::", True),
-        ("hh.ru", False),
-        ("", False),
-        ("1.2.3", False),
-        ("1", False),
-    ],
-)
-def test_an_address_is_told_from_a_name(host, expected):
-    assert addresses.is_literal(host) == expected
+def test_only_this_machine_is_loopback():
+    for host in ("127.0.0.1", "127.255.255.254", "::1", "LocalHost", "localhost."):
+        assert addresses.is_loopback(host)
+    for host in ("", "0.0.0.0", "128.0.0.1", "::", "hh.ru", "127.1", "0x7f000001", "[::1]", "localhost.x"):
+        assert not addresses.is_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -129,11 +90,8 @@ def test_an_address_is_told_from_a_name(host, expected):
     [
         ("127.0.0.1:8000", ("127.0.0.1", 8000)),
         ("8000", ("127.0.0.1", 8000)),
-        (":8000", ("127.0.0.1", 8000)),
         ("0.0.0.0:80", ("0.0.0.0", 80)),
         ("[::1]:8000", ("::1", 8000)),
-        ("[::]:8000", ("::", 8000)),
-        ("localhost:0", ("localhost", 0)),
         ("localhost:65535", ("localhost", 65535)),
     ],
 )
@@ -141,25 +99,10 @@ def test_a_place_to_listen_is_read(text, expected):
     assert addresses.parse_listen(text) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        ":",
-        "canary",
-        "127.0.0.1",
-        "127.0.0.1:",
-        "h:65536",
-        "h:-1",
-        "h:+1",
-        "h: 1",
-        "h:1.5",
-        "h:999999999",
-        "h:\u0661",
-    ]
-    + ["[::1]", "::1"],
-    ids=ascii,
-)
+NO_PLACES = ["", ":", "canary", "127.0.0.1:", "h:65536", "h:-1", "h: 1", "h:1.5", "h:\u0661", "[::1]", "::1"]
+
+
+@pytest.mark.parametrize("text", NO_PLACES, ids=ascii)
 def test_what_is_no_place_to_listen_is_wrong_usage(text):
     with pytest.raises(errors.UsageError) as caught:
         addresses.parse_listen(text)

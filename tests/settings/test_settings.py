@@ -5,7 +5,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM
+from conftest import PROGRAM, come_back
+from rough_provider import answering, http
+
+from hhtoken import errors
+from hhtoken.provider.endpoints import TokenEndpoint
+from hhtoken.renewal import exchange
+from hhtoken.settings import sources
+from hhtoken.settings.settings import Settings
+from hhtoken.store import journal
+from hhtoken.store.private_directory import open_directory
+from hhtoken.store.token_store import open_store
 
 GOOD = {
     "HH_CLIENT_ID": "CLIENT",
@@ -62,82 +72,94 @@ def test_flag_beats_environment_beats_env_file_beats_default(lonely, tmp_path):
     assert f'"state_directory": "{default}"' in run.stdout
 
 
-@pytest.mark.parametrize("missing", ["HH_CLIENT_ID", "HH_REDIRECT_URI"])
-@pytest.mark.parametrize("command", ["authorize-url", "serve-callback"])
-def test_a_missing_setting_is_78_and_named(lonely, tmp_path, command, missing):
+@pytest.mark.parametrize("command, missing", [
+    ("authorize-url", "HH_CLIENT_ID"), ("authorize-url", "HH_REDIRECT_URI"), ("serve-callback", "HH_REDIRECT_URI"),
+    ("serve-callback", "HH_CLIENT_SECRET"), ("exchange", "HH_CLIENT_SECRET"),
+])  # fmt: skip
+def test_a_missing_setting_is_78_and_named_before_anything_happens(lonely, tmp_path, command, missing):
     run = lonely.run(command, "--env-file", env_file(tmp_path, lines(**{missing: None})), expect=78, input="x")
     assert f"{missing} is not set" in run.stderr
     assert lonely.files() == []
 
 
-@pytest.mark.parametrize("command", ["serve-callback", "exchange"])
-def test_a_missing_secret_is_said_before_anything_happens(lonely, tmp_path, command):
-    file = env_file(tmp_path, lines(HH_CLIENT_SECRET=None))
-    assert "HH_CLIENT_SECRET is not set" in lonely.run(command, "--env-file", file, expect=78, input="x").stderr
+ASK = {
+    "HH_CLIENT_ID": Settings.client_id,
+    "HH_CLIENT_SECRET": Settings.client_secret,
+    "HH_CLIENT_SECRET_FILE": Settings.client_secret,
+    "HH_REDIRECT_URI": Settings.redirect_uri,
+    "HH_AUTHORIZE_URL": Settings.authorize_url,
+    "HH_TOKEN_URL": Settings.token_urls,
+    "HH_USER_AGENT": Settings.user_agent,
+    "HHTOKEN_DEADLINE": Settings.deadline_seconds,
+    "HHTOKEN_PUBLISH": Settings.published_file,
+    "HH_CA_FILE": Settings.route,
+    "HH_PROXY": Settings.route,
+    "HHTOKEN_STORE_KEY_FILE": lambda settings: settings.secret_in_file("HHTOKEN_STORE_KEY_FILE", "key"),
+    "HHTOKEN_STORE_CA_FILE": lambda settings: settings.optional("HHTOKEN_STORE_CA_FILE"),
+    "HHTOKEN_STATE_DIR": Settings.main_directory,
+}
+PLACEHOLDER, CLIPPED, RELATIVE = "still holds a placeholder", "has control characters in it", "is not an absolute path"
+WRONG = [
+    ("HH_CLIENT_ID", "your_client_id_here", PLACEHOLDER),
+    ("HH_CLIENT_ID", "<client id>", PLACEHOLDER),
+    ("HH_CLIENT_ID", "CANARY\x01", CLIPPED),
+    ("HH_CLIENT_SECRET", "changeme", PLACEHOLDER),
+    ("HH_REDIRECT_URI", "https://your-domain.keenetic.pro/callback", PLACEHOLDER),
+    ("HH_REDIRECT_URI", "https://user:CANARY@hh.example.org/callback", "has a user name or password in it"),
+    ("HH_REDIRECT_URI", "http://hh.example.org/callback", "must be https, since it carries a secret"),
+    ("HH_REDIRECT_URI", "https://бот.рф/callback",
+     "has an international domain: write it in punycode, as xn--90a0am.xn--p1ai"),
+    ("HH_AUTHORIZE_URL", "http://hh.ru/oauth/authorize", "must be https, since it carries a secret"),
+    ("HH_TOKEN_URL", "http://hh.ru/oauth/token", "must be https, since it carries a secret"),
+    ("HH_USER_AGENT", "Бот/1.0", "has characters that no header may have"),
+    ("HH_USER_AGENT", "your-app/1", PLACEHOLDER),
+    ("HHTOKEN_DEADLINE", "soon", "is no number of seconds from 1 to 180"),
+    ("HHTOKEN_DEADLINE", "181", "is no number of seconds from 1 to 180"),
+    ("HHTOKEN_PUBLISH", "state", "is not the absolute path of a file"),
+    ("HHTOKEN_PUBLISH", "/state/", "is not the absolute path of a file"),
+    ("HHTOKEN_STATE_DIR", "./state", RELATIVE),
+    ("HHTOKEN_STATE_DIR", "~", RELATIVE),
+    ("HHTOKEN_STATE_DIR", "~root/state", RELATIVE),
+    ("HH_CA_FILE", "ca.pem", RELATIVE),
+    ("HH_CLIENT_SECRET_FILE", "../secret", RELATIVE),
+    ("HHTOKEN_STORE_KEY_FILE", "$HOME/key", RELATIVE),
+    ("HHTOKEN_STORE_CA_FILE", "ca.pem", RELATIVE),
+    *(("HH_PROXY", address, "is not the address of an http proxy") for address in (
+        "proxy:3128", "https://proxy:3128", "socks5://proxy:1080", "http://", "http://:3128", "http://proxy:port",
+        "http:proxy", "http://proxy:3128/path", "http://proxy:3128?x", "http://CANARY:a/b@proxy:1",
+        "http://u:CANARY#@proxy:1", "http://u:п@proxy:1", "http://pro xy:3128", "http://proxy:99999")),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("HH_CLIENT_ID", "your_client_id_here"),
-        ("HH_CLIENT_ID", "YOUR_ID"),
-        ("HH_CLIENT_ID", "<client id>"),
-        ("HH_CLIENT_SECRET", "your_client_secret_here"),
-        ("HH_CLIENT_SECRET", "changeme"),
-        ("HH_REDIRECT_URI", "https://your-domain.keenetic.pro/callback"),
-    ],
-)
-def test_a_placeholder_is_78_with_its_line(lonely, tmp_path, name, value):
-    file = env_file(tmp_path, lines(**{name: value}))
-    run = lonely.run("serve-callback", "--env-file", file, expect=78)
-    line = list(GOOD).index(name) + 1
-    assert f"{name} ({file}:{line}) still holds a placeholder" in run.stderr
+@pytest.mark.parametrize("name, value, problem", WRONG)
+def test_what_is_wrong_with_a_setting_is_said_with_its_place(tmp_path, name, value, problem):
+    file = env_file(tmp_path, f"\n{name}={value}\n")
+    for settings, place in ((Settings({name: value}), "environment"), (Settings({}, str(file)), f"{file}:2")):
+        with pytest.raises(errors.ConfigError) as caught:
+            ASK[name](settings)
+        assert caught.value.message == f"{name} ({place}) {problem}" and caught.value.hint
+        assert "CANARY" not in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "name, value",
-    [
-        ("HH_TOKEN_URL", "http://hh.ru/oauth/token"),
-        ("HH_AUTHORIZE_URL", "http://hh.ru/oauth/authorize"),
-        ("HH_REDIRECT_URI", "http://hh.example.org/callback"),
-        ("HH_REDIRECT_URI", "hh.example.org/callback"),
-        ("HH_REDIRECT_URI", "ftp://hh.example.org/callback"),
-        ("HH_REDIRECT_URI", "https://user:pass@hh.example.org/callback"),
-        ("HH_REDIRECT_URI", "https://hh.example.org/callback#top"),
-        ("HH_REDIRECT_URI", "https:///callback"),
-        ("HH_REDIRECT_URI", "https://hh.example.org:port/callback"),
-        ("HH_REDIRECT_URI", "https://hh.example.org/call back"),
-        ("HH_USER_AGENT", "Бот/1.0"),
-        ("HHTOKEN_DEADLINE", "soon"),
-    ],
-)
-def test_an_unsafe_or_malformed_setting_is_78(lonely, name, value):
-    if name == "HH_AUTHORIZE_URL":
-        run = lonely.run("authorize-url", expect=78, **{**GOOD, name: value})
-    else:
-        run = lonely.run("serve-callback", expect=78, **{**GOOD, "HH_TOKEN_URL": None, name: value})
-    assert name in run.stderr and "user:" not in run.stderr
+@pytest.mark.parametrize("name", ["STATE_DIRECTORY", "HHTOKEN_ENV_FILE"])
+def test_nor_may_a_path_depend_on_the_working_directory_where_no_file_names_it(name):
+    with pytest.raises(errors.ConfigError, match=f"{name} .environment. {RELATIVE}"):
+        Settings({name: "state"}).main_directory()
 
 
-@pytest.mark.parametrize(
-    "text, line",
-    [("A=1\nno equals sign SECRET-CANARY\n", 2), ("A='no end SECRET-CANARY\n", 1), ("1A=2\n", 1), ("=x\n", 1)],
-)
-def test_a_malformed_line_is_78_with_its_number_and_without_its_text(lonely, tmp_path, text, line):
+@pytest.mark.parametrize("text, place", [("A=1\nno equals sign CANARY\n", ":2 "), ("A='no end CANARY\n", ":1 "),
+                                         (b"\xff\xfe\x00", ""), (b"A" * 70000, "")])  # fmt: skip
+def test_a_malformed_file_is_78_with_the_line_and_without_its_text(lonely, tmp_path, text, place):
     file = env_file(tmp_path, text)
     run = lonely.run("authorize-url", "--env-file", file, expect=78)
-    assert f"{file}:{line} " in run.stderr and "CANARY" not in run.stderr
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"A" * 70000])
-def test_a_file_that_is_no_settings_file_is_78(lonely, tmp_path, content):
-    lonely.run("authorize-url", "--env-file", env_file(tmp_path, content), expect=78)
+    assert f"{file}{place}" in run.stderr and "CANARY" not in run.stderr
 
 
 def test_an_env_file_that_was_named_must_be_there(lonely, tmp_path):
     for path in (tmp_path / "none", tmp_path):
         lonely.run("show", "--env-file", path, expect=78)
         lonely.run("show", expect=78, HHTOKEN_ENV_FILE=path)
+    assert "--env-file takes a file" in lonely.run("status", "--env-file", "", expect=2).stderr
 
 
 def test_a_secret_that_everybody_can_read_is_refused_with_the_command(lonely, tmp_path):
@@ -148,25 +170,19 @@ def test_a_secret_that_everybody_can_read_is_refused_with_the_command(lonely, tm
 
 
 def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
-    from conftest import come_back
-
     secret = operator.environment.pop("HH_CLIENT_SECRET")
-    file = tmp_path / "secret"
-    file.write_text(secret + "\n")
-    file.chmod(0o600)
-    with_mark = tmp_path / "with-a-byte-order-mark"
-    with_mark.write_bytes(b"\xef\xbb\xbf" + secret.encode() + b"\r\n")
-    with_mark.chmod(0o600)
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
-    (credentials / "hh_client_secret").write_text(secret)
-    (credentials / "hh_client_secret").chmod(0o400)
+    file, with_mark = tmp_path / "secret", tmp_path / "with-a-byte-order-mark"
+    credential = tmp_path / "credentials" / "hh_client_secret"
+    credential.parent.mkdir()
+    for path, content in ((file, secret + "\n"), (with_mark, f"\ufeff{secret}\r\n"), (credential, secret)):
+        path.write_text(content)
+        path.chmod(0o600)
     env = env_file(tmp_path, f"HH_CLIENT_SECRET={secret}\n")
     for place in (
         {"HH_CLIENT_SECRET": secret},
         {"HH_CLIENT_SECRET_FILE": file},
         {"HH_CLIENT_SECRET_FILE": with_mark},
-        {"CREDENTIALS_DIRECTORY": credentials},
+        {"CREDENTIALS_DIRECTORY": credential.parent},
         {"HHTOKEN_ENV_FILE": env},
     ):
         operator.run("exchange", input=come_back(operator), **place)
@@ -176,24 +192,13 @@ def test_the_secret_is_found_in_each_of_its_places(operator, tmp_path, sandbox):
     operator.run("exchange", input=come_back(operator), expect=78, HH_CLIENT_SECRET_FILE=file)
 
 
-def test_a_secret_of_two_lines_is_looked_for_in_its_file(lonely, tmp_path):
-    file = tmp_path / "secret"
-    file.write_text("CANARY-one\nCANARY-two\n")
-    file.chmod(0o600)
-    settings = {"HH_CLIENT_ID": "id", "HH_REDIRECT_URI": "https://example.org/callback", "HH_CLIENT_SECRET_FILE": file}
-    run = lonely.run("serve-callback", "--timeout", "1", expect=78, **settings)
-    assert "the file that HH_CLIENT_SECRET_FILE names has control characters in it" in run.stderr
-    assert "CANARY" not in run.stderr
-
-
-def test_a_user_agent_that_nobody_filled_in_is_told_its_form(lonely):
-    lonely.store({"access_token": "A", "refresh_token": "R"})
-    run = lonely.run("refresh", expect=78, HH_USER_AGENT="your-app/1")
-    assert "HH_USER_AGENT (environment) still holds a placeholder" in run.stderr and "App/1.0 (" in run.stderr
-
-
-def test_an_env_file_with_an_empty_name_is_none(lonely):
-    assert "--env-file takes a file" in lonely.run("status", "--env-file", "", expect=2).stderr
+@pytest.mark.parametrize("content, problem", [("CANARY-one\nCANARY-two\n", "has control characters in it"),
+                                              ("\n", "holds no secret"), (b"\xff", "holds no secret")])  # fmt: skip
+def test_a_secret_that_is_none_is_looked_for_in_its_file(tmp_path, content, problem):
+    file = env_file(tmp_path, content)
+    with pytest.raises(errors.ConfigError) as caught:
+        Settings({"HH_CLIENT_SECRET_FILE": str(file)}).client_secret()
+    assert caught.value.message == f"the file that HH_CLIENT_SECRET_FILE names {problem}"
 
 
 @pytest.mark.parametrize("command", ["refresh", "show", "status"])
@@ -220,14 +225,10 @@ def test_a_secret_is_never_taken_from_the_command_line_nor_repeated(lonely):
 
 
 def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(tmp_path, requests_mock):
-    from hhtoken.provider.endpoints import TokenEndpoint
-    from hhtoken.settings.settings import Settings
-    from hhtoken.store import journal
-    from hhtoken.store.private_directory import open_directory
-
     newer = requests_mock.post("https://api.hh.ru/token", text='{"access_token": "A"}')
     directory = open_directory(str(tmp_path / "state"), create=True)
-    for status, expected in ((404, 1), (405, 2), (410, 3), (400, 3), (200, 3), (503, 3)):
+    gone = (404, 405, 410, 300, 301, 302, 303, 307, 308)
+    for status, expected in (*zip(gone, range(1, 10)), (400, 9), (200, 9), (403, 9), (503, 9)):
         requests_mock.post("https://hh.ru/oauth/token", status_code=status, text="gone and long " * 9)
         written = journal.begin(directory, "journal", {})
         addresses = Settings({"HHTOKEN_ENV_FILE": ""}).token_urls()
@@ -238,6 +239,33 @@ def test_the_default_token_address_gives_way_to_its_successor_where_it_is_gone(t
         assert kept.body == answer.body and kept.status == answer.status
     configured = Settings({"HH_TOKEN_URL": "https://hh.ru/oauth/token"}).token_urls()
     assert configured == ["https://hh.ru/oauth/token"], "a configured address is never second-guessed"
+
+
+@pytest.mark.parametrize("answer, is_own", [
+    (http("<html>", "403 Forbidden"), False), (http("<html>"), False), (http("", "500 Oops"), False),
+    (http("{}"), False), (http('{"error": "x"}', "400 Bad"), True), (http('{"errors": []}', "403 No"), True),
+    (http('{"access_token"', length=99), True), (b"", True),
+])  # fmt: skip
+def test_after_a_page_the_other_address_is_to_be_asked_first(answer, is_own):
+    with answering(answer) as provider:
+        endpoint = TokenEndpoint([provider.url, "http://127.0.0.1:9/"], "a/1 (b)", 10)
+        asked = endpoint.post({"grant_type": "x"}, journal.NoJournal())
+    assert asked.ask_first == (provider.url if is_own else "http://127.0.0.1:9/")
+
+
+def test_which_address_is_to_be_asked_first_is_remembered(operator, sandbox, expired):
+    store, there = open_store(str(operator.state)), operator.environment["HH_TOKEN_URL"]
+    with answering(http("<html>", "403 Forbidden")) as guarded:
+        endpoint = TokenEndpoint([guarded.url, there], "a/1 (b)", 10)
+        assert exchange.renew(store, endpoint).ask_first == there
+        for _ in range(2):  # and where it was right it is asked again
+            assert exchange.renew(store, endpoint, force=True).outcome == "renewed"
+            sandbox.provider.expire()
+        assert len(guarded.requests) == 1
+        sandbox.weather.add("html_503")
+        assert exchange.renew(store, endpoint, force=True).ask_first == guarded.url
+        assert exchange.renew(store, endpoint, force=True).ask_first == there
+        assert len(guarded.requests) == 2
 
 
 def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_path):
@@ -251,17 +279,41 @@ def test_a_command_in_a_hint_has_the_settings_of_the_command_line(lonely, tmp_pa
     assert "'hhtoken login'" in lonely.run("show", expect=77, HHTOKEN_STATE_DIR=state).stderr
 
 
-def test_who_is_not_root_is_told_to_write_a_file_of_their_own(monkeypatch, tmp_path):
-    from hhtoken import errors
-    from hhtoken.settings import settings as settings_module
+def test_who_is_not_root_has_an_env_file_of_their_own_that_needs_no_name(monkeypatch, tmp_path):
+    service, own = tmp_path / "etc" / "hh-token.env", tmp_path / "config" / "hh-token" / "hh-token.env"
+    monkeypatch.setattr(sources, "DEFAULT_ENV_FILE", str(service))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    monkeypatch.setattr(settings_module, "DEFAULT_ENV_FILE", str(tmp_path / "hh-token.env"))
-    for user, wanted in ((1000, "~/.config/hh-token.env"), (0, str(tmp_path))):
-        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
-        with pytest.raises(errors.ConfigError) as caught:
-            settings_module.Settings({}).client_id()
-        assert wanted in caught.value.hint
-        assert ("--env-file" in caught.value.hint) is (user != 0)
+    def client_id(**environment):
+        return Settings(environment).client_id()
+
+    with pytest.raises(errors.ConfigError) as caught:
+        client_id(XDG_CONFIG_HOME=f"{tmp_path}/config")
+    assert f"put it into {own} " in caught.value.hint
+    for path in (service, own, tmp_path / ".config" / "hh-token" / "hh-token.env"):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"HH_CLIENT_ID={path}\n")
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config") == str(own)
+    assert client_id(XDG_CONFIG_HOME="config") == client_id() == f"{tmp_path}/.config/hh-token/hh-token.env"
+    assert client_id(XDG_CONFIG_HOME="/nonexistent") == str(service), "so the service account reads it"
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config", HHTOKEN_ENV_FILE=str(service)) == str(service)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config") == str(service)
+
+
+def test_a_home_directory_is_written_with_a_tilde(lonely, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings({"HHTOKEN_STATE_DIR": "~/state"}).main_directory() == f"{tmp_path}/state"
+    assert Settings({}, None, "~/state").main_directory() == f"{tmp_path}/state"
+    assert Settings({"HHTOKEN_PUBLISH": "~/token"}).published_file() == f"{tmp_path}/token"
+    file = env_file(tmp_path, "HH_CLIENT_ID=mine\nHHTOKEN_STATE_DIR='~/a state'\n")
+    assert Settings({"HHTOKEN_ENV_FILE": "~/hh.env"}).client_id() == Settings({}, "~/hh.env").client_id() == "mine"
+    del lonely.environment["HHTOKEN_STATE_DIR"]
+    for folder in (tmp_path, Path("/")):
+        monkeypatch.chdir(folder)
+        lonely.run("show", "--env-file", file, HOME=tmp_path, expect=77)
+        assert f"{tmp_path}/a state" in lonely.run("status", "--env-file", file, HOME=tmp_path, expect=77).stdout
 
 
 @pytest.mark.parametrize(
@@ -286,16 +338,8 @@ def test_results_for_people_print_no_control_characters_of_a_path(lonely, tmp_pa
     assert command[-1] in ("--all", "notice") or "a?b?[31m" in finished.stdout
 
 
-@pytest.mark.parametrize(
-    "name, command",
-    [
-        ("HH_CLIENT_ID", "authorize-url"),
-        ("HH_CLIENT_ID", "login"),
-        ("HH_CLIENT_SECRET", "app-token"),
-        ("HH_REDIRECT_URI", "authorize-url"),
-        ("HH_CLIENT_ID", "doctor"),
-    ],
-)
+@pytest.mark.parametrize("name, command", [("HH_CLIENT_ID", "login"), ("HH_CLIENT_SECRET", "app-token"),
+                                           ("HH_REDIRECT_URI", "doctor")])  # fmt: skip
 def test_bytes_that_are_no_text_are_78_with_the_setting(operator, name, command):
     run = operator.run(command, expect=78, **{name: os.fsdecode(b"a\xff")})
     assert f"{name} (environment) is not UTF-8 text" in run.stdout + run.stderr
@@ -306,11 +350,11 @@ def test_a_hint_fits_what_is_wrong(lonely, tmp_path):
         return lonely.run(*command, expect=expect, **environment).stderr.partition("hint: ")[2]
 
     good = {**GOOD, "HHTOKEN_STATE_DIR": str(tmp_path)}
-    assert "write it anew" in hint("authorize-url", expect=78, **{**good, "HH_CLIENT_ID": "a\x01b"})
+    assert "write it again" in hint("authorize-url", expect=78, **{**good, "HH_CLIENT_ID": "a\x01b"})
     assert "unset for https://api.hh.ru" in hint("whoami", expect=78, **{**good, "HH_API_URL": "ftp://x"})
     assert "shorter path" in hint("status", "--state-dir", f"/tmp/{'a' * 300}", expect=(74, 78))
     refused = lonely.run("app-token", expect=75, HH_TOKEN_URL="http://127.0.0.1:9/token", **GOOD).stderr
-    assert "127.0.0.1 refused the connection" in refused and "name server" not in refused
+    assert "127.0.0.1 (connection refused)" in refused and "name server" not in refused
     for jobs in ("0", "00", "x"):
         lonely.run("refresh", "--all", "--jobs", jobs, expect=2)
 

@@ -49,14 +49,14 @@ def examine(settings, broken=None):
     found += store_check.judge(store)
     found += pair_check.judge(pair)
     found += published_check.findings_of(settings)
-    authorities, missing = _authorities()
+    route, authorities, missing = _route(settings)
     if missing:
         found.append(findings.of_error(provider_check.ABOUT, missing))
     instance = account_names.instance(settings.account())
     tasks = {"units": lambda: units_check.look(settings.main_directory(), instance)}
     if shared_check.is_wanted(settings):
         tasks["shared"] = lambda: shared_check.look(settings)
-    return found + _outside(known.values, tasks, authorities)
+    return found + _outside(known.values, tasks, route, authorities)
 
 
 def together(tasks, seconds=SECONDS):
@@ -84,7 +84,7 @@ def _call(came, name, task):
         came[name] = SimpleNamespace(value=None, error=error)
 
 
-def _outside(values, tasks, authorities):
+def _outside(values, tasks, route, authorities):
     redirect_uri = values.get("HH_REDIRECT_URI")
     if redirect_uri and addresses.is_of_an_app(redirect_uri):
         redirect_uri = None  # nobody listens for it
@@ -92,7 +92,7 @@ def _outside(values, tasks, authorities):
     agent = values.get("HH_USER_AGENT", "hhtoken-doctor")
     providers = provider_check.addresses_of(values)
     for name, address in providers.items():
-        tasks[name] = lambda address=address: provider_check.look(address, agent, authorities)
+        tasks[name] = lambda address=address: provider_check.look(address, agent, route, authorities)
     tasks["log"] = log_check.look
     if redirect_uri:
         tasks["listener"] = lambda: listener_check.look(redirect_uri)
@@ -123,8 +123,13 @@ def _outside(values, tasks, authorities):
     return found
 
 
-def _authorities():
+def _route(settings):
+    """Return the Route, as far as it is known, the path of the authorities that anybody trusts (for our own public
+    address), and the ConfigError (or None)."""
+    route = transfer.DIRECT
+    with contextlib.suppress(errors.ConfigError):  # of which the check of the settings tells
+        route = settings.route()
     try:
-        return transfer.load().certs.where(), None
+        return route, transfer.load().certs.where(), None
     except errors.ConfigError as error:
-        return None, error
+        return route, None, error

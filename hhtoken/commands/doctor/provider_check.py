@@ -1,12 +1,16 @@
 """HeadHunter: name, route, port, TLS and a plain request for each of its hosts; and our clock against its Date."""
 
 import shlex
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from hhtoken import errors
 from hhtoken.commands.doctor import findings, visit
 from hhtoken.console import durations
+from hhtoken.provider.answer import http_date
+from hhtoken.provider.transfer import NotSent, Transfer
 from hhtoken.text import N_
 
 ABOUT = N_("provider")
@@ -41,13 +45,66 @@ def addresses_of(values):
     return found
 
 
-def look(address, user_agent, authorities):
-    """Given an address, the User-Agent and the path of the certificate authorities, return the Visit."""
-    return visit.visit(address, {"User-Agent": user_agent, "Accept": "application/json"}, authorities=authorities)
+def look(address, user_agent, route, authorities):
+    """Given an address, the User-Agent, the Route and the path of the authorities where that names none, return the
+    Visit; the NotSent where the proxy lets nothing through."""
+    headers = {"User-Agent": user_agent, "Accept": "application/json"}
+    if route.proxy and urlsplit(address).scheme == "https":
+        return _through_proxy(address, headers, route)
+    reached = _addresses(address)
+    living, silent = list(filter(reached.get, reached)), [place[0] for place in reached if not reached[place]]
+    place = (living + list(reached))[0] if silent else None
+    seen = visit.visit(address, headers, place, route.authorities or authorities)
+    if silent and living:
+        says = N_("{host} does not answer at {addresses}", host=seen.host, addresses=", ".join(silent))
+        advice = N_("each connection waits 3 seconds for such an address, then tries the next one")
+        seen.asides.append(findings.note(ABOUT, says, advice=advice))
+    if seen.failure and route.ignored:
+        says = N_("{name} has no effect: name the proxy in HH_PROXY", name=route.ignored)
+        seen.asides.append(findings.note(ABOUT, says))
+    return seen
+
+
+def _through_proxy(address, headers, route):
+    try:
+        answer = Transfer("GET", address, headers, route=route).run(visit.SECONDS)
+    except NotSent as error:
+        return error
+    date, body = http_date(answer.date) if answer.date else None, answer.body.decode("utf-8", "replace")
+    failure, ahead = None if answer.status else visit.BROKEN, date and date + 0.5 - time.time()
+    return visit.Visit(urlsplit(address).hostname, failure, answer.status, body=body, ahead=ahead)
+
+
+def _addresses(address):
+    """Return for each (IP address, port) of the host whether it takes a connection."""
+    parts = urlsplit(address)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return {}
+    places = list(dict.fromkeys(info[4][:2] for info in found))
+    with ThreadPoolExecutor(len(places)) as pool:
+        return dict(zip(places, pool.map(_takes_connections, places)))
+
+
+def _takes_connections(place):
+    try:
+        socket.create_connection(place, 3).close()  # as provider/transfer gives each
+    except OSError:
+        return False
+    return True
 
 
 def judge(name, seen, has_systemd):
-    """Given the setting that names the address, its Visit, and whether systemd runs here, return the Findings."""
+    """Given the setting that names the address, what ``look`` returned, and whether systemd runs here, return the
+    Findings."""
+    if isinstance(seen, NotSent):
+        return [findings.of_error(ABOUT, seen)]
+    return _judge(name, seen, has_systemd) + seen.asides
+
+
+def _judge(name, seen, has_systemd):
     if seen.failure:
         says = N_("{host}: {why}", host=seen.host, why=seen.why)
         command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visit.UNKNOWN_NAME else None
@@ -68,10 +125,9 @@ def judge(name, seen, has_systemd):
     return [findings.ok(ABOUT, says), *(_of_clock(seen, has_systemd) if name == "HH_API_URL" else [])]
 
 
-def expires_soon(seen, now=None):
+def expires_soon(seen):
     """Given a Visit, tell whether its certificate ends within days."""
-    now = time.time() if now is None else now
-    return bool(seen.certificate_until) and seen.certificate_until - now < CERTIFICATE_DAYS * 86400
+    return bool(seen.certificate_until) and seen.certificate_until - time.time() < CERTIFICATE_DAYS * 86400
 
 
 def _of_clock(seen, has_systemd):

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 from hhtoken import errors
 from hhtoken.commands.doctor import findings
-from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULTS
+from hhtoken.settings.settings import DEFAULTS
+from hhtoken.settings.sources import DEFAULT_ENV_FILE
 from hhtoken.text import N_
 
 ABOUT = N_("settings")
@@ -32,10 +33,12 @@ def look(settings):
         ("HH_TOKEN_URL", lambda: settings.token_urls()[0]),
         ("HH_API_URL", settings.api_url),
         ("HHTOKEN_DEADLINE", settings.deadline_seconds),
+        ("HH_CA_FILE", settings.authorities),
+        ("HH_PROXY", settings.proxy),
     ):
         try:
             value = ask()
-            values[name] = True if name == "HH_CLIENT_SECRET" else value
+            values[name] = True if name in ("HH_CLIENT_SECRET", "HH_PROXY") else value
         except errors.ConfigError as error:
             problems[name] = error
     path = settings.env_file_path()

@@ -57,7 +57,7 @@ SENTENCES = {
 class Visit:
     """``host``. ``failure``: how far it came, None for an answer. ``status``, ``headers`` (names in lower case) and
     ``body`` of the answer; ``ahead``: seconds by which the answer's Date is ahead of our clock, or None.
-    ``certificate_until``: Unix seconds, or None."""
+    ``certificate_until``: Unix seconds, or None. ``asides``: Findings about the way there."""
 
     def __init__(self, host, failure=None, status=0, headers=None, body="", ahead=None, certificate_until=None):
         self.host = host
@@ -67,6 +67,7 @@ class Visit:
         self.body = body
         self.ahead = ahead
         self.certificate_until = certificate_until
+        self.asides = []
 
     @property
     def why(self):
