@@ -7,6 +7,6 @@ if sys.version_info < (3, 9):  # noqa: UP036
     sys.stderr.write(message.format(*sys.version_info[:2]))
     sys.exit(78)
 
-from hhtoken.main import main  # noqa: E402
+from hhtoken.main import run  # noqa: E402
 
-sys.exit(main())
+run()

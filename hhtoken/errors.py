@@ -93,6 +93,10 @@ class ConfigError(Error):
     exit_code = CONFIG
 
 
+class NotConfiguredError(ConfigError):
+    """What the application's page has is not in the settings."""
+
+
 KINDS = (
     UsageError,
     DataError,

@@ -19,6 +19,12 @@ hhtoken: hint: look at 'free -m' and at the limits of this shell (ulimit -a), th
 """
 
 
+def run():
+    """Run this process's command line, and end with its exit code; at once, since all is written by then: to take the
+    interpreter apart would cost a third of a `show`."""
+    os._exit(main() or errors.OK)
+
+
 def main(argv=None):
     """Run a command line (``sys.argv`` without the program's name) and return the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)

@@ -9,14 +9,13 @@ from hhtoken import __version__, errors
 from hhtoken.console import hints, reporting, terminal
 from hhtoken.console.language import _
 from hhtoken.settings import env_file
-from hhtoken.settings.settings import Settings
+from hhtoken.settings.settings import APPLICATION_PAGE, Settings
 from hhtoken.store.private_directory import LARGEST_FILE_BYTES, THROUGH_LINKS, read_regular, storage_error
 from hhtoken.text import N_
 
 SUMMARY = N_("set up: ask for the client ID, the secret, the redirect URI and an e-mail address, and write them down")
 
 LOOPBACK_REDIRECT_URI = "http://127.0.0.1:8000/callback"
-APPLICATIONS = "https://dev.hh.ru/admin"
 PLAIN_VALUE = re.compile(r"[\w./:@%+,=~?&-]+", re.ASCII)  # means the same to systemd and to a shell without quotes
 
 
@@ -32,7 +31,7 @@ def run(arguments):
     content = _read(path)
     known = {name: value for name, (value, _line) in _parsed(content, path).items()}
     if terminal.is_interactive():
-        reporting.message(N_("the client ID and the secret are on {page}", page=APPLICATIONS))
+        reporting.message(N_("the client ID and the secret are on {page}", page=APPLICATION_PAGE))
     chosen = {
         "HH_CLIENT_ID": _answer(N_("client ID"), _client_id, arguments.client_id, known.get("HH_CLIENT_ID")),
         "HH_CLIENT_SECRET": _answer(N_("client secret"), _secret, None, known.get("HH_CLIENT_SECRET"), is_secret=True),
@@ -99,17 +98,21 @@ def _answer(question, checked, given, known, is_secret=False):
             reporting.failure(error)
 
 
+def _typed(name, value):
+    return Settings({name: value}, place=N_("as typed"))
+
+
 def _client_id(value):
-    return Settings({"HH_CLIENT_ID": value}).client_id()
+    return _typed("HH_CLIENT_ID", value).client_id()
 
 
 def _secret(value):
-    return Settings({"HH_CLIENT_SECRET": value}).client_secret()
+    return _typed("HH_CLIENT_SECRET", value).client_secret()
 
 
 def _redirect_uri(value):
     is_domain = "." in value and "/" not in value and ":" not in value
-    return Settings({"HH_REDIRECT_URI": f"https://{value}/callback" if is_domain else value}).redirect_uri()
+    return _typed("HH_REDIRECT_URI", f"https://{value}/callback" if is_domain else value).redirect_uri()
 
 
 def _user_agent(value):
@@ -117,7 +120,7 @@ def _user_agent(value):
         value = f"{reporting.NAME}/{__version__} ({value})"
     if "@" not in value:
         raise errors.ConfigError(N_("this is not an e-mail address"), N_("for example you@example.com"))
-    return Settings({"HH_USER_AGENT": value}).user_agent()
+    return _typed("HH_USER_AGENT", value).user_agent()
 
 
 def _changed(content, chosen, path):

@@ -12,12 +12,12 @@ from hhtoken.text import N_
 
 # In the order of the help text. Only the module of the command asked for is imported.
 COMMANDS = {
-    "init": "init",
     "login": "login",
     "status": "status",
     "whoami": "whoami",
     "refresh": "refresh",
     "revoke": "revoke",
+    "init": "init",
     "doctor": "doctor",
     "import": "import_pair",
     "export": "export",
@@ -33,7 +33,7 @@ COMMANDS = {
 }
 HEADINGS = {  # in the help text, by the command that comes first
     "login": N_("every day"),
-    "doctor": N_("set-up"),
+    "init": N_("set-up"),
     "show": N_("scripts"),
     "authorize-url": N_("plumbing"),
 }

@@ -28,15 +28,17 @@ HINT_AGENT = N_("give it the form App/1.0 (you@example.com)")
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"  # Debian's
 IGNORED_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 FOR_REFRESH = ("HH_TOKEN_URL", "HH_API_URL", "HH_USER_AGENT", "HH_CA_FILE", "HH_PROXY", "HHTOKEN_")
+APPLICATION = ("HH_CLIENT_ID", "HH_CLIENT_SECRET", "HH_REDIRECT_URI")
+APPLICATION_PAGE = "https://dev.hh.ru/admin"
 WITH_FLAGS = ("HHTOKEN_STATE_DIR", "HHTOKEN_ENV_FILE", "HHTOKEN_ACCOUNT")
 
 
 class Settings:
     """The settings of one run. Values are looked up, and judged, when a command asks for them."""
 
-    def __init__(self, environment, env_file=None, state_directory=None, account=None):
-        """``env_file``, ``state_directory``, ``account``: the values of the flags, or None."""
-        self._sources = Sources(environment, env_file)
+    def __init__(self, environment, env_file=None, state_directory=None, account=None, place=None):
+        """``env_file``, ``state_directory``, ``account``: the values of the flags, or None. ``place``: see Sources."""
+        self._sources = Sources(environment, env_file, place)
         self._state_directory = state_directory
         self._account = account
 
@@ -148,10 +150,10 @@ class Settings:
 
     def is_secret_out_of_reach(self):
         """Tell whether this user can read no client secret at all: a service may have it as a systemd credential."""
-        path = self._get("HH_CLIENT_SECRET_FILE")
-        if self._get("HH_CLIENT_SECRET") or path and (os.geteuid() == 0 or os.access(path, os.R_OK)):
+        path = self._sources.get("HH_CLIENT_SECRET_FILE")
+        if self._sources.get("HH_CLIENT_SECRET") or path and (os.geteuid() == 0 or os.access(path, os.R_OK)):
             return False
-        return bool(path) or not self._environment.get("CREDENTIALS_DIRECTORY")
+        return bool(path) or not self._sources.environment.get("CREDENTIALS_DIRECTORY")
 
     def redirect_uri(self):
         return self._address("HH_REDIRECT_URI")
@@ -228,8 +230,20 @@ class Settings:
     def _required(self, name):
         value = self._sources.get(name) or DEFAULTS.get(name)
         if not value or not value.strip():
+            if name in APPLICATION:
+                raise self._not_configured(name)
             raise errors.ConfigError(N_("{name} is not set", name=name), self._sources.hint())
         return self._judged(value, name)
+
+    def _not_configured(self, first):
+        """Return the NotConfiguredError that names all that the application's page has and the settings have not."""
+        has = {name: (self._sources.get(name) or "").strip() for name in APPLICATION}
+        has["HH_CLIENT_SECRET"] = has["HH_CLIENT_SECRET"] or not self.is_secret_out_of_reach()
+        missing = [name for name in APPLICATION if name == first or not has[name]]
+        return errors.NotConfiguredError(
+            N_("not configured: {names} not set", names=", ".join(missing)),
+            N_("type 'hhtoken init'; what it asks for is on {page}", page=APPLICATION_PAGE),
+        )
 
     def _judged(self, value, name):
         lowered = value.lower()

@@ -15,13 +15,14 @@ LARGEST_CERTIFICATES_BYTES = 16 * 1024 * 1024
 class Sources:
     """The environment, and behind it the env file, which is read when it is needed first."""
 
-    def __init__(self, environment, env_file=None):
-        """``env_file``: the value of the flag, or None."""
+    def __init__(self, environment, env_file=None, place=None):
+        """``env_file``: the value of the flag, or None. ``place``: what messages call the environment."""
         if env_file == "":
             raise errors.UsageError(
                 N_("--env-file takes a file"), N_("for example --env-file {path}", path=DEFAULT_ENV_FILE)
             )
         self.environment = environment
+        self._place = place or N_("environment")
         self._from_file, self._is_public = {}, False
         self.named = expanded(env_file) if env_file else self.path("HHTOKEN_ENV_FILE")
         self._own = self._from_file = None
@@ -59,7 +60,7 @@ class Sources:
         if name.isupper():
             line = self.in_file(name)[1]
             place = f"{self.env_file_path}:{line}" if line else N_("default")
-            name = N_("{name} ({place})", name=name, place=N_("environment") if self.environment.get(name) else place)
+            name = N_("{name} ({place})", name=name, place=self._place if self.environment.get(name) else place)
         return errors.ConfigError(N_("{setting} {problem}", setting=name, problem=problem), hint)
 
     def _read_env_file(self):

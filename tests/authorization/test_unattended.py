@@ -174,7 +174,7 @@ def test_a_notice_tells_a_trouble_once_with_an_address_to_open(operator, sandbox
 
 def test_a_notice_without_an_application_says_what_to_mend(lonely):
     notice = lonely.run("notice").stdout
-    assert "there is no pair" in notice and "HH_CLIENT_ID is not set" in notice
+    assert "there is no pair" in notice and "not configured: HH_CLIENT_ID" in notice
 
 
 def test_a_failure_that_left_no_record_is_told_by_its_exit_code(lonely):

@@ -337,7 +337,7 @@ def test_the_json_tells_the_same_with_the_same_exit_code(operator, sandbox):
 @pytest.mark.parametrize(
     "changes, code, said",
     [
-        ({"HH_CLIENT_ID": ""}, 78, "HH_CLIENT_ID is not set"),
+        ({"HH_CLIENT_ID": ""}, 78, "not configured: HH_CLIENT_ID"),
         ({"HH_REDIRECT_URI": "https://your-domain.keenetic.pro/callback"}, 78, "placeholder"),
         ({"HHTOKEN_ENV_FILE": "/nowhere/at/all"}, 78, "cannot read /nowhere/at/all"),
         ({"HH_API_URL": "http://127.0.0.1:9"}, 77, "nobody listens there"),

@@ -337,7 +337,7 @@ def test_without_the_secret_and_the_socket_the_hint_starts_the_socket(operator, 
     started = "type 'systemctl enable --now hh-token-callback.socket', then 'hhtoken login'; else "
     for words in (["login"], ["login", "--listen", "127.0.0.1:0"], ["exchange"], ["serve-callback"]):
         run = operator.run(*words, expect=78, program=systemd.program, HH_CLIENT_SECRET="")
-        assert "error: HH_CLIENT_SECRET is not set" in run.stderr and run.stdout == "" and started in run.stderr
+        assert "not configured: HH_CLIENT_SECRET" in run.stderr and run.stdout == "" and started in run.stderr
     systemd("active")
     for words in (["login", "--listen", "127.0.0.1:0"], ["exchange"], ["serve-callback"]):
         run = operator.run(*words, expect=78, program=systemd.program, HH_CLIENT_SECRET="")

@@ -78,7 +78,7 @@ def test_flag_beats_environment_beats_env_file_beats_default(lonely, tmp_path):
 ])  # fmt: skip
 def test_a_missing_setting_is_78_and_named_before_anything_happens(lonely, tmp_path, command, missing):
     run = lonely.run(command, "--env-file", env_file(tmp_path, lines(**{missing: None})), expect=78, input="x")
-    assert f"{missing} is not set" in run.stderr
+    assert f"not configured: {missing}" in run.stderr
     assert lonely.files() == []
 
 

@@ -59,7 +59,7 @@ def judge(seen, is_usable):
     found = []
     for error in _without_repetition(seen.problems.values()):
         names = [name for name, its in seen.problems.items() if its.message == error.message]
-        found.append(_of_problem(names[0], error, seen, is_usable))
+        found.append(_of_problem(names, error, seen, is_usable))
     good = [name for name in NEEDED_TO_AUTHORIZE if name in seen.values]
     if good:
         says = N_("{name} is set", name=good[0]) if len(good) == 1 else N_("{names} are set", names=", ".join(good))
@@ -98,22 +98,18 @@ def _without_repetition(problems):
     return list({str(error.message): error for error in problems}.values())
 
 
-def _of_problem(name, error, seen, is_usable):
-    if not _is_unset(error) or name not in NEEDED_TO_AUTHORIZE:
+def _of_problem(names, error, seen, is_usable):
+    if not isinstance(error, errors.NotConfiguredError):
         return findings.of_error(ABOUT, error)
-    if name == "HH_CLIENT_SECRET" and seen.has_credential:
+    if names == ["HH_CLIENT_SECRET"] and seen.has_credential:
         return findings.ok(ABOUT, N_("HH_CLIENT_SECRET is a systemd credential, for the listener alone"))
     if seen.is_out_of_sight:
-        says = N_("{name} cannot be seen: {path} is not for you to read", name=name, path=seen.path)
+        says = N_("{names} cannot be seen: {path} is not for you to read", names=", ".join(names), path=seen.path)
         return findings.note(ABOUT, says, command="sudo hhtoken doctor")
     if is_usable:  # a refresh needs none of them
         says = N_("{message}; only the next authorization needs it", message=error.message)
         return findings.note(ABOUT, says, advice=error.hint)
     return findings.of_error(ABOUT, error)
-
-
-def _is_unset(error):
-    return error.message.endswith(" is not set")
 
 
 def _of_file(seen):
