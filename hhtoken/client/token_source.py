@@ -9,6 +9,7 @@ import time
 
 from hhtoken import errors
 from hhtoken.console import hints
+from hhtoken.renewal import policy
 from hhtoken.settings.settings import Settings
 from hhtoken.store import published_file
 from hhtoken.store.token_store import open_store
@@ -139,7 +140,7 @@ def _in_store(settings, fallback, min_seconds, refused):
         return _in_file(fallback, refused)
     with contextlib.closing(store):
         pair = store.pair_in_place()
-        error = store.why_unusable(pair, time.time(), min_seconds)
+        error = policy.why_unusable(store, pair, time.time(), min_seconds)
         if isinstance(error, errors.AuthorizationNeededError):
             raise error
         if error is None and pair.access_token != refused:

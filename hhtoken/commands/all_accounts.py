@@ -160,24 +160,24 @@ def _renew(name, settings, endpoint, force):
 
 def status(settings):
     """Given the Settings, print a line for each account; return the exit code."""
-    from hhtoken.commands import status_screen
+    from hhtoken.renewal.report import STATES
 
     listed = accounts.listed(settings.main_directory())
-    states = {state: language.translated(word) for state, word in status_screen.WORDS.items()}
+    states = {state: language.translated(word) for state, word in STATES.items()}
     widths, codes = (max(map(len, listed)), max(map(len, states.values()))), []
-    for name, report, _path in _reports(settings, listed):
-        when = _with_step(name, _how_long(report), report.next_step)
-        reporting.result(f"{name:{widths[0]}}  {states[report.state]:{widths[1]}}  {when}")
-        codes.append(report.exit_code)
+    for name, seen, _path in _reports(settings, listed):
+        when = _with_step(name, _how_long(seen), seen.next_step)
+        reporting.result(f"{name:{widths[0]}}  {states[seen.state]:{widths[1]}}  {when}")
+        codes.append(seen.exit_code)
     return worst(codes)
 
 
-def _how_long(report):
-    if report.pair is None:
-        return report.reason
-    moment = durations.local(report.expires_at)
-    if report.seconds_left:
-        return N_("{left} left, until {moment}", left=durations.span(report.seconds_left), moment=moment)
+def _how_long(seen):
+    if seen.pair is None:
+        return seen.reason
+    moment = durations.local(seen.expires_at)
+    if seen.seconds_left:
+        return N_("{left} left, until {moment}", left=durations.span(seen.seconds_left), moment=moment)
     return N_("expired since {moment}", moment=moment)
 
 
@@ -186,44 +186,44 @@ def status_json(settings):
     from functools import partial
     from json import dumps
 
-    from hhtoken.renewal import token_status
+    from hhtoken.renewal import report
 
     listed = accounts.listed(settings.main_directory())
     codes = []
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
-    for name, report, path in _reports(settings, listed):
+    for name, seen, path in _reports(settings, listed):
         ready = partial(hints.with_flags, account=accounts.named(name))
-        fields = {"account": name, "status": token_status.to_fields(report, path, ready)}
+        fields = {"account": name, "status": report.to_fields(seen, path, ready)}
         reporting.result(("," if codes else "") + dumps(fields))
-        codes.append(report.exit_code)
+        codes.append(seen.exit_code)
     reporting.result(f'], "exit_code": {worst(codes)}}}')
     return worst(codes)
 
 
 def status_prometheus(settings):
     """The same for node_exporter's textfile collector, which wants the samples of a metric in one block."""
-    from hhtoken.renewal import token_status
+    from hhtoken.renewal import report
 
     codes = []
 
     def named_reports():
-        for name, report, _path in _reports(settings, accounts.listed(settings.main_directory())):
-            codes.append(report.exit_code)
-            yield name, report
+        for name, seen, _path in _reports(settings, accounts.listed(settings.main_directory())):
+            codes.append(seen.exit_code)
+            yield name, seen
 
-    reporting.result(token_status.to_prometheus(named_reports()))
+    reporting.result(report.to_prometheus(named_reports()))
     return worst(codes)
 
 
 def _reports(settings, listed):
     """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
-    from hhtoken.renewal import token_status
+    from hhtoken.renewal import report
 
     for name in listed:
         path = accounts.directory_of(settings.main_directory(), name)
         try:
             with open_store(path) as store:
-                report = token_status.look(store, time.time())
+                seen = report.look(store, time.time())
         except errors.Error as error:
-            report = token_status.of_error(error, None, time.time())
-        yield name, token_status.in_view_of_hosts(report, settings, path), path
+            seen = report.of_error(error, None, time.time())
+        yield name, report.in_view_of_hosts(seen, settings, path), path

@@ -9,7 +9,7 @@ from hhtoken import errors
 from hhtoken.commands import options
 from hhtoken.console import signals
 from hhtoken.provider.endpoints import token_endpoint_of
-from hhtoken.renewal import exchange, token_status
+from hhtoken.renewal import exchange, policy, report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_
@@ -60,8 +60,8 @@ def run(arguments):
     signals.end_if_asked()
     pair = store.pair_in_place()
     now = time.time()
-    refused = token_status.of_pair(pair, store.record_of(pair), now).why_refused()
-    unusable = refused or store.why_unusable(pair, now, arguments.min_seconds)
+    refused = report.of_pair(pair, store.record_of(pair), now).why_refused()
+    unusable = refused or policy.why_unusable(store, pair, now, arguments.min_seconds)
     if unusable:
         raise unusable
     _become(words, {**environment, VARIABLE: pair.access_token}, arguments.umask)

@@ -9,7 +9,7 @@ from hhtoken.authorization.start import invite
 from hhtoken.commands import options
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
-from hhtoken.renewal import token_status
+from hhtoken.renewal import report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.pending import LIFE_SECONDS
 from hhtoken.store.private_directory import open_directory
@@ -41,23 +41,23 @@ class Trouble:
         self.needs_authorization = needs_authorization
 
 
-def trouble_in(report, failed_with=0):
-    """Given a token_status.Report and the exit code of the run that failed (0: not known), return the Trouble or None.
+def trouble_in(seen, failed_with=0):
+    """Given a Report and the exit code of the run that failed (0: not known), return the Trouble or None.
 
     Temporary trouble counts once it has lasted.
     """
-    key = f"{report.state} {report.pair.obtained_at if report.pair else 0}"  # another pair, another trouble
-    if report.exit_code == errors.NOPERM:
-        return Trouble(key, report.reason, report.next_step, errors.HINT_AUTHORIZE in (report.next_step or ""))
-    if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
-        return Trouble(key, report.reason, report.next_step)
+    key = f"{seen.state} {seen.pair.obtained_at if seen.pair else 0}"  # another pair, another trouble
+    if seen.exit_code == errors.NOPERM:
+        return Trouble(key, seen.reason, seen.next_step, errors.HINT_AUTHORIZE in (seen.next_step or ""))
+    if seen.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
+        return Trouble(key, seen.reason, seen.next_step)
     if failed_with in NAMES:
         hint = N_("type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'")
         reason = N_("a refresh ended with exit code {code}: {name}", code=failed_with, name=NAMES[failed_with])
         return Trouble(f"exit {failed_with}", reason, hint)
-    if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
-        reason = N_("no access token for over an hour: {reason}", reason=report.reason)
-        return Trouble(key, reason, report.next_step)
+    if seen.exit_code and seen.pair and seen.now - seen.pair.expires_at > PATIENCE_SECONDS:
+        reason = N_("no access token for over an hour: {reason}", reason=seen.reason)
+        return Trouble(key, reason, seen.next_step)
     return None
 
 
@@ -122,15 +122,15 @@ def run(arguments):
 
 def _look(settings, path):
     try:
-        report = token_status.look(open_store(path), time.time())
+        seen = report.look(open_store(path), time.time())
     except errors.Error as error:
-        report = token_status.of_error(error, None, time.time())
+        seen = report.of_error(error, None, time.time())
     try:
-        return token_status.in_view_of(report, settings)
+        return report.in_view_of(seen, settings)
     except errors.ConfigError as error:
-        return token_status.misconfigured(report, error)
+        return report.misconfigured(seen, error)
     except errors.StorageError:  # of the accounts, which are not what this is about
-        return report
+        return seen
 
 
 def _invite(settings, trouble):

@@ -100,9 +100,9 @@ def _is_work_ahead(settings, until):
     try:
         store = open_store(settings.state_directory())
         if store.has_journal():
-            from hhtoken.renewal import token_status
+            from hhtoken.renewal import report
 
-            if token_status.look(store, time.time()).state == token_status.IN_FLIGHT:
+            if report.look(store, time.time()).state == report.IN_FLIGHT:
                 return True
         pair, now = store.load().pair, time.time()
         if policy.decide(pair, None, now).kind == policy.NOT_DUE and pair.expires_at > until:

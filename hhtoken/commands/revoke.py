@@ -9,7 +9,7 @@ from hhtoken.console.language import _
 from hhtoken.console.terminal import require_confirmation
 from hhtoken.provider import api_errors
 from hhtoken.provider.endpoints import api_endpoint_of
-from hhtoken.renewal import revocation, timers
+from hhtoken.renewal import policy, revocation, timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
@@ -99,7 +99,7 @@ def _revoke(store, endpoint, is_confirmed):
 
 def _give_up_expired(store, pair, verdict, is_confirmed):
     """HeadHunter ends a pair only while its access token lives; the refresh token then lives on there."""
-    if isinstance(store.why_unusable(pair, time.time()), errors.AuthorizationNeededError):
+    if isinstance(policy.why_unusable(store, pair, time.time()), errors.AuthorizationNeededError):
         revocation.remove(store, pair)  # nobody can renew it, so there is nothing to end
         return
     reason = N_(

@@ -8,7 +8,7 @@ from functools import partial
 from hhtoken import errors
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
-from hhtoken.renewal import token_status
+from hhtoken.renewal import report
 from hhtoken.settings.settings import DEFAULT_ENV_FILE, DEFAULT_STATE_DIRECTORY, load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
@@ -31,19 +31,19 @@ def run(arguments):
     if arguments.all:
         return _run_for_all(settings, arguments)
     directory, account = settings.state_directory(), settings.account()
-    report, shared = _look(directory), None
+    seen, shared = _look(directory), None
     try:
         shared = opening.check(settings)
-        report = token_status.in_view_of(report, settings)
+        seen = report.in_view_of(seen, settings)
     except errors.ConfigError as error:  # no renewal gets past it
-        report = token_status.misconfigured(report, error)
+        seen = report.misconfigured(seen, error)
     if arguments.json:
-        reporting.result(token_status.to_json(report, directory, partial(hints.with_flags, account=account)))
+        reporting.result(report.to_json(seen, directory, partial(hints.with_flags, account=account)))
     elif arguments.prometheus:
-        reporting.result(token_status.to_prometheus([(account, report)]))
+        reporting.result(report.to_prometheus([(account, seen)]))
     else:
-        reporting.result(_screen(report, settings, shared))
-    return report.exit_code
+        reporting.result(_screen(seen, settings, shared))
+    return seen.exit_code
 
 
 def _run_for_all(settings, arguments):
@@ -60,12 +60,12 @@ def _run_for_all(settings, arguments):
 
 def _look(directory):
     try:
-        return token_status.look(open_store(directory), time.time())
+        return report.look(open_store(directory), time.time())
     except errors.AuthorizationNeededError as error:
-        return token_status.of_error(error, None, time.time())
+        return report.of_error(error, None, time.time())
 
 
-def _screen(report, settings, shared):
+def _screen(seen, settings, shared):
     # Not for --json, which runs each minute.
     from hhtoken.commands import status_screen
     from hhtoken.console import terminal
@@ -78,7 +78,7 @@ def _screen(report, settings, shared):
     if shared:
         place = N_("{directory}; shared with other hosts through {store}", directory=directory, store=shared)
     table = status_screen.rows(
-        report,
+        seen,
         place,
         who,
         _refresh_command(settings),

@@ -5,7 +5,7 @@ import textwrap
 
 from hhtoken import errors
 from hhtoken.console import durations
-from hhtoken.renewal import token_status
+from hhtoken.renewal.report import STATES
 from hhtoken.text import N_, counted, joined, printable
 
 BAR_CELLS = 16
@@ -15,19 +15,6 @@ FEWEST_COLUMNS_BESIDE_LABELS = 36  # narrower than that, a label stands above it
 GOOD, POOR, BAD = "good", "poor", "bad"
 COLOURS = {GOOD: "\033[32m", POOR: "\033[33m", BAD: "\033[31m"}
 COLOUR_END = "\033[0m"
-
-WORDS = {
-    token_status.VALID: N_("valid"),
-    token_status.DUE: N_("due"),
-    token_status.IN_FLIGHT: N_("in flight"),
-    token_status.NOT_YET: N_("not yet"),
-    token_status.TRY_LATER: N_("try later"),
-    token_status.OUTCOME_UNKNOWN: N_("outcome unknown"),
-    token_status.AUTHORIZATION_NEEDED: N_("authorization needed"),
-    token_status.MISCONFIGURED: N_("misconfigured"),
-    token_status.NO_PAIR: N_("no pair"),
-    token_status.DAMAGED: N_("damaged"),
-}
 
 ENABLE = "systemctl enable --now hh-token-refresh{instance}.timer hh-token-due{instance}.timer"
 REFRESH_TIMER = "hh-token-refresh{instance}.timer"
@@ -143,7 +130,7 @@ def _tone(report):
 
 
 def _state(report):
-    word = WORDS[report.state]
+    word = STATES[report.state]
     if report.reason.startswith(f"{word}: "):  # which then is the beginning of the translation, too
         return report.reason
     return N_("{state}: {reason}", state=word, reason=report.reason)
@@ -161,7 +148,7 @@ def _life(report, has_unicode):
 
 
 def _plan(report):
-    at = token_status.next_refresh_at(report)
+    at = report.next_refresh_at
     if _is_last(report):
         return N_("not possible")
     return N_("due now") if at <= report.now else N_("possible from {moment}", moment=durations.local(at))
@@ -179,7 +166,7 @@ def _who(report, renewers):
 
 def _is_last(report):
     """Of a pair that is refused, the refresh will hear so from HeadHunter; until then it is only known."""
-    return report.is_refused or token_status.next_refresh_at(report) is None
+    return report.is_refused or report.next_refresh_at is None
 
 
 def _timer(name, at):

@@ -10,7 +10,7 @@ from hhtoken.console.language import _
 from hhtoken.provider import api_errors
 from hhtoken.provider.endpoints import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
-from hhtoken.renewal import record_keeping, token_status
+from hhtoken.renewal import record_keeping, report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -42,7 +42,7 @@ def run(arguments):
     if person or verdict.kind in api_errors.FOR_GOOD:
         record_keeping.remember_refusal(store, pair, None if person else verdict.kind, now)
     if verdict.kind == api_errors.EXPIRED and not left:
-        verdict = _expired(token_status.look(store, now), verdict)
+        verdict = _expired(report.look(store, now), verdict)
     if arguments.json:
         reporting.result(_as_json(pair, verdict, person, arguments.email))
     elif person:

@@ -11,7 +11,7 @@ from hhtoken import errors
 from hhtoken.console import progress, reporting, signals
 from hhtoken.provider.answer import pair_in
 from hhtoken.provider.transfer import NotSent
-from hhtoken.renewal import judgement, policy
+from hhtoken.renewal import judgement, policy, report
 from hhtoken.renewal.record_keeping import keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.renewal.recovery import recover
 from hhtoken.store import record
@@ -98,7 +98,7 @@ def redeem(store, pending, entry, code, application, endpoint, clock=time.time):
 def _standing(store, force, now):
     """Return the Record to report as things stand, or None where a refresh is due."""
     stored = store.load()
-    return judgement.standing(stored.pair, store.record_of(stored.pair), now, force)
+    return report.standing(stored.pair, store.record_of(stored.pair), now, force)
 
 
 def _refresh(store, endpoint, clock):

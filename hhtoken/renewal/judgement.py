@@ -23,42 +23,10 @@ OUTCOME_OF = {
     token_errors.MISCONFIGURED: record.MISCONFIGURED,
 }
 
-HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
-
 PAUSES_OF = {
     token_errors.UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
     token_errors.REFUSED: policy.REFUSED_PAUSES_SECONDS,
 }
-
-
-def standing(pair, last, now, force=False):
-    """Given the Pair, the Record of its last refresh (or None) and the time, return the Record to report as things
-    stand, or None where a refresh is due."""
-    decision = policy.decide(pair, last, now, force)
-    if decision.kind == policy.DUE:
-        return None
-    if decision.kind == policy.NOT_DUE:
-        return record.not_due(decision.until)
-    if decision.kind == policy.IMPOSSIBLE:
-        return Record(
-            outcome=record.AUTHORIZATION_NEEDED,
-            exit_code=errors.NOPERM,
-            message=why_impossible(pair, now),
-            hint=token_errors.HINT_AUTHORIZE,
-        )
-    if decision.kind == policy.WAITING and last.exit_code:
-        waiting = Record(**last.as_dict())
-        waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
-        waiting.hint = HINT_PAUSE
-        return waiting
-    return last
-
-
-def why_impossible(pair, now):
-    """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
-    if pair.seconds_left(now):
-        return N_("the access token lives, but there is no refresh token to renew it")
-    return N_("the access token has expired, and there is no refresh token to renew it")
 
 
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):

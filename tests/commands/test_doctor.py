@@ -13,18 +13,11 @@ from support import NOW, ROOT
 
 from hhtoken import errors
 from hhtoken.authorization import pages
+from hhtoken.commands import doctor
 from hhtoken.commands.doctor import (
     findings,
-    listener_check,
-    log_check,
-    nginx_check,
-    pair_check,
     provider_check,
-    public_check,
-    settings_check,
     sockets,
-    store_check,
-    units_check,
     whose_page,
 )
 from hhtoken.commands.doctor.visit import (
@@ -42,7 +35,7 @@ from hhtoken.commands.doctor.visit import (
     failure_of,
 )
 from hhtoken.console import language
-from hhtoken.renewal import timers, token_status
+from hhtoken.renewal import report, timers
 from hhtoken.settings.settings import Settings
 
 DAY = 86400
@@ -152,7 +145,7 @@ def settings_facts(environment=None, **changes):
         "HH_USER_AGENT": "my-bot/1.0 (me@example.com)", **(environment or {})
     }  # fmt: skip
     environment = {name: value for name, value in environment.items() if value is not None}
-    seen = settings_check.look(Settings(environment))
+    seen = doctor.settings.look(Settings(environment))
     for name, value in {"path": "/etc/x", "file": None, "is_out_of_sight": False, "has_credential": False,
                         "service": None, **changes}.items():  # fmt: skip
         setattr(seen, name, value)
@@ -160,17 +153,17 @@ def settings_facts(environment=None, **changes):
 
 
 def test_settings_that_are_all_there_are_one_good_line():
-    found = settings_check.judge(settings_facts(), False)
+    found = doctor.settings.judge(settings_facts(), False)
     assert brief(found) == [("ok", None)]
     assert said(found) == "HH_CLIENT_ID, HH_CLIENT_SECRET, HH_REDIRECT_URI are set"
 
 
-@pytest.mark.parametrize("name", settings_check.NEEDED_TO_AUTHORIZE)
+@pytest.mark.parametrize("name", doctor.settings.NEEDED_TO_AUTHORIZE)
 def test_a_setting_that_is_missing_matters_until_there_is_a_pair(name):
     missing = settings_facts(environment={name: None})
-    [problem] = [one for one in settings_check.judge(missing, False) if one.kind == "problem"]
+    [problem] = [one for one in doctor.settings.judge(missing, False) if one.kind == "problem"]
     assert problem.says == f"{name} is not set" and problem.advice and problem.exit_code == 78
-    assert kinds(settings_check.judge(missing, True)) == ["ok", "note"]
+    assert kinds(doctor.settings.judge(missing, True)) == ["ok", "note"]
 
 
 @pytest.mark.parametrize(
@@ -186,23 +179,23 @@ def test_a_setting_that_is_missing_matters_until_there_is_a_pair(name):
     ],
 )
 def test_a_setting_that_is_wrong_is_a_problem_even_with_a_pair(environment, word):
-    found = settings_check.judge(settings_facts(environment=environment), True)
+    found = doctor.settings.judge(settings_facts(environment=environment), True)
     [problem] = [one for one in found if one.kind == "problem"]
     assert word in problem.says and problem.advice and problem.exit_code == 78
 
 
 def test_hhtokens_own_user_agent_is_worth_a_note():
-    assert kinds(settings_check.judge(settings_facts(environment={"HH_USER_AGENT": None}), True)) == ["ok", "note"]
+    assert kinds(doctor.settings.judge(settings_facts(environment={"HH_USER_AGENT": None}), True)) == ["ok", "note"]
 
 
 def test_a_secret_that_systemd_hands_over_is_not_missing():
     seen = settings_facts(environment={"HH_CLIENT_SECRET": None}, has_credential=True)
-    assert kinds(settings_check.judge(seen, False)) == ["ok", "ok"]
+    assert kinds(doctor.settings.judge(seen, False)) == ["ok", "ok"]
 
 
 def test_settings_that_are_not_for_us_to_read_are_not_called_missing():
     seen = settings_facts(environment={"HH_CLIENT_ID": None, "HH_REDIRECT_URI": None}, is_out_of_sight=True)
-    assert brief(settings_check.judge(seen, False))[1:] == [("note", "sudo hhtoken doctor")] * 2
+    assert brief(doctor.settings.judge(seen, False))[1:] == [("note", "sudo hhtoken doctor")] * 2
 
 
 @pytest.mark.parametrize(
@@ -219,7 +212,7 @@ def test_settings_that_are_not_for_us_to_read_are_not_called_missing():
     ],
 )  # fmt: skip
 def test_the_settings_file_is_the_services_to_read_and_nobody_elses_to_change(path, file, service, expected):
-    assert brief(settings_check.judge(settings_facts(path=path, file=file, service=service), True))[-1] == expected
+    assert brief(doctor.settings.judge(settings_facts(path=path, file=file, service=service), True))[-1] == expected
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o641])
@@ -228,7 +221,7 @@ def test_a_settings_file_that_is_open_to_others_is_not_called_closed(tmp_path, m
     path = tmp_path / "env"
     path.write_text(f"{line}\n")
     path.chmod(mode)
-    found = settings_check.judge(settings_check.look(Settings({}, str(path))), True)
+    found = doctor.settings.judge(doctor.settings.look(Settings({}, str(path))), True)
     assert "closed to others" not in said(found)
     commands = [one.command for one in found if one.kind == "problem"]
     assert commands == ([f"chmod o= {path}"] if "SECRET" in line else []), "and the problem is said once"
@@ -238,13 +231,13 @@ def test_one_mistake_in_the_file_is_said_once():
     error = errors.ConfigError("/x:3 is not KEY=VALUE", "mend the line")
     seen = settings_facts()
     seen.values, seen.problems = {}, dict.fromkeys(("HH_CLIENT_ID", "HH_API_URL", "HH_CLIENT_SECRET"), error)
-    assert kinds(settings_check.judge(seen, True)) == ["problem"]
+    assert kinds(doctor.settings.judge(seen, True)) == ["problem"]
 
 
 def test_no_finding_about_settings_repeats_the_secret():
     for environment in ({}, {"HH_CLIENT_SECRET": "canary-secret\x01"}, {"HH_CLIENT_SECRET": "your_canary-secret"}):
         seen = settings_facts(environment=environment)
-        assert "canary" not in findings.to_json(settings_check.judge(seen, False)) + repr(vars(seen))
+        assert "canary" not in findings.to_json(doctor.settings.judge(seen, False)) + repr(vars(seen))
 
 
 # -- the state directory --
@@ -265,7 +258,7 @@ def store_facts(*files, **changes):
 
 
 def test_a_state_directory_as_it_should_be_has_only_good_lines():
-    assert brief(store_check.judge(store_facts())) == [("ok", None), ("ok", None)]
+    assert brief(doctor.state_directory.judge(store_facts())) == [("ok", None), ("ok", None)]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +283,7 @@ def test_a_state_directory_as_it_should_be_has_only_good_lines():
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_the_state_directory_is_named_with_its_remedy(facts, command, exit_code):
-    [problem] = [one for one in store_check.judge(facts) if one.kind == "problem"]
+    [problem] = [one for one in doctor.state_directory.judge(facts) if one.kind == "problem"]
     assert (problem.command, problem.exit_code) == (command, exit_code)
 
 
@@ -299,7 +292,7 @@ def test_what_is_wrong_in_the_state_directory_is_named_with_its_remedy(facts, co
 def test_nothing_is_typed_that_would_close_a_directory_that_others_use(mode, name):
     foreign = (name, status(0o644, uid=1))
     facts = store_facts(path="/tmp", status=status(mode, kind=stat.S_IFDIR), files=[foreign])
-    [problem] = [one for one in store_check.judge(facts) if one.kind == "problem"]
+    [problem] = [one for one in doctor.state_directory.judge(facts) if one.kind == "problem"]
     assert (problem.command, problem.exit_code) == (None, 74)
     assert "name a directory of its own with --state-dir" in problem.advice
     assert ("chmod 700 /tmp" in problem.advice) == (mode == 0o755), "where it is certain, not even perhaps"
@@ -307,7 +300,7 @@ def test_nothing_is_typed_that_would_close_a_directory_that_others_use(mode, nam
 
 def test_a_sticky_directory_is_everybodys_whatever_lies_in_it():
     facts = store_facts((".lock", status(0o644)), path="/tmp", status=status(0o1777, kind=stat.S_IFDIR))
-    directory, lock = [one for one in store_check.judge(facts) if one.kind == "problem"]
+    directory, lock = [one for one in doctor.state_directory.judge(facts) if one.kind == "problem"]
     assert (directory.command, lock.command) == (None, "chmod 600 /tmp/.lock")
 
 
@@ -331,18 +324,20 @@ def test_a_sticky_directory_is_everybodys_whatever_lies_in_it():
     ],
 )
 def test_what_is_odd_in_the_state_directory_is_a_note_and_no_problem(facts, word):
-    found = store_check.judge(facts)
+    found = doctor.state_directory.judge(facts)
     assert "problem" not in kinds(found)
     assert any(word in one.says for one in found if one.kind == "note")
 
 
 def test_a_temporary_file_of_this_moment_belongs_to_a_run():
-    assert "note" not in kinds(store_check.judge(store_facts((".token.json.7.ab.tmp", status(mtime=NOW - 5)))))
+    assert "note" not in kinds(
+        doctor.state_directory.judge(store_facts((".token.json.7.ab.tmp", status(mtime=NOW - 5))))
+    )
 
 
 def test_a_directory_elsewhere_may_belong_to_anybody():
     mine = store_facts(path="/home/me/s", status=status(0o700, 1000, kind=stat.S_IFDIR), files=[])
-    assert kinds(store_check.judge(mine)) == ["ok", "ok"]
+    assert kinds(doctor.state_directory.judge(mine)) == ["ok", "ok"]
 
 
 MOUNTS = r"""
@@ -366,12 +361,12 @@ garbage
     ],
 )
 def test_the_file_system_of_a_path_is_the_mount_nearest_to_it(path, expected):
-    assert store_check.mount_of(path, MOUNTS) == expected
+    assert doctor.state_directory.mount_of(path, MOUNTS) == expected
 
 
 def test_without_mounts_nothing_is_said_of_them():
-    assert store_check.mount_of("/", "") is None
-    assert kinds(store_check.judge(store_facts(mount=None, room=None))) == ["ok"]
+    assert doctor.state_directory.mount_of("/", "") is None
+    assert kinds(doctor.state_directory.judge(store_facts(mount=None, room=None))) == ["ok"]
 
 
 # -- the pair --
@@ -380,15 +375,15 @@ def test_without_mounts_nothing_is_said_of_them():
 def test_the_pair_is_judged_as_status_does():
     from reports import REPORTS
 
-    for name, (report, _state, exit_code) in REPORTS.items():
-        [finding] = pair_check.judge(report)
+    for name, (seen, _state, exit_code) in REPORTS.items():
+        [finding] = doctor.pair.judge(seen)
         assert finding.exit_code == exit_code, name
         assert (finding.kind == "problem") == (exit_code != 0), name
         assert finding.kind != "problem" or finding.advice, name
 
 
 def test_an_error_in_front_of_the_pair_is_the_finding():
-    [finding] = pair_check.judge(errors.StorageError("others may write in /s", "type: chmod 700 /s"))
+    [finding] = doctor.pair.judge(errors.StorageError("others may write in /s", "type: chmod 700 /s"))
     assert (finding.command, finding.exit_code) == ("chmod 700 /s", 74)
 
 
@@ -544,18 +539,18 @@ INACTIVE = {**ACTIVE, "ActiveState": "inactive", "UnitFileState": "disabled"}
     ],
 )  # fmt: skip
 def test_who_listens_is_told_from_who_should(facts, expected):
-    assert brief(listener_check.judge(facts)) == expected
+    assert brief(doctor.listener.judge(facts)) == expected
 
 
 def test_a_stranger_on_the_port_is_named_where_root_can_see_it():
-    assert "python3 (77) listens on 127.0.0.1:8000" in said(listener_check.judge(listener_facts([PYTHON], Visit("h"))))
-    assert "root can see who" in said(listener_check.judge(listener_facts([UNSEEN], Visit("h"))))
+    assert "python3 (77) listens on 127.0.0.1:8000" in said(doctor.listener.judge(listener_facts([PYTHON], Visit("h"))))
+    assert "root can see who" in said(doctor.listener.judge(listener_facts([UNSEEN], Visit("h"))))
 
 
 @pytest.mark.parametrize("status, code", [("78", 78), ("74", 74), ("1", 78), ("", 78)])
 def test_a_listener_that_ends_at_once_has_its_own_exit_code(status, code):
     service = {"ExecMainStatus": status}
-    [finding] = listener_check.judge(listener_facts([SYSTEMD], Visit("h", "reset"), ACTIVE, service=service))
+    [finding] = doctor.listener.judge(listener_facts([SYSTEMD], Visit("h", "reset"), ACTIVE, service=service))
     assert (finding.kind, finding.exit_code) == ("problem", code) and finding.command.startswith("journalctl")
 
 
@@ -571,7 +566,7 @@ def test_a_listener_that_ends_at_once_has_its_own_exit_code(status, code):
     ],
 )
 def test_the_listeners_place_is_the_sockets_or_the_redirect_uris(unit, uri, expected):
-    assert listener_check.place(uri, {listener_check.SOCKET: unit}) == expected
+    assert doctor.listener.place(uri, {doctor.listener.SOCKET: unit}) == expected
 
 
 # -- nginx --
@@ -598,11 +593,11 @@ RELOAD = "nginx -t && systemctl reload-or-restart nginx"
         (nginx_facts(OURS), [("ok", None)]),
         (nginx_facts(OURS, None), [("ok", None)]),
         (nginx_facts(OURS, SITE),
-         [("ok", None), ("note", f"sed -i s/{nginx_check.PLACEHOLDER}/hh-test.keenetic.pro/ {FILE} && {RELOAD}")]),
+         [("ok", None), ("note", f"sed -i s/{doctor.nginx.PLACEHOLDER}/hh-test.keenetic.pro/ {FILE} && {RELOAD}")]),
         (nginx_facts(None, None, (), is_installed=False), [("note", None)]),
         (nginx_facts(None, listeners=()), [("problem", "systemctl enable --now nginx")]),
         (nginx_facts(site=SITE),
-         [("problem", f"sed -i s/{nginx_check.PLACEHOLDER}/hh-test.keenetic.pro/ {FILE} && {RELOAD}")]),
+         [("problem", f"sed -i s/{doctor.nginx.PLACEHOLDER}/hh-test.keenetic.pro/ {FILE} && {RELOAD}")]),
         (nginx_facts(site=GOOD_SITE.replace("hh-test", "other")),
          [("problem", f"sed -i 's/server_name .*;/server_name hh-test.keenetic.pro;/' {FILE} && {RELOAD}")]),
         (nginx_facts(redirect_uri=URI.replace("/callback", "/back")),
@@ -625,12 +620,12 @@ RELOAD = "nginx -t && systemctl reload-or-restart nginx"
     ],
 )  # fmt: skip
 def test_what_keeps_nginx_from_bringing_the_browser_is_named_with_its_remedy(facts, expected):
-    assert brief(nginx_check.judge(facts, LISTENER)) == expected
+    assert brief(doctor.nginx.judge(facts, LISTENER)) == expected
 
 
 def test_a_site_of_the_operators_own_is_not_measured_by_ours():
     own = "server { server_name *.keenetic.pro; location = /callback { proxy_pass http://127.0.0.1:8000; } }"
-    assert brief(nginx_check.judge(nginx_facts(OURS, own), LISTENER)) == [("ok", None)]
+    assert brief(doctor.nginx.judge(nginx_facts(OURS, own), LISTENER)) == [("ok", None)]
 
 
 # -- the public address --
@@ -658,7 +653,7 @@ def test_a_site_of_the_operators_own_is_not_measured_by_ours():
     ],
 )  # fmt: skip
 def test_who_answers_the_public_address_is_told(visit, kind, exit_code, word):
-    [finding] = public_check.judge(URI, visit)
+    [finding] = doctor.public_address.judge(URI, visit)
     assert (finding.kind, finding.exit_code) == (kind, exit_code) and word in finding.says
     assert finding.kind != "problem" or finding.advice
     assert "canary" not in findings.to_json([finding])
@@ -667,7 +662,10 @@ def test_who_answers_the_public_address_is_told(visit, kind, exit_code, word):
 def test_a_certificate_that_ends_within_a_week_is_worth_a_note():
     soon = Visit("h", None, 400, {}, OUR_PAGE, certificate_until=time.time() + 3 * DAY)
     later = Visit("h", None, 400, {}, OUR_PAGE, certificate_until=time.time() + 30 * DAY)
-    assert (kinds(public_check.judge(URI, soon)), kinds(public_check.judge(URI, later))) == (["ok", "note"], ["ok"])
+    assert (kinds(doctor.public_address.judge(URI, soon)), kinds(doctor.public_address.judge(URI, later))) == (
+        ["ok", "note"],
+        ["ok"],
+    )
 
 
 # -- units --
@@ -709,19 +707,19 @@ ABSENT = {"LoadState": "not-found"}
          [("ok", None)] * 2 + [("note", "systemctl start hh-token-refresh.service")]),
         (units_facts(service={**REFRESH, "Result": "exit-code", "ExecMainStatus": "217"}),
          [("ok", None)] * 2 + [("problem", "systemctl status --no-pager hh-token-refresh.service")]),
-        (units_facts(service={**REFRESH, "FragmentPath": units_check.PREDECESSOR}),
+        (units_facts(service={**REFRESH, "FragmentPath": doctor.renewal.PREDECESSOR}),
          [("ok", None)] * 2 + [("note", None)]),
     ],
 )  # fmt: skip
 def test_what_renews_the_pair_is_looked_at(facts, expected):
-    assert brief(units_check.judge(facts)) == expected
+    assert brief(doctor.renewal.judge(facts)) == expected
 
 
 # -- the log --
 
 
 def test_the_last_lines_of_the_log_are_notes_in_plain_ascii():
-    found = log_check.judge(Facts(lines=["a", "b\x1b[31m"], is_closed=False), True)
+    found = doctor.renewal.judge_log(Facts(lines=["a", "b\x1b[31m"], is_closed=False), True)
     assert [(one.kind, one.says) for one in found] == [("note", "a"), ("note", "b?[31m")]
 
 
@@ -735,7 +733,7 @@ def test_the_last_lines_of_the_log_are_notes_in_plain_ascii():
     ],
 )
 def test_a_log_that_cannot_be_seen_is_said_so(facts, has_systemd, expected):
-    found = log_check.judge(facts, has_systemd)
+    found = doctor.renewal.judge_log(facts, has_systemd)
     assert brief(found) == [expected]
     assert "no journal" not in said(found) or "for lines of hhtoken and hh-token-refresh" in said(found)
 
@@ -745,7 +743,7 @@ def test_doctors_own_visits_do_not_push_the_rest_out_of_the_log(tmp_path, monkey
     (tmp_path / "journalctl").write_text("#!/bin/sh\ncat <<END\n" + "\n".join(lines) + "\nEND\n")
     (tmp_path / "journalctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert log_check.look().lines == ["one", "two"]
+    assert doctor.renewal.look_at_log().lines == ["one", "two"]
 
 
 # -- the kernel's tables --
@@ -771,5 +769,5 @@ def test_who_listens_on_a_port_is_read_from_the_kernels_tables():
 
 
 def test_status_is_what_doctor_says_of_the_pair():
-    report = token_status.of_error(errors.DataError("makes no sense", "restore a copy"), None, NOW)
-    assert pair_check.judge(report)[0].exit_code == report.exit_code == 65
+    found = report.of_error(errors.DataError("makes no sense", "restore a copy"), None, NOW)
+    assert doctor.pair.judge(found)[0].exit_code == found.exit_code == 65

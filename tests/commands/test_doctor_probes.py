@@ -16,15 +16,10 @@ import pytest
 import trustme
 from conftest import PROGRAM, free_port, obtain_pair, wait_for
 
+from hhtoken.commands import doctor
 from hhtoken.commands.doctor import (
     examination,
-    listener_check,
-    log_check,
-    nginx_check,
-    pair_check,
-    public_check,
     sockets,
-    store_check,
     visit,
 )
 
@@ -192,18 +187,20 @@ def waiting(operator, redirect_uri):
 
 
 def test_our_own_listener_is_known_at_each_step_of_the_way_and_goes_on_waiting(waiting, redirect_uri, tmp_path):
-    seen = listener_check.look(redirect_uri)
-    assert [one.kind for one in listener_check.judge(seen)] == ["ok"]
-    through_nginx = nginx_check.look(redirect_uri, str(tmp_path), waiting)
-    assert [one.kind for one in nginx_check.judge(through_nginx, seen)] == ["ok"]
-    assert [one.kind for one in public_check.judge(redirect_uri, public_check.look(redirect_uri, None))] == ["ok"]
-    assert listener_check.look(redirect_uri).visit.status == 400
+    seen = doctor.listener.look(redirect_uri)
+    assert [one.kind for one in doctor.listener.judge(seen)] == ["ok"]
+    through_nginx = doctor.nginx.look(redirect_uri, str(tmp_path), waiting)
+    assert [one.kind for one in doctor.nginx.judge(through_nginx, seen)] == ["ok"]
+    assert [
+        one.kind for one in doctor.public_address.judge(redirect_uri, doctor.public_address.look(redirect_uri, None))
+    ] == ["ok"]
+    assert doctor.listener.look(redirect_uri).visit.status == 400
 
 
 def test_a_stranger_on_the_listeners_port_is_named():
     with peer(http("200 OK", "hello")) as port:
-        seen = listener_check.look(f"http://127.0.0.1:{port}/callback")
-        [finding] = listener_check.judge(seen)
+        seen = doctor.listener.look(f"http://127.0.0.1:{port}/callback")
+        [finding] = doctor.listener.judge(seen)
     assert finding.kind == "problem" and f"({os.getpid()}) listens on 127.0.0.1:{port}" in finding.says
 
 
@@ -213,12 +210,12 @@ def test_nginxs_files_are_read_where_they_are_and_the_others_left_alone(tmp_path
     (tmp_path / "sites-available" / "hh-token").write_text("# hh_token\nserver_name your-domain.keenetic.pro;")
     (tmp_path / "sites-enabled" / "default").write_text("server_name _;")
     uri, port = "https://a.example/callback", free_port()
-    look = nginx_check.look(uri, str(tmp_path), port)
+    look = doctor.nginx.look(uri, str(tmp_path), port)
     assert (look.sites, look.available) == ([], str(tmp_path / "sites-available" / "hh-token"))
     (tmp_path / "sites-enabled" / "hh-token").symlink_to("../sites-available/hh-token")
     (tmp_path / "conf.d" / "own.conf").write_text("location = /callback {}")
     (tmp_path / "conf.d" / "dangling").symlink_to("nowhere")
-    look = nginx_check.look(uri, str(tmp_path), port)
+    look = doctor.nginx.look(uri, str(tmp_path), port)
     assert [os.path.basename(file) for file, _content in look.sites] == ["hh-token", "own.conf"]
     assert look.unreadable and look.listeners == [] and look.visit is None
 
@@ -228,28 +225,34 @@ def test_nginxs_files_are_read_where_they_are_and_the_others_left_alone(tmp_path
 
 def test_the_state_directory_is_looked_at_as_it_stands_and_nothing_is_mended(tmp_path, lonely):
     lonely.store({"access_token": "A", "refresh_token": "R"}, left=1000, life=1000)
-    assert "problem" not in [one.kind for one in store_check.judge(store_check.look(str(lonely.state)))]
+    assert "problem" not in [
+        one.kind for one in doctor.state_directory.judge(doctor.state_directory.look(str(lonely.state)))
+    ]
     lonely.token_file.chmod(0o644)
     os.chmod(lonely.state, 0o750)
-    seen = store_check.judge(store_check.look(str(lonely.state)))
+    seen = doctor.state_directory.judge(doctor.state_directory.look(str(lonely.state)))
     commands = [one.command for one in seen if one.kind == "problem"]
     assert commands == [f"chmod 700 {lonely.state}", f"chmod 600 {lonely.token_file}"]
-    assert pair_check.look(str(lonely.state)).state == "valid"
+    assert doctor.pair.look(str(lonely.state)).state == "valid"
     assert lonely.token_file.stat().st_mode & 0o777 == 0o644
     for command in commands:
         subprocess.run(command, shell=True, check=True)
-    assert "problem" not in [one.kind for one in store_check.judge(store_check.look(str(lonely.state)))]
+    assert "problem" not in [
+        one.kind for one in doctor.state_directory.judge(doctor.state_directory.look(str(lonely.state)))
+    ]
 
 
 def test_a_state_directory_that_is_none_is_no_accident(tmp_path):
     (tmp_path / "file").write_text("")
-    [finding] = store_check.judge(store_check.look(str(tmp_path / "file")))
+    [finding] = doctor.state_directory.judge(doctor.state_directory.look(str(tmp_path / "file")))
     assert (finding.kind, finding.exit_code) == ("problem", 74)
-    assert [one.kind for one in store_check.judge(store_check.look(str(tmp_path / "none")))][0] == "note"
+    assert [one.kind for one in doctor.state_directory.judge(doctor.state_directory.look(str(tmp_path / "none")))][
+        0
+    ] == "note"
 
 
 def test_the_file_system_of_a_real_path_is_known(tmp_path):
-    point, kind, _is_read_only = store_check.look(str(tmp_path)).mount
+    point, kind, _is_read_only = doctor.state_directory.look(str(tmp_path)).mount
     assert str(tmp_path).startswith(point) and kind
 
 
@@ -290,7 +293,7 @@ def test_a_check_that_is_late_is_a_problem_of_its_own(monkeypatch):
 
 
 def test_all_waiting_together_stays_below_a_quarter_of_a_minute():
-    assert visit.SECONDS <= 5 and examination.SECONDS + 2 * log_check.ANSWER_SECONDS < 25
+    assert visit.SECONDS <= 5 and examination.SECONDS + 2 * doctor.renewal.ANSWER_SECONDS < 25
     assert examination.SECONDS < 15
 
 

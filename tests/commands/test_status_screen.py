@@ -19,7 +19,8 @@ from hhtoken import errors
 from hhtoken.commands import status_screen
 from hhtoken.console import terminal
 from hhtoken.provider import token_errors
-from hhtoken.renewal import timers, token_status
+from hhtoken.renewal import report as reporting
+from hhtoken.renewal import timers
 from hhtoken.renewal.timers import Renewers
 
 EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
@@ -97,7 +98,7 @@ def test_a_pair_that_nobody_is_seen_to_renew_is_something_to_do():
     assert unseen["to do"].endswith(" add the line: * * * * * /bin/hhtoken --state-dir /state refresh")
     idle = answers("fresh", Renewers(can_be_enabled=True))
     assert idle["to do"] == f"to have it renewed, type: {status_screen.ENABLE.format(instance='')}"
-    assert answers("expired", Renewers())["to do"].startswith(token_status.HINT_REFRESH + "; and unless you know")
+    assert answers("expired", Renewers())["to do"].startswith(reporting.HINT_REFRESH + "; and unless you know")
     assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["renewed by"] == "cron (/etc/cron.d/hh-token)"
     assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["to do"] == "nothing"
     late = answers("fresh", Renewers({"hh-token-refresh.timer": None}))
@@ -115,7 +116,7 @@ def test_the_bar_is_full_at_first_and_empty_only_at_the_end(left, life, cells):
 
 
 def test_a_clock_that_was_set_back_makes_no_life_longer_than_it_is():
-    report = token_status.of_pair(pair(500), None, NOW - 5000)
+    report = reporting.of_pair(pair(500), None, NOW - 5000)
     table = status_screen.rows(report, "/state", BOTH, has_unicode=False)
     assert "1 hour 31 minutes left, until" in status_screen.laid_out(table, str)
 

@@ -31,7 +31,7 @@ BESIDE = {("commands", "sandbox"), ("sandbox", "text")}  # a HeadHunter of its o
 # They decide; others look at the world.
 PURE = (
     "text errors pair console/durations provider/addresses provider/answer provider/api_errors provider/token_errors "
-    "store/account_names store/record settings/env_file renewal/policy renewal/judgement renewal/token_status "
+    "store/account_names store/record settings/env_file renewal/policy renewal/judgement renewal/report "
     "authorization/request authorization/pages authorization/callback_rules commands/status_screen"
 ).split()
 IMPURE_MODULES = {

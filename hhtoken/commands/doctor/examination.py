@@ -8,20 +8,17 @@ from types import SimpleNamespace
 from hhtoken import errors
 from hhtoken.commands.doctor import (
     findings,
-    listener_check,
-    log_check,
-    nginx_check,
-    pair_check,
+    listener,
+    nginx,
+    pair,
     provider_check,
-    public_check,
-    published_check,
-    settings_check,
-    shared_check,
-    store_check,
-    units_check,
+    public_address,
+    renewal,
+    settings,
+    state_directory,
 )
 from hhtoken.provider import transfer
-from hhtoken.renewal import systemd_units, token_status
+from hhtoken.renewal import report, systemd_units
 from hhtoken.store import account_names
 from hhtoken.text import N_
 
@@ -35,27 +32,27 @@ class _Late:
 LATE = _Late()
 
 
-def examine(settings, broken=None):
+def examine(given, broken=None):
     """Given the Settings, and the ConfigError for which their file could not be read (or None), return all Findings."""
-    directory = settings.state_directory()
-    known = settings_check.look(settings)
-    store = store_check.look(directory)
-    pair = pair_check.look(directory)
-    if not isinstance(pair, errors.Error):
+    directory = given.state_directory()
+    known = settings.look(given)
+    store = state_directory.look(directory)
+    stands = pair.look(directory)
+    if not isinstance(stands, errors.Error):
         with contextlib.suppress(errors.Error):  # of which another finding tells
-            pair = token_status.in_view_of(pair, settings)
-    is_usable = not isinstance(pair, errors.Error) and pair.exit_code == errors.OK
-    found = [findings.of_error(settings_check.ABOUT, broken)] if broken else settings_check.judge(known, is_usable)
-    found += store_check.judge(store)
-    found += pair_check.judge(pair)
-    found += published_check.findings_of(settings)
+            stands = report.in_view_of(stands, given)
+    is_usable = not isinstance(stands, errors.Error) and stands.exit_code == errors.OK
+    found = [findings.of_error(settings.ABOUT, broken)] if broken else settings.judge(known, is_usable)
+    found += state_directory.judge(store)
+    found += pair.judge(stands)
+    found += pair.published(given)
     authorities, missing = _authorities()
     if missing:
         found.append(findings.of_error(provider_check.ABOUT, missing))
-    instance = account_names.instance(settings.account())
-    tasks = {"units": lambda: units_check.look(settings.main_directory(), instance)}
-    if shared_check.is_wanted(settings):
-        tasks["shared"] = lambda: shared_check.look(settings)
+    instance = account_names.instance(given.account())
+    tasks = {"units": lambda: renewal.look(given.main_directory(), instance)}
+    if pair.is_wanted(given):
+        tasks["shared"] = lambda: pair.look_at_shared(given)
     return found + _outside(known.values, tasks, authorities)
 
 
@@ -86,28 +83,28 @@ def _call(came, name, task):
 
 def _outside(values, tasks, authorities):
     redirect_uri = values.get("HH_REDIRECT_URI")
-    is_public = bool(redirect_uri) and not listener_check.is_local(redirect_uri)
+    is_public = bool(redirect_uri) and not listener.is_local(redirect_uri)
     agent = values.get("HH_USER_AGENT", "hhtoken-doctor")
     providers = provider_check.addresses_of(values)
     for name, address in providers.items():
         tasks[name] = lambda address=address: provider_check.look(address, agent, authorities)
-    tasks["log"] = log_check.look
+    tasks["log"] = renewal.look_at_log
     if redirect_uri:
-        tasks["listener"] = lambda: listener_check.look(redirect_uri)
+        tasks["listener"] = lambda: listener.look(redirect_uri)
     if is_public:
-        tasks["nginx"] = lambda: nginx_check.look(redirect_uri)
-        tasks["public"] = lambda: public_check.look(redirect_uri, authorities)
+        tasks["nginx"] = lambda: nginx.look(redirect_uri)
+        tasks["public"] = lambda: public_address.look(redirect_uri, authorities)
     seen = together(tasks)
     has_systemd = systemd_units.is_running()
     judges = [(provider_check.ABOUT, name, lambda it, name=name: provider_check.judge(name, it, has_systemd))
               for name in providers]  # fmt: skip
     judges += [
-        (shared_check.ABOUT, "shared", shared_check.judge),
-        (listener_check.ABOUT, "listener", listener_check.judge),
-        (nginx_check.ABOUT, "nginx", lambda it: nginx_check.judge(it, seen["listener"])),
-        (public_check.ABOUT, "public", lambda it: public_check.judge(redirect_uri, it)),
-        (units_check.ABOUT, "units", units_check.judge),
-        (log_check.ABOUT, "log", lambda it: log_check.judge(it, has_systemd)),
+        (pair.ABOUT_SHARED, "shared", pair.judge_shared),
+        (listener.ABOUT, "listener", listener.judge),
+        (nginx.ABOUT, "nginx", lambda it: nginx.judge(it, seen["listener"])),
+        (public_address.ABOUT, "public", lambda it: public_address.judge(redirect_uri, it)),
+        (renewal.ABOUT, "units", renewal.judge),
+        (renewal.ABOUT_LOG, "log", lambda it: renewal.judge_log(it, has_systemd)),
     ]
     found = []
     for about, name, judge in judges:

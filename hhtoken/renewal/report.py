@@ -3,10 +3,12 @@
 import json
 
 from hhtoken import __version__, errors
+from hhtoken.console import durations
 from hhtoken.provider import api_errors, token_errors
-from hhtoken.renewal import judgement, policy
+from hhtoken.renewal import policy
 from hhtoken.store import record
 from hhtoken.store.opening import is_shared, where_else
+from hhtoken.store.record import Record
 from hhtoken.store.token_store import shared_elsewhere
 from hhtoken.text import N_
 
@@ -23,18 +25,18 @@ AUTHORIZATION_NEEDED = "authorization_needed"
 MISCONFIGURED = "misconfigured"
 NO_PAIR = "no_pair"
 DAMAGED = "damaged"
-STATES = (
-    VALID,
-    DUE,
-    IN_FLIGHT,
-    NOT_YET,
-    TRY_LATER,
-    OUTCOME_UNKNOWN,
-    AUTHORIZATION_NEEDED,
-    MISCONFIGURED,
-    NO_PAIR,
-    DAMAGED,
-)
+STATES = {  # and the word for it
+    VALID: N_("valid"),
+    DUE: N_("due"),
+    IN_FLIGHT: N_("in flight"),
+    NOT_YET: N_("not yet"),
+    TRY_LATER: N_("try later"),
+    OUTCOME_UNKNOWN: N_("outcome unknown"),
+    AUTHORIZATION_NEEDED: N_("authorization needed"),
+    MISCONFIGURED: N_("misconfigured"),
+    NO_PAIR: N_("no pair"),
+    DAMAGED: N_("damaged"),
+}
 
 STATE_AFTER = {
     record.NOT_YET: NOT_YET,
@@ -46,6 +48,7 @@ STATE_AFTER = {
     record.MISCONFIGURED: MISCONFIGURED,
 }
 
+HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
 HINT_REFRESH = N_("type 'hhtoken refresh', or let the timer do it")
 
 # What is in flight, by the kind of its intent, and what to do about it.
@@ -63,6 +66,36 @@ UNSETTLED = {
         N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
     ),
 }
+
+
+def standing(pair, last, now, force=False):
+    """Given the Pair, the Record of its last refresh (or None) and the time, return the Record to report as things
+    stand, or None where a refresh is due."""
+    decision = policy.decide(pair, last, now, force)
+    if decision.kind == policy.DUE:
+        return None
+    if decision.kind == policy.NOT_DUE:
+        return record.not_due(decision.until)
+    if decision.kind == policy.IMPOSSIBLE:
+        return Record(
+            outcome=record.AUTHORIZATION_NEEDED,
+            exit_code=errors.NOPERM,
+            message=why_impossible(pair, now),
+            hint=token_errors.HINT_AUTHORIZE,
+        )
+    if decision.kind == policy.WAITING and last.exit_code:
+        waiting = Record(**last.as_dict())
+        waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
+        waiting.hint = HINT_PAUSE
+        return waiting
+    return last
+
+
+def why_impossible(pair, now):
+    """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
+    if pair.seconds_left(now):
+        return N_("the access token lives, but there is no refresh token to renew it")
+    return N_("the access token has expired, and there is no refresh token to renew it")
 
 
 class Report:
@@ -99,6 +132,11 @@ class Report:
     def is_refused(self):
         """Whether the access token lives, but HeadHunter is known to refuse it, and any other of this grant."""
         return self.seconds_left > 0 and self.last is not None and self.last.refused in api_errors.FOR_GOOD
+
+    @property
+    def next_refresh_at(self):
+        """The Unix seconds of the earliest refresh, or None where none is possible."""
+        return policy.next_refresh_at(self.pair, self.last, self.now) if self.pair else None
 
     def why_refused(self):
         """Return the Error where ``is_refused``, else None."""
@@ -164,14 +202,14 @@ def of_pair(pair, last, now, in_flight=None):
         state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
         return report(state, reason, hint, exit_code)
     if not pair.refresh_token:
-        reason = judgement.why_impossible(pair, now)
+        reason = why_impossible(pair, now)
         return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if lives.seconds_left:
         return lives
     if last and last.outcome in STATE_AFTER:
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
         is_paused = policy.decide(pair, last, now).kind == policy.WAITING
-        hint = last.hint or (judgement.HINT_PAUSE if is_paused else HINT_REFRESH)
+        hint = last.hint or (HINT_PAUSE if is_paused else HINT_REFRESH)
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
     return report(DUE, N_("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
 
@@ -204,7 +242,7 @@ def to_fields(report, directory, ready):
         "seconds_left": report.seconds_left,
         "obtained_at": pair.obtained_at if pair else None,
         "expires_at": report.expires_at if pair else None,
-        "next_refresh_at": next_refresh_at(report),
+        "next_refresh_at": report.next_refresh_at,
         "last_refresh": report.last.as_dict() if report.last else None,
         "next_step": report.next_step and ready(report.next_step),
         "exit_code": report.exit_code,
@@ -253,7 +291,7 @@ def _metrics(report):
         (
             "next_refresh_timestamp_seconds",
             "When a refresh is possible, in Unix seconds; 0 where none ever is.",
-            [({}, next_refresh_at(report) or 0)],
+            [({}, report.next_refresh_at or 0)],
         ),
         (
             "last_refresh_timestamp_seconds",
@@ -271,11 +309,6 @@ def _failures(last):
 
 def _state_samples(report):
     return [({"state": state}, int(state == report.state)) for state in STATES]
-
-
-def next_refresh_at(report):
-    """Given the Report, return the Unix seconds of the earliest refresh, or None where none is possible."""
-    return policy.next_refresh_at(report.pair, report.last, report.now) if report.pair else None
 
 
 def in_view_of(report, settings):

@@ -1,16 +1,27 @@
-"""Units and timers: installed, enabled, running, and how the last run ended."""
+"""Units and timers: installed, enabled, running, how the last run ended; and the last lines of the log."""
 
+import os
+import subprocess
 from types import SimpleNamespace
 
 from hhtoken import errors
 from hhtoken.commands.doctor import findings
 from hhtoken.console import durations
+from hhtoken.provider import token_errors
 from hhtoken.renewal import systemd_units, timers
 from hhtoken.text import N_
 
 ABOUT = N_("renewal")
+ABOUT_LOG = N_("log")
 PROPERTIES = (*timers.PROPERTIES, "UnitFileState", "FragmentPath", "Result", "ExecMainStatus")
 PREDECESSOR = "/etc/systemd/system/hh-token-refresh.service"
+
+LINES = 5
+ASKED_LINES = 50  # of which those about strangers, and about doctor's own visits, are left out
+LEFT_OUT = "request(s)"
+TAGS = ("hhtoken", "hh-token-refresh")
+ANSWER_SECONDS = 4
+COMMAND = ["journalctl", "-q", "--no-pager", "-o", "short-iso", "-n", str(ASKED_LINES)]
 
 
 def look(directory, instance=""):
@@ -78,3 +89,34 @@ def _of_last_run(name, service):
         return [findings.note(ABOUT, says, f"systemctl start {name}")]
     command = f"systemctl status --no-pager {name}"
     return [findings.problem(ABOUT, says, command, N_("see docs/troubleshooting.md"), errors.UNAVAILABLE)]
+
+
+def look_at_log():
+    """Return the facts: ``lines``, or None where there is no journal, and whether we may not read it."""
+    command = COMMAND + [word for tag in TAGS for word in ("-t", tag)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ANSWER_SECONDS,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return SimpleNamespace(lines=None, is_closed=False)
+    lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if LEFT_OUT not in line]
+    return SimpleNamespace(lines=lines[-LINES:], is_closed=b"permission" in done.stderr.lower())
+
+
+def judge_log(seen, has_systemd):
+    """Given the facts, and whether systemd runs here, return the Findings."""
+    if seen.is_closed and not seen.lines:
+        return [findings.note(ABOUT_LOG, N_("the journal is not for you to read"), "sudo hhtoken doctor")]
+    if seen.lines is None or not has_systemd:
+        first, second = TAGS
+        says = N_("there is no journal here; look where your syslog writes, for lines of {first} and {second}",
+                    first=first, second=second)  # fmt: skip
+        return [findings.note(ABOUT_LOG, says)]
+    if not seen.lines:
+        return [findings.ok(ABOUT_LOG, N_("the journal has no line of hhtoken's"))]
+    return [findings.note(ABOUT_LOG, N_("{line}", line=token_errors.printable(line))) for line in seen.lines]

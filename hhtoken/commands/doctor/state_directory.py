@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 
 from hhtoken import errors
-from hhtoken.commands.doctor import findings, settings_check
+from hhtoken.commands.doctor import findings, settings
 from hhtoken.console import durations
 from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY
 from hhtoken.store import account_names
@@ -45,7 +45,7 @@ def look(path):
         trouble=None,
         mount=None,
         me=os.geteuid(),
-        service=settings_check.account(),
+        service=settings.account(),
         has_service_pair=os.path.isdir(DEFAULT_STATE_DIRECTORY),
         now=time.time(),
     )
@@ -118,8 +118,8 @@ def _of_directory(seen, names):
     wanted = _wanted_owner(seen)
     if wanted is not None and seen.status.st_uid != wanted:
         says = N_("{path} belongs to user {user}, not to {owner}", path=seen.path, user=seen.status.st_uid,
-                    owner=settings_check.SERVICE)  # fmt: skip
-        name = settings_check.SERVICE
+                    owner=settings.SERVICE)  # fmt: skip
+        name = settings.SERVICE
         found.append(findings.problem(ABOUT, says, f"chown -R {name}:{name} {path}", exit_code=errors.IOERR))
     if seen.status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(seen.status.st_mode):o}"
