@@ -11,8 +11,6 @@ from hhtoken.store import record
 from hhtoken.store.record import Record
 
 NOW = 1_700_000_000
-
-
 DAY = 24 * 3600
 
 
@@ -32,44 +30,20 @@ def judged(status=400, error=None, description=None, last=None, at=NOW - 50, **d
 
 
 RENEWED = Record(outcome=record.RENEWED, at=NOW - 900, message="renewed the pair", http_status=200)
-
-
 NOT_YET = judged(400, "invalid_grant", "token not expired", at=NOW)
-
-
 DEAD = judged(400, "invalid_grant", "token deactivated")
-
-
 LOCKED = judged(400, "invalid_request", "account is locked")
-
-
 WRONG_SECRET = judged(400, "invalid_client", "client_id or client_secret not found")
-
-
 GUARD = judged(403, retry_after="120")
-
-
 LOST = judgement.judge(Answer(failure="the connection broke"), {}, None, NOW - 50)
-
-
 NONSENSE = judged(200)
-
-
 UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY))
-
-
 ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)
-
-
 REVOKED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_revoked")
-
-
+EXPIRED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_expired")
 ODD = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_borrowed")
-
-
+NOT_YET_AFTER_ALL = judged(400, "invalid_grant", "token not expired", EXPIRED, at=NOW)
 NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", token_errors.HINT_AUTHORIZE)
-
-
 DAMAGED = errors.DataError("token.json makes no sense", "restore a copy")
 
 
@@ -88,6 +62,13 @@ REPORTS = {
     "refused and in flight": (report.of_pair(pair(500), REVOKED, NOW, record.REFRESH), "in_flight", 69),
     "refused": (report.of_pair(pair(500), REVOKED, NOW), "authorization_needed", 77),
     "refused until it expired": (report.of_pair(pair(), REVOKED, NOW), "due", 69),
+    "API says expired": (report.of_pair(pair(500), EXPIRED, NOW), "due", 69),
+    "API says expired, and the token endpoint not yet": (
+        report.of_pair(pair(500), NOT_YET_AFTER_ALL, NOW),
+        "not_yet",
+        69,
+    ),
+    "clock in 1970": (report.of_pair(pair(500), None, 0), "due", 69),
     "refused in a way that this version does not know": (report.of_pair(pair(500), ODD, NOW), "valid", 0),
     "not yet": (report.of_pair(pair(), NOT_YET, NOW), "not_yet", 69),
     "guard": (report.of_pair(pair(), GUARD, NOW), "try_later", 75),

@@ -29,7 +29,7 @@ SEVERITY = (
     errors.DEFECT,  # the authors; nobody knows what else is wrong
 )
 
-HINT_AGAIN = N_("the next run, or 'hhtoken refresh', clears up")
+HINT_AGAIN = N_("'hhtoken refresh' clears up")
 HINT_BEGUN = N_("what came of the accounts that were begun stands above; for the others, start it again")
 
 
@@ -158,22 +158,40 @@ def _renew(name, settings, endpoint, force):
         return errors.DEFECT, N_("a defect of hhtoken, described above"), HINT_AGAIN
 
 
-def status(settings):
-    """Given the Settings, print a line for each account; return the exit code."""
-    from hhtoken.renewal.report import STATES
+def status(settings, default, as_json, as_prometheus):
+    """Given the Settings, the state directory of a command that names none (or None), and the form, print how things
+    stand with each account; return the exit code."""
+    from hhtoken.renewal import report
 
-    listed = accounts.listed(settings.main_directory())
-    states = {state: language.translated(word) for state, word in STATES.items()}
-    widths, codes = (max(map(len, listed)), max(map(len, states.values()))), []
-    for name, seen, _path in _reports(settings, listed):
-        when = _with_step(name, _how_long(seen), seen.next_step)
-        reporting.result(f"{name:{widths[0]}}  {states[seen.state]:{widths[1]}}  {when}")
-        codes.append(seen.exit_code)
+    codes, listed = [], accounts.listed(settings.main_directory())
+    seen = _collecting(codes, _reports(settings, listed, default))
+    if as_prometheus:  # which wants the samples of a metric in one block
+        reporting.result(report.to_prometheus((name, one) for name, one, _path in seen))
+    elif as_json:
+        _print_json(seen, codes)
+    else:
+        _print_lines(seen, max(map(len, listed)))
     return worst(codes)
 
 
+def _collecting(codes, reports):
+    for name, one, path in reports:
+        codes.append(one.exit_code)
+        yield name, one, path
+
+
+def _print_lines(seen, width):
+    from hhtoken.renewal.report import STATES
+
+    states = {state: language.translated(word) for state, word in STATES.items()}
+    widest = max(map(len, states.values()))
+    for name, one, _path in seen:
+        when = _with_step(name, _how_long(one), one.next_step)
+        reporting.result(f"{name:{width}}  {states[one.state]:{widest}}  {when}")
+
+
 def _how_long(seen):
-    if seen.pair is None:
+    if seen.pair is None or seen.is_clock_wrong or seen.is_refused:
         return seen.reason
     moment = durations.local(seen.expires_at)
     if seen.seconds_left:
@@ -181,49 +199,34 @@ def _how_long(seen):
     return N_("expired since {moment}", moment=moment)
 
 
-def status_json(settings):
-    """The same as JSON; ``docs/reference.md`` describes its fields."""
+def _print_json(seen, codes):
+    """One object; ``docs/reference.md`` describes its fields."""
     from functools import partial
     from json import dumps
 
     from hhtoken.renewal import report
 
-    listed = accounts.listed(settings.main_directory())
-    codes = []
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
-    for name, seen, path in _reports(settings, listed):
+    for name, one, path in seen:
         ready = partial(hints.with_flags, account=accounts.named(name))
-        fields = {"account": name, "status": report.to_fields(seen, path, ready)}
-        reporting.result(("," if codes else "") + dumps(fields))
-        codes.append(seen.exit_code)
+        fields = {"account": name, "status": report.to_fields(one, path, ready)}
+        reporting.result(("," if len(codes) > 1 else "") + dumps(fields))
     reporting.result(f'], "exit_code": {worst(codes)}}}')
-    return worst(codes)
 
 
-def status_prometheus(settings):
-    """The same for node_exporter's textfile collector, which wants the samples of a metric in one block."""
-    from hhtoken.renewal import report
-
-    codes = []
-
-    def named_reports():
-        for name, seen, _path in _reports(settings, accounts.listed(settings.main_directory())):
-            codes.append(seen.exit_code)
-            yield name, seen
-
-    reporting.result(report.to_prometheus(named_reports()))
-    return worst(codes)
-
-
-def _reports(settings, listed):
+def _reports(settings, listed, default):
     """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
-    from hhtoken.renewal import report
+    from hhtoken.renewal import report, timers
 
+    main = settings.main_directory()
+    renewers = timers.look_at_all(main, [accounts.named(name) for name in listed], default)
     for name in listed:
-        path = accounts.directory_of(settings.main_directory(), name)
+        path = accounts.directory_of(main, name)
         try:
             with open_store(path) as store:
                 seen = report.look(store, time.time())
         except errors.Error as error:
             seen = report.of_error(error, None, time.time())
-        yield name, report.in_view_of_hosts(seen, settings, path), path
+        seen = report.in_view_of(seen, settings, path)
+        seen.renewed_by = renewers[accounts.named(name)].names if seen.pair else []
+        yield name, seen, path

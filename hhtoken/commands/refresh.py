@@ -105,7 +105,8 @@ def _is_work_ahead(settings, until):
             if report.look(store, time.time()).state == report.IN_FLIGHT:
                 return True
         pair, now = store.load().pair, time.time()
-        if policy.decide(pair, None, now).kind == policy.NOT_DUE and pair.expires_at > until:
+        rest = policy.resting_until(store, now)
+        if rest is not None and rest > until:
             return False
         at = policy.next_refresh_at(pair, store.record_of(pair), now)
         return at is not None and at <= until

@@ -29,7 +29,7 @@ EXIT_CODES = {
 }
 
 HINT_AUTHORIZE = errors.HINT_AUTHORIZE
-HINT_WAIT = N_("the stored pair is kept, and the next run tries again; or type 'hhtoken refresh --force' now")
+HINT_WAIT = N_("the stored pair is kept; type 'hhtoken refresh' later")
 HINT_CREDENTIALS = N_("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
 HINT_APPLICATION = N_(
     "look at dev.hh.ru/admin; with a new application, set HH_CLIENT_ID and HH_CLIENT_SECRET, then authorize"

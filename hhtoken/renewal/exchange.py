@@ -204,7 +204,7 @@ def _save_or_rescue(store, pair, intent, answer, journal_is_durable):
         raise errors.StorageError(lost, failure.hint)
     raise errors.StorageError(
         N_("a new pair came but {reason}; it is safe in {place}", reason=failure.message, place=where),
-        N_("{mend}; the next run, or 'hhtoken refresh', puts it in place", mend=failure.hint),
+        N_("{mend}; then 'hhtoken refresh' puts it in place", mend=failure.hint),
     )
 
 

@@ -48,7 +48,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
 
 def not_sent(error, intent, last, now):
     """Given the Error that kept a request from leaving, return the Record: nothing is spent."""
-    hint = N_("{mend}; the next run tries again", mend=error.hint)
+    hint = N_("{mend}; then type 'hhtoken refresh'", mend=error.hint)
     outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, hint)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     return outcome
@@ -113,7 +113,7 @@ def _lost(answer, last, now):
         record.OUTCOME_UNKNOWN,
         errors.TEMPFAIL,
         N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why),
-        N_("the next run tries once more, or type 'hhtoken refresh --force' now"),
+        N_("type 'hhtoken refresh --force': it tries once more"),
     )
 
 

@@ -5,6 +5,7 @@ unused refresh token does not age [838].
 """
 
 from hhtoken import errors
+from hhtoken.store.token_store import RECORD_FILE
 from hhtoken.text import N_
 
 MARGIN_SECONDS = 1  # between expiry and the request, for the rounding of both clocks
@@ -23,6 +24,8 @@ WEATHER_PAUSES_SECONDS = (0,) * 10 + (60, 120, 300, 600, 900)
 REFUSED_PAUSES_SECONDS = (60, 300, 900, 3600)
 
 UNCLEAR_PATIENCE_SECONDS = 24 * 3600
+
+EXPIRED = "token_expired"  # what the API says, as in ``api_errors``, which the way of an idle run does not load
 
 # What decide() returns.
 DUE = "due"
@@ -48,8 +51,8 @@ def decide(pair, record, now, force=False):
     ``force`` asks the provider even before expiry and during a pause; a refresh token that the provider has called
     dead is not sent even then.
     """
-    is_clock_plausible = now >= pair.obtained_at - CLOCK_SLACK_SECONDS
-    if is_clock_plausible and now < pair.expires_at and not force:
+    is_expired = now >= pair.expires_at or record is not None and record.refused == EXPIRED
+    if is_clock_plausible(pair, now) and not is_expired and not force:
         return Decision(NOT_DUE, pair.expires_at)
     if not pair.refresh_token:
         return Decision(IMPOSSIBLE) if force or now >= pair.expires_at else Decision(NOT_DUE, pair.expires_at)
@@ -64,13 +67,29 @@ def decide(pair, record, now, force=False):
     return Decision(DUE)
 
 
+def is_clock_plausible(pair, now):
+    """Given the Pair and the time, tell whether our clock may be right: it is not where it stands before the issue."""
+    return now >= pair.obtained_at - CLOCK_SLACK_SECONDS
+
+
 def resting_until(store, now):
     """Given a TokenStore, return until when there is nothing to do with its pair, in Unix seconds; None where there is,
-    as far as one file tells. Raise what ``load`` raises."""
+    as far as can be told without much work. Raise what ``load`` raises."""
     if store.is_unsettled():
         return None
-    decision = decide(store.load().pair, None, now)
+    pair = store.load().pair
+    decision = decide(pair, store.record_of(pair) if _may_be_refused(store) else None, now)
     return decision.until if decision.kind == NOT_DUE else None
+
+
+def _may_be_refused(store):
+    """Tell whether the API is known to refuse the access token. From the bytes: `json` costs more than all else in a
+    run with nothing to do."""
+    try:
+        stored = store.directory.read(RECORD_FILE)
+    except errors.Error:
+        return False
+    return stored is not None and b'"refused": "' in stored[0]
 
 
 def next_refresh_at(pair, record, now):

@@ -1,15 +1,15 @@
-"""The state of the token, why, and what to do next: a report as data, and its forms for programs. Pure."""
+"""How do things stand: the state of the token, why, and what to do next, as data; and its forms for programs."""
 
-import json
+import contextlib
 
 from hhtoken import __version__, errors
 from hhtoken.console import durations
 from hhtoken.provider import api_errors, token_errors
 from hhtoken.renewal import policy
 from hhtoken.store import record
-from hhtoken.store.opening import is_shared, where_else
+from hhtoken.store.opening import check, is_shared, where_else
 from hhtoken.store.record import Record
-from hhtoken.store.token_store import shared_elsewhere
+from hhtoken.store.token_store import open_store, shared_elsewhere
 from hhtoken.text import N_
 
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
@@ -48,8 +48,14 @@ STATE_AFTER = {
     record.MISCONFIGURED: MISCONFIGURED,
 }
 
-HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
-HINT_REFRESH = N_("type 'hhtoken refresh', or let the timer do it")
+HINT_REFRESH = N_("type 'hhtoken refresh'")
+HINT_CLOCK = N_("set the clock of this machine; 'date' shows it")
+
+# What the API says of an access token, whoever heard it: kind -> (exit code, sentence, hint).
+REFUSALS = {
+    kind: api_errors.OAUTH[kind]
+    for kind in (policy.EXPIRED, api_errors.REVOKED, api_errors.UNKNOWN_TOKEN, api_errors.APPLICATION_GONE)
+}
 
 # What is in flight, by the kind of its intent, and what to do about it.
 UNSETTLED = {
@@ -63,7 +69,7 @@ UNSETTLED = {
     ),
     record.REVOKE: (
         N_("a revocation is under way, or was interrupted, so HeadHunter may have ended this pair"),
-        N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
+        N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it is still valid"),
     ),
 }
 
@@ -80,28 +86,35 @@ def standing(pair, last, now, force=False):
         return Record(
             outcome=record.AUTHORIZATION_NEEDED,
             exit_code=errors.NOPERM,
-            message=why_impossible(pair, now),
+            message=_why_impossible(pair, now),
             hint=token_errors.HINT_AUTHORIZE,
         )
     if decision.kind == policy.WAITING and last.exit_code:
         waiting = Record(**last.as_dict())
         waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
-        waiting.hint = HINT_PAUSE
+        waiting.hint = _hint_of_pause(last, decision.until)
         return waiting
     return last
 
 
-def why_impossible(pair, now):
-    """Given a Pair without a refresh token, and the time, say that it cannot be renewed."""
+def _hint_of_pause(last, until):
+    hint = N_("type 'hhtoken refresh' after {moment}", moment=durations.local(until))
+    if last.http_status == 429:  # whoever asks at once gets the same, and a longer pause
+        return hint
+    return N_("{hint}, or 'hhtoken refresh --force' now", hint=hint)
+
+
+def _why_impossible(pair, now):
     if pair.seconds_left(now):
-        return N_("the access token lives, but there is no refresh token to renew it")
+        return N_("the access token is valid, but there is no refresh token to renew it")
     return N_("the access token has expired, and there is no refresh token to renew it")
 
 
 class Report:
-    """``state``, ``reason``, ``next_step`` (or None), ``exit_code``; ``pair`` and ``last`` (a Record) or None."""
+    """``state``, ``reason``, ``next_step`` (or None), ``exit_code``; ``pair`` and ``last`` (a Record) or None.
+    ``renewed_by``: names of timers and cron tables of this machine, None where nobody has looked for them."""
 
-    __slots__ = ("state", "reason", "next_step", "exit_code", "pair", "last", "now")
+    __slots__ = ("state", "reason", "next_step", "exit_code", "pair", "last", "now", "renewed_by")
 
     def __init__(self, state, reason, next_step, exit_code, pair, last, now):
         self.state = state
@@ -111,6 +124,7 @@ class Report:
         self.pair = pair
         self.last = last
         self.now = now
+        self.renewed_by = None
 
     @property
     def expires_at(self):
@@ -122,7 +136,14 @@ class Report:
 
     @property
     def seconds_left(self):
-        return max(0, int(self.expires_at - self.now))
+        """As far as can be told; by a clock that stands before the issue of the token, not more than its whole life."""
+        if not self.pair:
+            return 0
+        return max(0, int(min(self.expires_at - self.now, self.expires_at - self.pair.obtained_at)))
+
+    @property
+    def is_clock_wrong(self):
+        return self.pair is not None and not policy.is_clock_plausible(self.pair, self.now)
 
     @property
     def is_usable(self):
@@ -130,8 +151,8 @@ class Report:
 
     @property
     def is_refused(self):
-        """Whether the access token lives, but HeadHunter is known to refuse it, and any other of this grant."""
-        return self.seconds_left > 0 and self.last is not None and self.last.refused in api_errors.FOR_GOOD
+        """Whether the access token is valid by our clock, but the API is known to refuse it."""
+        return self.seconds_left > 0 and self.last is not None and self.last.refused in REFUSALS
 
     @property
     def next_refresh_at(self):
@@ -140,7 +161,7 @@ class Report:
 
     def why_refused(self):
         """Return the Error where ``is_refused``, else None."""
-        return errors.with_exit_code(*api_errors.OAUTH[self.last.refused]) if self.is_refused else None
+        return errors.with_exit_code(*REFUSALS[self.last.refused]) if self.is_refused else None
 
 
 def look(store, now):
@@ -152,11 +173,13 @@ def look(store, now):
         if in_flight in (None, record.REVOKE):  # a revocation removes the pair first, its intent last
             return of_error(error, last, now)
         reason = N_("a run was interrupted before it had put its pair in place")
-        return Report(IN_FLIGHT, reason, N_("type 'hhtoken refresh'"), errors.UNAVAILABLE, None, last, now)
+        return Report(IN_FLIGHT, reason, HINT_REFRESH, errors.UNAVAILABLE, None, last, now)
     except errors.DataError as error:
         return of_error(error, last, now)
     report = of_pair(pair, store.record_of(pair), now, in_flight)
-    return _in_want_of_room(report, store) if _is_for_the_next_refresh(report) else report
+    if report.next_refresh_at and report.state in (VALID, DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN):
+        _tell_want_of_room(report, store)
+    return report
 
 
 def _in_flight(store):
@@ -171,18 +194,17 @@ def _in_flight(store):
     return kinds.pop() if len(kinds) == 1 and kinds <= set(UNSETTLED) else record.REFRESH
 
 
-def _is_for_the_next_refresh(report):
-    return not report.seconds_left and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
-
-
-def _in_want_of_room(report, store):
-    """Return the Report as it is, or one that says why the next refresh will not dare to ask for a new pair."""
+def _tell_want_of_room(report, store):
+    """Let the Report say why the next refresh will not dare to ask for a new pair, if so."""
     trouble = store.why_no_room()
-    if trouble is None:
-        return report
-    reason = N_("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
-    hint = N_("{mend}; the next run, or 'hhtoken refresh', then renews the pair", mend=trouble.hint)
-    return Report(report.state, reason, hint, trouble.exit_code, report.pair, report.last, report.now)
+    if trouble:
+        report.reason = N_(
+            "{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message
+        )
+        report.next_step = trouble.hint
+        if not report.seconds_left:
+            report.next_step = N_("{mend}; then type 'hhtoken refresh'", mend=trouble.hint)
+        report.exit_code = trouble.exit_code
 
 
 def of_pair(pair, last, now, in_flight=None):
@@ -192,26 +214,37 @@ def of_pair(pair, last, now, in_flight=None):
     def report(state, reason, hint, exit_code):
         return Report(state, reason, hint, exit_code, pair, last, now)
 
-    lives = report(VALID, N_("the access token lives"), None, errors.OK)
+    valid = report(VALID, N_("the access token is valid"), None, errors.OK)
     if last and last.dead:
         return report(AUTHORIZATION_NEEDED, last.message, last.hint or token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if in_flight:
-        return report(IN_FLIGHT, *UNSETTLED[in_flight], errors.OK if lives.is_usable else errors.UNAVAILABLE)
-    if lives.is_refused:  # after expiry the refresh has the word
-        exit_code, reason, hint = api_errors.OAUTH[last.refused]
-        state = AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED
-        return report(state, reason, hint, exit_code)
+        return report(IN_FLIGHT, *UNSETTLED[in_flight], errors.OK if valid.is_usable else errors.UNAVAILABLE)
+    if valid.is_refused and last.refused != policy.EXPIRED:  # after expiry the refresh has the word
+        exit_code, reason, hint = REFUSALS[last.refused]
+        return report(AUTHORIZATION_NEEDED if exit_code == errors.NOPERM else MISCONFIGURED, reason, hint, exit_code)
     if not pair.refresh_token:
-        reason = why_impossible(pair, now)
+        reason = valid.why_refused().message if valid.is_refused else _why_impossible(pair, now)
         return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
-    if lives.seconds_left:
-        return lives
+    if valid.is_clock_wrong:
+        return report(DUE, _wrong_clock(pair, now), HINT_CLOCK, errors.UNAVAILABLE)
+    if valid.is_usable:
+        return valid
     if last and last.outcome in STATE_AFTER:
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
-        is_paused = policy.decide(pair, last, now).kind == policy.WAITING
-        hint = last.hint or (HINT_PAUSE if is_paused else HINT_REFRESH)
+        decision = policy.decide(pair, last, now)
+        is_paused = decision.kind == policy.WAITING and last.exit_code != errors.NOPERM
+        hint = _hint_of_pause(last, decision.until) if is_paused else last.hint or HINT_REFRESH
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
-    return report(DUE, N_("the access token has expired"), HINT_REFRESH, errors.UNAVAILABLE)
+    reason = valid.why_refused().message if valid.is_refused else N_("the access token has expired")
+    return report(DUE, reason, HINT_REFRESH, errors.UNAVAILABLE)
+
+
+def _wrong_clock(pair, now):
+    return N_(
+        "the clock of this machine is wrong: it shows {now}, but the token was issued {issued}",
+        now=durations.local(now),
+        issued=durations.local(pair.obtained_at),
+    )
 
 
 def of_error(error, last, now):
@@ -225,14 +258,9 @@ def misconfigured(report, error):
     return Report(MISCONFIGURED, error.message, error.hint, error.exit_code, report.pair, report.last, report.now)
 
 
-def to_json(report, directory, ready=str):
+def to_fields(report, directory, ready=str):
     """Given the Report, the state directory, and what makes the commands in a sentence ready to be typed, return the
-    JSON form; ``docs/reference.md`` describes its fields."""
-    return json.dumps(to_fields(report, directory, ready), indent=2)
-
-
-def to_fields(report, directory, ready):
-    """The same, as a dict."""
+    fields of the JSON form, which ``docs/reference.md`` describes."""
     pair = report.pair
     return {
         "schema": SCHEMA,
@@ -243,6 +271,7 @@ def to_fields(report, directory, ready):
         "obtained_at": pair.obtained_at if pair else None,
         "expires_at": report.expires_at if pair else None,
         "next_refresh_at": report.next_refresh_at,
+        "renewed_by": report.renewed_by or [],
         "last_refresh": report.last.as_dict() if report.last else None,
         "next_step": report.next_step and ready(report.next_step),
         "exit_code": report.exit_code,
@@ -298,6 +327,11 @@ def _metrics(report):
             "When the last attempt was made, in Unix seconds; 0 for never.",
             [({}, last.at if last else 0)],
         ),
+        (
+            "renewers",
+            "How many timers and cron tables of this machine renew the pair; 0: nothing does.",
+            [({}, len(report.renewed_by or []))],
+        ),
         ("refresh_failures", "Attempts that failed alike in a row.", [({}, _failures(last))]),
         ("state", "1 for the state that the token is in.", _state_samples(report)),
     ]
@@ -311,16 +345,31 @@ def _state_samples(report):
     return [({"state": state}, int(state == report.state)) for state in STATES]
 
 
-def in_view_of(report, settings):
-    """Given the Report of a state directory, and the Settings, return the Report that knows of accounts and of other
-    hosts, too. Nothing is sent. Raise ConfigError."""
+def of_settings(settings, now):
+    """Given the Settings and the time, return the Report of their pair, which knows of accounts and of other hosts.
+    Nothing is sent. Raise StorageError."""
+    directory = settings.state_directory()
+    try:
+        report = look(open_store(directory), now)
+    except errors.AuthorizationNeededError as error:
+        report = of_error(error, None, now)
+    return in_view_of(report, settings, directory)
 
-    if report.state == NO_PAIR:
-        report.next_step = where_else(settings) or report.next_step
-    return in_view_of_hosts(report, settings, settings.state_directory())
+
+def in_view_of(report, settings, directory):
+    """Given the Report of a pair, the Settings, and its state directory, return the Report that knows of accounts and
+    of other hosts. Nothing is sent."""
+    try:
+        check(settings)
+        if report.state == NO_PAIR and directory == settings.state_directory():
+            with contextlib.suppress(errors.StorageError):
+                report.next_step = where_else(settings) or report.next_step
+        return _in_view_of_hosts(report, settings, directory)
+    except errors.ConfigError as error:  # no renewal gets past it
+        return misconfigured(report, error)
 
 
-def in_view_of_hosts(report, settings, directory):
+def _in_view_of_hosts(report, settings, directory):
     """Given the Report of any state directory, its path, and the Settings, return the Report that knows of other hosts.
     Raise ConfigError."""
 

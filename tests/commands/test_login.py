@@ -246,10 +246,11 @@ def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator,
     assert re.search("hint: before 20.*, type 'hhtoken login'", said)
     status = json.loads(operator.run("status", "--json", expect=77).stdout)
     assert status["usable"] and status["state"] == "authorization_needed" and "hhtoken login" in status["next_step"]
-    assert "the access token lives, but there is no refresh token" in status["reason"]
+    assert "the access token is valid, but there is no refresh token" in status["reason"]
     assert "hhtoken_authorization_needed 1" in operator.run("status", "--prometheus", expect=77).stdout
     assert (
-        "the access token lives, but there is no refresh token" in operator.run("refresh", "--force", expect=77).stderr
+        "the access token is valid, but there is no refresh token"
+        in operator.run("refresh", "--force", expect=77).stderr
     )
     operator.run("refresh")
     operator.run("show", "--field", "access_token")

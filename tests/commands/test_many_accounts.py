@@ -104,7 +104,7 @@ exchange.renew = broken""")  # fmt: skip
     assert done.returncode == 1
     lines = lines_of(done)
     assert [line.split()[0] for line in lines.values()] == ["0", "1", "0"]
-    assert "a defect of hhtoken, described above; to do: the next run, or" in lines["bob"]
+    assert "a defect of hhtoken, described above; to do: 'hhtoken --account bob refresh' clears up" in lines["bob"]
     assert "account bob: a defect of hhtoken: RuntimeError" in done.stderr and "SECRET" not in done.stderr
 
 

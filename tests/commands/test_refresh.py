@@ -245,7 +245,7 @@ def test_retry_after_is_kept_and_force_overrides_it(operator, sandbox, expired):
     assert refreshes(sandbox) == 1
     status = operator.run("status", "--json", expect=75).stdout
     for hint in (first, second, json.loads(status)["next_step"]):
-        assert "'hhtoken refresh --force'" in hint and "'hhtoken refresh'" not in hint, "that would do nothing"
+        assert "'hhtoken refresh'" in hint and "--force" not in hint, "which a rate limit would only make longer"
     operator.run("refresh", "--force")
     assert refreshes(sandbox) == 2
 

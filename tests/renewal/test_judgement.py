@@ -294,8 +294,8 @@ def test_a_fraction_of_a_second_does_not_get_into_the_record():
 @pytest.mark.parametrize(
     "seconds, exit_code, words",
     [
-        (60, 75, "next run"),
-        (DAY, 75, "next run"),
+        (60, 75, "hhtoken refresh"),
+        (DAY, 75, "hhtoken refresh"),
         (DAY + 1, 77, "hhtoken login"),
         (9 * DAY, 77, "hhtoken login"),
     ],
@@ -436,7 +436,7 @@ def test_a_pair_that_never_left_is_not_spent():
     assert (found.outcome, found.exit_code, found.perhaps_spent_at, found.dead) == (record.TRY_LATER, 75, 0, False)
     assert (found.message, found.hint, found.refresh_token_sha256) == (
         "cannot reach hh.ru",
-        "check the network; the next run tries again",
+        "check the network; then type 'hhtoken refresh'",
         "f" * 64,
     )
 

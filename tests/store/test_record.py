@@ -209,7 +209,7 @@ def use(last):
         report.of_error(errors.DataError("damaged"), last, now),
     ):
         status_screen.laid_out(status_screen.rows(found, "/state", Renewers()), str)
-        report.to_json(found, "/state")
+        json.dumps(report.to_fields(found, "/state"))
         report.to_prometheus([(None, found)])
 
 
