@@ -125,14 +125,14 @@ def test_an_account_is_renewed_for_itself(operator, sandbox):
     assert operator.files() == ["accounts"]
 
 
-def test_a_notice_names_the_account_and_invites_to_it(operator, sandbox):
+def test_a_notice_names_the_account_and_its_command(operator, sandbox):
     alice = place(operator, "alice")
     alice.store(obtain_pair(sandbox))
     sandbox.weather.add("token_deactivated")
     alice.run("refresh", expect=77)
     notice = alice.run("notice", "--failed-with", "77").stdout
     assert f"hhtoken on {os.uname().nodename}: account alice: " in notice
-    assert "state=alice." in notice and "'hhtoken --account alice notice --again'" in notice
+    assert "'hhtoken --account alice login'" in notice
     assert alice.run("notice").stdout == ""
     operator.store(PAIR, left=500, life=1000)
     assert operator.run("notice").stdout == ""
