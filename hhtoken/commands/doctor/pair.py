@@ -3,7 +3,6 @@ with the hosts that share it."""
 
 import os
 import time
-from types import SimpleNamespace
 
 from hhtoken import errors
 from hhtoken.commands.doctor import findings
@@ -14,10 +13,8 @@ from hhtoken.store.private_directory import PrivateDirectory, open_directory
 from hhtoken.store.token_store import TokenStore, no_pair, open_store
 from hhtoken.text import N_
 
-ABOUT = N_("pair")
-ABOUT_PUBLISHED = N_("published file")
-ABOUT_SHARED = N_("shared store")
-SYNC = "hhtoken sync --once"
+ABOUT, ABOUT_PUBLISHED, ABOUT_SHARED = N_("pair"), N_("published file"), N_("shared store")
+SYNC = "hhtoken sync --once; systemctl enable --now hh-token-sync.service"
 
 
 class _Untouched(PrivateDirectory):
@@ -27,15 +24,15 @@ class _Untouched(PrivateDirectory):
         pass
 
 
-def look(path):
-    """Given the path of the state directory, return the Report, or the Error that stood in its way."""
-    now = time.time()
+def look(settings):
+    """Given the Settings, return the Report, or the Error that stood in its way."""
+    path, now = settings.state_directory(), time.time()
     try:
         directory = open_directory(path)
         if directory is None:
-            return report.of_error(no_pair(path), None, now)
+            return report.in_view_of(report.of_error(no_pair(path), None, now), settings, path)
         untouched = _Untouched(path, directory.descriptor, os.fstat(directory.descriptor))
-        return report.look(TokenStore(untouched), now)
+        return report.in_view_of(report.look(TokenStore(untouched), now), settings, path)
     except errors.Error as error:
         return error
 
@@ -47,11 +44,11 @@ def judge(seen):
     if seen.exit_code:
         return [findings.problem(ABOUT, seen.reason, advice=seen.next_step, exit_code=seen.exit_code)]
     until = durations.local(seen.expires_at)
-    return [findings.ok(ABOUT, N_("the access token lives until {moment}", moment=until))]
+    return [findings.ok(ABOUT, N_("the access token is valid until {moment}", moment=until))]
 
 
 def published(settings):
-    """Given the Settings, return the Findings: none where they name no such file."""
+    """Given the Settings, return the Findings about the published file: none where they name no such file."""
     try:
         path = settings.published_file()
         if path is None:
@@ -62,8 +59,16 @@ def published(settings):
     return [findings.ok(ABOUT_PUBLISHED, N_("the access token can be put into {path}", path=path))]
 
 
-def look_at_shared(settings):
-    """Given the Settings, return the facts: ``relation`` of the two copies, where, or the ``error`` that came."""
+def is_shared(settings):
+    """Tell whether the settings name a shared store; one that is malformed is named where it is read."""
+    try:
+        return opening.is_shared(settings)
+    except errors.ConfigError:
+        return True
+
+
+def shared(settings):
+    """Does etcd answer, and is this host's copy of the pair in step with it?"""
     from hhtoken.store.etcd import comparison
     from hhtoken.store.etcd.settings import open_vault
 
@@ -75,44 +80,31 @@ def look_at_shared(settings):
             local = open_store(settings.state_directory()).load().pair
         except (errors.AuthorizationNeededError, errors.DataError):
             local = None
-        relation = comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
-        return SimpleNamespace(relation=relation, place=vault.name, is_dead=bool(contents.verdict), error=None)
     except errors.Error as error:
-        return SimpleNamespace(error=error)
+        return [findings.of_error(ABOUT_SHARED, error)]
+    relation = comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
+    return [judge_shared(relation, vault.name, bool(contents.verdict))]
 
 
-def judge_shared(seen):
-    """Given the facts, return the Findings."""
+def judge_shared(relation, place, is_dead=False):
+    """Given how the two copies relate, where the other one is, and whether that is dead, return the Finding."""
     from hhtoken.store.etcd import comparison
 
-    if seen.error:
-        return [findings.of_error(ABOUT_SHARED, seen.error)]
-    place = seen.place
-    if seen.relation == comparison.NOTHING:
-        return [findings.note(ABOUT_SHARED, N_("etcd answers; there is no pair at {place} yet", place=place))]
-    if seen.relation == comparison.IN_STEP and seen.is_dead:
-        says = N_("etcd answers; the pair at {place} is dead", place=place)
-        return [findings.problem(ABOUT_SHARED, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
-    if seen.relation == comparison.IN_STEP:
-        return [findings.ok(ABOUT_SHARED, N_("etcd answers; this host has the pair that is at {place}", place=place))]
-    if seen.relation in (comparison.TAKE_OVER, comparison.PROMOTE, comparison.CONFLICT):
+    if relation == comparison.NOTHING:
+        return findings.note(ABOUT_SHARED, N_("etcd answers; there is no pair at {place} yet", place=place))
+    if relation == comparison.IN_STEP and not is_dead:
+        return findings.ok(ABOUT_SHARED, N_("etcd answers; this host has the pair that is at {place}", place=place))
+    if relation in (comparison.TAKE_OVER, comparison.PROMOTE, comparison.CONFLICT):
         says = N_("etcd answers; this host is not in step with {place}", place=place)
-        return [findings.note(ABOUT_SHARED, says, f"{SYNC}; systemctl enable --now hh-token-sync.service")]
-    if seen.relation == comparison.FOREIGN:
-        says = N_("this host's pair and the one at {place} have nothing to do with each other", place=place)
-        return [
-            findings.problem(ABOUT_SHARED, says, advice=N_("see docs/scale.md: give each installation its own prefix"))
-        ]
-    says = N_("this host has a pair, and there is none at {place}", place=place)
-    if seen.relation == comparison.ENDED:
+        return findings.note(ABOUT_SHARED, says, SYNC)
+    if relation == comparison.IN_STEP:
+        says = N_("etcd answers; the refresh token at {place} is no longer accepted", place=place)
+        return findings.problem(ABOUT_SHARED, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)
+    if relation == comparison.ENDED:
         says = N_("another host has revoked the pair at {place}, or moved it", place=place)
-        return [findings.problem(ABOUT_SHARED, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)]
-    return [findings.problem(ABOUT_SHARED, says, advice=N_("put it there by 'hhtoken import FILE'"))]
-
-
-def is_wanted(settings):
-    """Tell whether the settings name a shared store; one that is malformed is named where it is read."""
-    try:
-        return opening.is_shared(settings)
-    except errors.ConfigError:
-        return True
+        return findings.problem(ABOUT_SHARED, says, advice=errors.HINT_AUTHORIZE, exit_code=errors.NOPERM)
+    if relation == comparison.FOREIGN:
+        says = N_("this host's pair and the one at {place} have nothing to do with each other", place=place)
+        return findings.problem(ABOUT_SHARED, says, advice=N_("see docs/scale.md: one prefix for each installation"))
+    says = N_("this host has a pair, and there is none at {place}", place=place)
+    return findings.problem(ABOUT_SHARED, says, advice=N_("put it there by 'hhtoken import FILE'"))
