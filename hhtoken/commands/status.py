@@ -67,7 +67,7 @@ def _screen(seen, settings, renewers):
     from hhtoken.console import terminal
 
     place = settings.state_directory()
-    if opening.is_shared(settings):
+    if opening.is_shared(settings) and seen.state != report.MISCONFIGURED:
         store = settings.optional(opening.SHARED_SETTING)
         place = N_("{directory}; shared with other hosts through {store}", directory=place, store=store)
     help_wanted = None if renewers.names else to_have_it_renewed(renewers, settings)

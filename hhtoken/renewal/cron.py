@@ -21,8 +21,9 @@ ANSWER_SECONDS = 2
 PATH = "/usr/bin:/bin"  # cron's own, whatever the PATH of our shell is
 SETTING = re.compile(r"""["']?([^\s=]+?)["']?\s*=\s*(.*)""")
 BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-MONTHS, DAYS = "jan feb mar apr may jun jul aug sep oct nov dec", "sun mon tue wed thu fri sat"
-NUMBERS = {name: str(at) for names, first in ((MONTHS, 1), (DAYS, 0)) for at, name in enumerate(names.split(), first)}
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+NUMBERS = {name: str(at) for names, first in ((MONTHS, 1), (DAYS, 0)) for at, name in enumerate(names, first)}
 NICKNAMES = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 BUILT_IN = ("exec", "command", "if", "!", "{", "time")  # into the shell
 PROGRAM, SCRIPT = "hhtoken", "hh-token-refresh.sh"

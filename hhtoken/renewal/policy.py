@@ -52,7 +52,7 @@ def decide(pair, record, now, force=False):
     dead is not sent even then.
     """
     is_expired = now >= pair.expires_at or record is not None and record.refused == EXPIRED
-    if is_clock_plausible(pair, now) and not is_expired and not force:
+    if not is_clock_wrong(pair, now) and not is_expired and not force:
         return Decision(NOT_DUE, pair.expires_at)
     if not pair.refresh_token:
         return Decision(IMPOSSIBLE) if force or now >= pair.expires_at else Decision(NOT_DUE, pair.expires_at)
@@ -67,9 +67,9 @@ def decide(pair, record, now, force=False):
     return Decision(DUE)
 
 
-def is_clock_plausible(pair, now):
-    """Given the Pair and the time, tell whether our clock may be right: it is not where it stands before the issue."""
-    return now >= pair.obtained_at - CLOCK_SLACK_SECONDS
+def is_clock_wrong(pair, now):
+    """Tell whether the Pair comes from the future: the clock is in 1970, or was set back."""
+    return now < pair.obtained_at - CLOCK_SLACK_SECONDS
 
 
 def resting_until(store, now):

@@ -49,7 +49,6 @@ STATE_AFTER = {
 }
 
 HINT_REFRESH = N_("type 'hhtoken refresh'")
-HINT_CLOCK = N_("set the clock of this machine; 'date' shows it")
 
 # What the API says of an access token, whoever heard it: kind -> (exit code, sentence, hint).
 REFUSALS = {
@@ -132,22 +131,23 @@ class Report:
         if not self.pair:
             return 0
         told = self.last.lives_on_until if self.last else 0
+        if told > self.now and policy.is_clock_wrong(self.pair, self.now):
+            return told  # by the same clock
         return max(self.pair.expires_at, told) if told > self.now else self.pair.expires_at
 
     @property
     def seconds_left(self):
-        """As far as can be told; by a clock that stands before the issue of the token, not more than its whole life."""
-        if not self.pair:
-            return 0
-        return max(0, int(min(self.expires_at - self.now, self.expires_at - self.pair.obtained_at)))
+        start = self.pair.obtained_at if self.is_clock_wrong else self.now
+        return max(0, int(self.expires_at - start))
 
     @property
     def is_clock_wrong(self):
-        return self.pair is not None and not policy.is_clock_plausible(self.pair, self.now)
+        """Whether the clock tells nothing about this pair, and HeadHunter has not either."""
+        return self.pair and policy.is_clock_wrong(self.pair, self.now) and self.expires_at == self.pair.expires_at
 
     @property
     def is_usable(self):
-        return self.seconds_left > 0 and not self.is_refused
+        return self.seconds_left > 0 and not self.is_refused and not self.is_clock_wrong
 
     @property
     def is_refused(self):
@@ -177,9 +177,9 @@ def look(store, now):
     except errors.DataError as error:
         return of_error(error, last, now)
     report = of_pair(pair, store.record_of(pair), now, in_flight)
-    if report.next_refresh_at and report.state in (VALID, DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN):
-        _tell_want_of_room(report, store)
-    return report
+    is_next_refresh_at_stake = not report.is_usable and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
+    trouble = store.why_no_room() if is_next_refresh_at_stake else None
+    return _in_want_of_room(report, trouble) if trouble else report
 
 
 def _in_flight(store):
@@ -194,17 +194,11 @@ def _in_flight(store):
     return kinds.pop() if len(kinds) == 1 and kinds <= set(UNSETTLED) else record.REFRESH
 
 
-def _tell_want_of_room(report, store):
-    """Let the Report say why the next refresh will not dare to ask for a new pair, if so."""
-    trouble = store.why_no_room()
-    if trouble:
-        report.reason = N_(
-            "{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message
-        )
-        report.next_step = trouble.hint
-        if not report.seconds_left:
-            report.next_step = N_("{mend}; then type 'hhtoken refresh'", mend=trouble.hint)
-        report.exit_code = trouble.exit_code
+def _in_want_of_room(report, trouble):
+    """Return the Report that says why the next refresh will not dare to ask for a new pair."""
+    reason = N_("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
+    hint = N_("{mend}; then type 'hhtoken refresh'", mend=trouble.hint)
+    return Report(report.state, reason, hint, trouble.exit_code, report.pair, report.last, report.now)
 
 
 def of_pair(pair, last, now, in_flight=None):
@@ -226,7 +220,8 @@ def of_pair(pair, last, now, in_flight=None):
         reason = valid.why_refused().message if valid.is_refused else _why_impossible(pair, now)
         return report(AUTHORIZATION_NEEDED, reason, token_errors.HINT_AUTHORIZE, errors.NOPERM)
     if valid.is_clock_wrong:
-        return report(DUE, _wrong_clock(pair, now), HINT_CLOCK, errors.UNAVAILABLE)
+        reason = N_("the clock of this machine is wrong: it is before the time at which this token was obtained")
+        return report(DUE, reason, N_("set the clock: see 'date' and 'timedatectl'"), errors.UNAVAILABLE)
     if valid.is_usable:
         return valid
     if last and last.outcome in STATE_AFTER:
@@ -237,14 +232,6 @@ def of_pair(pair, last, now, in_flight=None):
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
     reason = valid.why_refused().message if valid.is_refused else N_("the access token has expired")
     return report(DUE, reason, HINT_REFRESH, errors.UNAVAILABLE)
-
-
-def _wrong_clock(pair, now):
-    return N_(
-        "the clock of this machine is wrong: it shows {now}, but the token was issued {issued}",
-        now=durations.local(now),
-        issued=durations.local(pair.obtained_at),
-    )
 
 
 def of_error(error, last, now):
@@ -329,7 +316,7 @@ def _metrics(report):
         ),
         (
             "renewers",
-            "How many timers and cron tables of this machine renew the pair; 0: nothing does.",
+            "The number of timers and cron tables of this machine that renew the pair.",
             [({}, len(report.renewed_by or []))],
         ),
         ("refresh_failures", "Attempts that failed alike in a row.", [({}, _failures(last))]),

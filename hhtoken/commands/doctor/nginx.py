@@ -14,6 +14,7 @@ ENABLED = ("sites-enabled", "conf.d")
 AVAILABLE = "sites-available/hh-token"
 PORT = 80
 LARGEST_FILE_BYTES = 256 * 1024
+SHIPPED = "/usr/local/share/hhtoken/nginx/hh-token"
 MARK = "hh_token"  # in each file that came from nginx/hh-token
 RELOAD = "nginx -t && systemctl reload-or-restart nginx"
 HEADERS = {
@@ -77,9 +78,7 @@ def _of_answer(seen, whose):
     says = N_("answers {status} for the redirect URI, not with hhtoken's page", status=visit.status)
     if seen.unreadable:
         return findings.problem(ABOUT, says, "sudo hhtoken doctor", N_("you may not read its files"))
-    advice = N_(
-        "compare the site with /usr/local/share/hhtoken/nginx/hh-token; 'ss -ltnp sport = :80' shows who answers"
-    )
+    advice = N_("compare the site with {path}; 'ss -ltnp sport = :80' shows who answers", path=SHIPPED)
     return findings.problem(ABOUT, says, RELOAD, advice)
 
 
