@@ -101,19 +101,17 @@ def _renewed(names, settings, force, jobs):
     endpoint = token_endpoint_of(settings)
     endpoint.prepare()  # once, before threads would import it at the same time
     signals.end_on_signals()
-    while names:
-        pool, begun = ThreadPoolExecutor(jobs), []
-        with signals.deferred():
-            try:
-                begun.extend(pool.submit(_renew, name, settings, endpoint, force) for name in names)
-            except RuntimeError as error:  # no room for so many threads
-                if not begun:
-                    raise errors.TryLaterError(N_("no room for a thread"), N_("look at 'ulimit -u'")) from error
-            try:
-                yield from map(_result_of, begun)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        names, jobs = names[len(begun) :], len(begun)
+    pool, begun = ThreadPoolExecutor(jobs), []
+    with signals.deferred():
+        try:
+            begun.extend(pool.submit(_renew, name, settings, endpoint, force) for name in names)
+            yield from map(_result_of, begun)
+        except RuntimeError as error:
+            raise errors.TryLaterError(
+                N_("no room for a thread"), N_("look at 'ulimit -u', or lower --jobs")
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _result_of(future):

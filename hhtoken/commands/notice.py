@@ -19,14 +19,7 @@ from hhtoken.text import N_, printable
 REPEAT_SECONDS = 24 * 3600
 PATIENCE_SECONDS = 3600  # temporary trouble is not worth a message before
 
-NAMES = {
-    errors.DEFECT: N_("a defect of hhtoken"),
-    errors.USAGE: N_("wrong usage"),
-    errors.DATAERR: N_("a file or an answer makes no sense"),
-    errors.IOERR: N_("the state directory cannot be read or written"),
-    errors.NOPERM: N_("a human must authorize"),
-    errors.CONFIG: N_("a setting is missing, malformed or unsafe"),
-}
+GRAVE = (errors.DATAERR, errors.IOERR, errors.NOPERM, errors.CONFIG)
 
 
 def trouble_in(seen, failed_with=0):
@@ -36,12 +29,11 @@ def trouble_in(seen, failed_with=0):
     Temporary trouble counts once it has lasted.
     """
     key = f"{seen.state} {seen.pair.obtained_at if seen.pair else 0}"  # another pair, another trouble
-    if seen.exit_code in (errors.NOPERM, errors.DATAERR, errors.IOERR, errors.CONFIG):
+    if seen.exit_code in GRAVE:
         return key, seen.reason, seen.next_step
-    if failed_with in NAMES:
+    if failed_with in (errors.DEFECT, errors.USAGE, *GRAVE):
         hint = N_("type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'")
-        reason = N_("a refresh ended with exit code {code}: {name}", code=failed_with, name=NAMES[failed_with])
-        return f"exit {failed_with}", reason, hint
+        return f"exit {failed_with}", N_("a refresh ended with exit code {code}", code=failed_with), hint
     if seen.exit_code and seen.pair and seen.now - _dead_since(seen) > PATIENCE_SECONDS:
         return key, N_("no access token for over an hour: {reason}", reason=seen.reason), seen.next_step
     return None

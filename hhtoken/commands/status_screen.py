@@ -2,6 +2,7 @@
 
 import shlex
 import textwrap
+from typing import NamedTuple, Optional
 
 from hhtoken import errors
 from hhtoken.console import durations
@@ -19,17 +20,14 @@ COLOUR_END = "\033[0m"
 ENABLE = "systemctl enable --now hh-token-refresh{instance}.timer hh-token-due{instance}.timer"
 
 
-class Row:
+class Row(NamedTuple):
     """``label`` and ``lines``: Texts. ``tone``: GOOD, POOR, BAD or None. ``command``: what to type, as it stands, after
     them, or None."""
 
-    __slots__ = ("label", "lines", "tone", "command")
-
-    def __init__(self, label, *lines, tone=None, command=None):
-        self.label = label
-        self.lines = lines
-        self.tone = tone
-        self.command = command
+    label: str
+    lines: tuple
+    tone: Optional[str] = None
+    command: Optional[str] = None
 
 
 def rows(report, place, renewers, help_wanted=None, has_unicode=True, others=None, published=None):
@@ -38,24 +36,24 @@ def rows(report, place, renewers, help_wanted=None, has_unicode=True, others=Non
     elsewhere (or None), and where the access token is published, or the Error for which it cannot be (or None), return
     the Rows."""
     tone = _tone(report)
-    found = [Row(N_("state"), _state(report), tone=tone)]
+    table = [Row(N_("state"), (_state(report),), tone)]
     if report.pair:
-        found.append(Row(N_("access token"), *_life(report, has_unicode), tone=tone))
-        found.append(Row(N_("refresh"), _plan(report)))
-        found.append(Row(N_("renewed by"), _who(report, renewers)))
+        table.append(Row(N_("access token"), _life(report, has_unicode), tone))
+        table.append(Row(N_("refresh"), (_plan(report),)))
+        table.append(Row(N_("renewed by"), (_who(report, renewers),)))
     if report.last:
-        found.append(Row(N_("last attempt"), _attempt(report.last)))
-    found.append(Row(N_("stored in"), place))
+        table.append(Row(N_("last attempt"), (_attempt(report.last),)))
+    table.append(Row(N_("stored in"), (place,)))
     if isinstance(published, errors.Error):
-        nowhere = N_("nowhere: {reason}; type 'hhtoken doctor'", reason=published.message)
-        found.append(Row(N_("published in"), nowhere, tone=POOR))
+        published = N_("nowhere: {reason}; type 'hhtoken doctor'", reason=published.message)
+        table.append(Row(N_("published in"), (published,), POOR))
     elif published:
-        found.append(Row(N_("published in"), published))
+        table.append(Row(N_("published in"), (published,)))
     needed, command = _to_do(report, renewers, help_wanted)
-    found.append(Row(N_("to do"), needed, command=command))
+    table.append(Row(N_("to do"), (needed,), None, command))
     if others and not report.pair:  # sudo was forgotten, perhaps
-        found.append(Row(N_("but"), N_("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
-    return found
+        table.append(Row(N_("but"), (N_("the service's pair is in {path}: type 'sudo hhtoken status'", path=others),)))
+    return table
 
 
 def laid_out(table, say, columns=None, has_colour=False):

@@ -24,7 +24,6 @@ BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 NUMBERS = {name: str(at) for names, first in ((MONTHS, 1), (DAYS, 0)) for at, name in enumerate(names, first)}
-NICKNAMES = ("@reboot", "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 BUILT_IN = ("exec", "command", "if", "!", "{", "time")  # into the shell
 PROGRAM, SCRIPT = "hhtoken", "hh-token-refresh.sh"
 
@@ -85,7 +84,7 @@ def _entry(line, has_user):
 
 def _is_hourly(fields):
     if len(fields) == 1:
-        return NICKNAMES.index(fields[0].lower()) == NICKNAMES.index("@hourly")
+        return fields[0] == "@hourly"
     _minutes, hours, days, months, weekdays = (_values(*field) for field in zip(fields, BOUNDS))
     is_each = len(days) == 31, len({day % 7 for day in weekdays}) == 7
     both_count = fields[2].startswith("*") or fields[4].startswith("*")  # crontab(5): else one of them is enough

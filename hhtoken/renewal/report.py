@@ -38,17 +38,12 @@ STATES = {  # and the word for it
     DAMAGED: N_("damaged"),
 }
 
-STATE_AFTER = {
-    record.NOT_YET: NOT_YET,
-    record.TRY_LATER: TRY_LATER,
-    record.UNCLEAR: TRY_LATER,
-    record.NONSENSE: TRY_LATER,
-    record.OUTCOME_UNKNOWN: OUTCOME_UNKNOWN,
-    record.AUTHORIZATION_NEEDED: AUTHORIZATION_NEEDED,
-    record.MISCONFIGURED: MISCONFIGURED,
-}
+# What the last refresh came to has the same names, but for two.
+STATE_AFTER = {one: one for one in (NOT_YET, TRY_LATER, OUTCOME_UNKNOWN, AUTHORIZATION_NEEDED, MISCONFIGURED)}
+STATE_AFTER.update({record.UNCLEAR: TRY_LATER, record.NONSENSE: TRY_LATER})
 
 HINT_REFRESH = N_("type 'hhtoken refresh'")
+HINT_CLEAR_UP = N_("type 'hhtoken refresh'; it waits, or clears up")
 
 # What the API says of an access token, whoever heard it: kind -> (exit code, sentence, hint).
 REFUSALS = {
@@ -58,14 +53,8 @@ REFUSALS = {
 
 # What is in flight, by the kind of its intent, and what to do about it.
 UNSETTLED = {
-    record.REFRESH: (
-        N_("a refresh is under way, or was interrupted"),
-        N_("type 'hhtoken refresh'; it waits, or clears up"),
-    ),
-    record.CODE: (
-        N_("an authorization is under way, or was interrupted"),
-        N_("type 'hhtoken refresh'; it waits, or clears up"),
-    ),
+    record.REFRESH: (N_("a refresh is under way, or was interrupted"), HINT_CLEAR_UP),
+    record.CODE: (N_("an authorization is under way, or was interrupted"), HINT_CLEAR_UP),
     record.REVOKE: (
         N_("a revocation is under way, or was interrupted, so HeadHunter may have ended this pair"),
         N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it is still valid"),
@@ -273,9 +262,10 @@ def to_prometheus(reports):
     groups["build_info"].append(_sample("build_info", {"version": __version__}, 1))
     for account, report in reports:
         label = {} if account is None else {"account": account}
-        for name, help_text, samples in _metrics(report):
+        states = [_sample("state", {**label, "state": state}, int(state == report.state)) for state in STATES]
+        for name, help_text, value in _metrics(report):
             group = groups.get(name) or groups.setdefault(name, _header(name, help_text))
-            group.append("\n".join(_sample(name, {**label, **labels}, value) for labels, value in samples))
+            group += states if name == "state" else [_sample(name, label, value)]
     return "\n".join(line for group in groups.values() for line in group)
 
 
@@ -289,47 +279,28 @@ def _sample(name, labels, value):
 
 
 def _metrics(report):
-    last = report.last
-    pair = report.pair
+    """Return ``[(name, help, value)]``; times are Unix seconds, and 0 where there is none."""
+    last, pair = report.last, report.pair
+    failures = last.failures if last and last.exit_code else 0  # "not yet" is none
     return [
-        ("token_usable", "Whether there is an access token that lives.", [({}, int(report.is_usable))]),
-        ("authorization_needed", "Whether a human must authorize.", [({}, int(report.exit_code == errors.NOPERM))]),
-        (
-            "token_expiry_timestamp_seconds",
-            "When the access token expires, in Unix seconds; 0 where there is none.",
-            [({}, report.expires_at)],
-        ),
+        ("token_usable", "Whether there is a valid access token.", int(report.is_usable)),
+        ("authorization_needed", "Whether a login is needed.", int(report.exit_code == errors.NOPERM)),
+        ("token_expiry_timestamp_seconds", "When the access token expires; 0 without one.", report.expires_at),
         (
             "token_obtained_timestamp_seconds",
-            "When the pair was obtained, in Unix seconds; 0 where there is none.",
-            [({}, pair.obtained_at if pair else 0)],
+            "When the pair was obtained; 0 without one.",
+            pair.obtained_at if pair else 0,
         ),
-        (
-            "next_refresh_timestamp_seconds",
-            "When a refresh is possible, in Unix seconds; 0 where none ever is.",
-            [({}, report.next_refresh_at or 0)],
-        ),
-        (
-            "last_refresh_timestamp_seconds",
-            "When the last attempt was made, in Unix seconds; 0 for never.",
-            [({}, last.at if last else 0)],
-        ),
+        ("next_refresh_timestamp_seconds", "When a refresh is possible; 0 for never.", report.next_refresh_at or 0),
+        ("last_refresh_timestamp_seconds", "When the last attempt was made; 0 for never.", last.at if last else 0),
         (
             "renewers",
-            "The number of timers and cron tables of this machine that renew the pair.",
-            [({}, len(report.renewed_by or []))],
+            "The number of this machine's timers and cron tables that renew it.",
+            len(report.renewed_by or []),
         ),
-        ("refresh_failures", "Attempts that failed alike in a row.", [({}, _failures(last))]),
-        ("state", "1 for the state that the token is in.", _state_samples(report)),
+        ("refresh_failures", "Attempts that failed alike in a row.", failures),
+        ("state", "1 for the state that the token is in.", None),
     ]
-
-
-def _failures(last):
-    return last.failures if last and last.exit_code else 0  # "not yet" is none
-
-
-def _state_samples(report):
-    return [({"state": state}, int(state == report.state)) for state in STATES]
 
 
 def of_settings(settings, now):

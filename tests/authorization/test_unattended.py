@@ -203,7 +203,7 @@ def test_a_notice_has_an_address_to_open_only_where_the_socket_of_systemd_is_ope
 def test_a_failure_that_left_no_record_is_told_by_its_exit_code(lonely):
     lonely.store(PAIR)
     assert lonely.run("notice", "--failed-with", "75").stdout == ""
-    assert "cannot be read or written" in lonely.run("notice", "--failed-with", "74").stdout
+    assert "ended with exit code 74" in lonely.run("notice", "--failed-with", "74").stdout
     assert lonely.run("notice", "--failed-with", "74").stdout == ""
     assert lonely.run("notice", "--failed-with", "TERM").stdout == ""
 
