@@ -16,7 +16,7 @@ from hhtoken.authorization import pages
 from hhtoken.commands import doctor
 from hhtoken.commands.doctor import (
     findings,
-    provider_check,
+    provider,
     whose_page,
 )
 from hhtoken.commands.doctor.visit import (
@@ -375,15 +375,15 @@ def test_an_error_in_front_of_the_pair_is_the_finding():
 def test_each_host_is_visited_once_and_the_api_first():
     values = {"HH_API_URL": "https://api.hh.ru", "HH_TOKEN_URL": "https://hh.ru/oauth/token",
               "HH_AUTHORIZE_URL": "https://hh.ru/oauth/authorize"}  # fmt: skip
-    assert provider_check.addresses_of(values) == {
+    assert provider.addresses_of(values) == {
         "HH_API_URL": "https://api.hh.ru/me", "HH_TOKEN_URL": "https://hh.ru/"
     }  # fmt: skip
-    assert provider_check.addresses_of({}) == {}
+    assert provider.addresses_of({}) == {}
 
 
 @pytest.mark.parametrize("failure", SENTENCES)
 def test_every_way_not_to_reach_headhunter_has_its_sentence_and_its_advice(failure):
-    [finding] = provider_check.judge("HH_API_URL", Visit("api.hh.ru", failure), True)
+    [finding] = provider.judge("HH_API_URL", Visit("api.hh.ru", failure), True)
     assert (finding.kind, finding.exit_code) == ("problem", 75)
     assert finding.says == f"api.hh.ru: {SENTENCES[failure]}" and finding.advice
     assert (finding.command == "getent hosts api.hh.ru") == (failure == UNKNOWN_NAME)
@@ -427,25 +427,25 @@ def answer(status=403, ahead=0.0, body="{}", until=None):
      (-3600, "problem", "1 hour ahead"), (None, "note", "does not say")],
 )  # fmt: skip
 def test_a_clock_that_is_off_by_more_than_half_a_minute_is_a_problem(ahead, kind, word):
-    _host, clock = provider_check.judge("HH_API_URL", answer(ahead=ahead), True)
+    _host, clock = provider.judge("HH_API_URL", answer(ahead=ahead), True)
     assert clock.kind == kind and word in clock.says and clock.about == "clock"
     assert clock.command == ("timedatectl set-ntp true" if kind == "problem" else None)
-    without = provider_check.judge("HH_API_URL", answer(ahead=ahead), False)[1]
+    without = provider.judge("HH_API_URL", answer(ahead=ahead), False)[1]
     assert without.command is None and bool(without.advice) == (kind == "problem")
 
 
 def test_only_the_api_is_asked_for_the_time():
-    assert kinds(provider_check.judge("HH_TOKEN_URL", answer(200), True)) == ["ok"]
+    assert kinds(provider.judge("HH_TOKEN_URL", answer(200), True)) == ["ok"]
 
 
 @pytest.mark.parametrize("status, exit_code", [(500, 75), (503, 75), (429, 75), (200, 0), (403, 0), (404, 0)])
 def test_headhunters_own_trouble_is_temporary(status, exit_code):
-    assert findings.exit_code(provider_check.judge("HH_API_URL", answer(status), True)) == exit_code
+    assert findings.exit_code(provider.judge("HH_API_URL", answer(status), True)) == exit_code
 
 
 def test_a_user_agent_that_headhunter_refuses_is_a_problem():
     bad = answer(400, body='{"errors":[{"type":"bad_user_agent","value":"blacklisted"}]}')
-    found = provider_check.judge("HH_API_URL", bad, True)
+    found = provider.judge("HH_API_URL", bad, True)
     assert found[0].exit_code == 78 and "HH_USER_AGENT" in found[0].advice
 
 

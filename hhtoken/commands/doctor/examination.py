@@ -9,7 +9,7 @@ from hhtoken.commands.doctor import (
     listener,
     nginx,
     pair,
-    provider_check,
+    provider,
     public_address,
     renewal,
     settings,
@@ -33,7 +33,7 @@ def examine(given, broken=None):
     try:
         authorities = transfer.load().certs.where()
     except errors.ConfigError as error:
-        found.append(findings.of_error(provider_check.ABOUT, error))
+        found.append(findings.of_error(provider.ABOUT, error))
     checks = _of_provider(known.values, authorities)
     if pair.is_shared(given):
         checks.append((pair.ABOUT_SHARED, lambda: pair.shared(given)))
@@ -46,10 +46,10 @@ def _of_provider(values, authorities):
     agent, has_systemd = values.get("HH_USER_AGENT", "hhtoken-doctor"), systemd_units.is_running()
 
     def check(name, address):
-        return provider_check.judge(name, provider_check.look(address, agent, authorities), has_systemd)
+        return provider.judge(name, provider.look(address, agent, authorities), has_systemd)
 
-    addresses = provider_check.addresses_of(values).items()
-    return [(provider_check.ABOUT, lambda one=one: check(*one)) for one in addresses]
+    addresses = provider.addresses_of(values).items()
+    return [(provider.ABOUT, lambda one=one: check(*one)) for one in addresses]
 
 
 def _of_callback(redirect_uri, authorities):

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from hhtoken import errors
-from hhtoken.commands.doctor import findings, provider_check, visit, whose_page
+from hhtoken.commands.doctor import findings, provider, visit, whose_page
 from hhtoken.console import durations
 from hhtoken.text import N_
 
@@ -63,7 +63,7 @@ def judge(redirect_uri, seen):
 
 def _reached(redirect_uri, seen):
     good = findings.ok(ABOUT, N_("{uri} comes through to hhtoken", uri=redirect_uri))
-    if not provider_check.expires_soon(seen):
+    if not provider.expires_soon(seen):
         return [good]
     says = N_("its certificate expires soon, on {until}", until=durations.local(seen.certificate_until))
     return [good, findings.note(ABOUT, says, advice=N_("renew it, where TLS ends"))]
