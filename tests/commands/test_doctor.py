@@ -1,8 +1,6 @@
 """What doctor makes of what it has seen: facts in, findings out; no file, no network."""
 
 import json
-import socket
-import ssl
 import stat
 import time
 from types import SimpleNamespace as Facts
@@ -31,7 +29,6 @@ from hhtoken.commands.doctor.visit import (
     SILENT,
     UNKNOWN_NAME,
     Visit,
-    failure_of,
 )
 from hhtoken.console import language
 from hhtoken.renewal import timers
@@ -387,34 +384,6 @@ def test_every_way_not_to_reach_headhunter_has_its_sentence_and_its_advice(failu
     assert (finding.kind, finding.exit_code) == ("problem", 75)
     assert finding.says == f"api.hh.ru: {SENTENCES[failure]}" and finding.advice
     assert (finding.command == "getent hosts api.hh.ru") == (failure == UNKNOWN_NAME)
-
-
-@pytest.mark.parametrize(
-    "error, failure",
-    [
-        (socket.gaierror(socket.EAI_NONAME, "x"), UNKNOWN_NAME),
-        (socket.gaierror(socket.EAI_AGAIN, "x"), NO_NAME_SERVER),
-        (UnicodeError("label too long"), UNKNOWN_NAME),
-        (ConnectionRefusedError(111, "x"), REFUSED),
-        (OSError(101, "x"), NO_ROUTE),
-        (OSError(113, "x"), NO_ROUTE),
-        (ConnectionResetError(104, "x"), RESET),
-        (socket.timeout("timed out"), SILENT),
-        (TimeoutError(110, "x"), SILENT),
-        (ssl.SSLError(1, "wrong version number"), NO_TLS),
-        (OSError("odd"), BROKEN),
-    ],
-)
-def test_what_a_connection_raises_tells_how_far_it_came(error, failure):
-    assert failure_of(error) == failure
-
-
-@pytest.mark.parametrize("code, failure", [(9, "not_yet_valid"), (10, "expired"), (62, "wrong_name"),
-                                           (18, "untrusted"), (20, "untrusted")])  # fmt: skip
-def test_what_is_wrong_with_a_certificate_is_told_apart(code, failure):
-    error = ssl.SSLCertVerificationError(1, "x")
-    error.verify_code = code
-    assert failure_of(error) == failure
 
 
 def answer(status=403, ahead=0.0, body="{}", until=None):

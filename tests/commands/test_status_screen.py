@@ -15,7 +15,6 @@ from conftest import PROGRAM
 from reports import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS
 from support import cron_lists
 
-from hhtoken import errors
 from hhtoken.commands import status_screen
 from hhtoken.console import terminal
 from hhtoken.provider import token_errors
@@ -316,20 +315,6 @@ def test_in_a_pipe_each_answer_is_one_line_without_colour(lonely):
     assert "\033" not in shown and "ACCESS" not in shown and "REFRESH" not in shown
 
 
-def test_whether_a_login_is_needed_is_told_by_the_exit_code_alone(lonely):
-    lonely.run("status", expect=errors.NOPERM)
-    lonely.store(FRESH, left=1000, life=1000)
-    lonely.run("status", expect=0)
-    lonely.store(FRESH, left=-1)
-    lonely.run("status", expect=errors.UNAVAILABLE)
-    lonely.store({"access_token": "ACCESS"}, left=-1)
-    lonely.run("status", expect=errors.NOPERM)
-    lonely.token_file.write_text("{")
-    lonely.run("status", expect=errors.DATAERR)
-    lonely.run("status", "--env-file", lonely.state / "none", expect=errors.CONFIG)
-    lonely.run("status", "--state-dir", lonely.token_file, expect=errors.IOERR)
-
-
 def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely, tmp_path):
     settings = tmp_path / "my settings"
     settings.write_text("HHTOKEN_DEADLINE=9\n")
@@ -385,3 +370,28 @@ def test_where_the_token_is_published_is_told_and_why_it_cannot_be(lonely, tmp_p
     assert told in lonely.run("status", HHTOKEN_PUBLISH=str(path)).stdout
     assert "nowhere: " in lonely.run("status", HHTOKEN_PUBLISH=str(lonely.token_file)).stdout
     assert "published" not in lonely.run("status").stdout
+
+
+def test_the_line_for_cron_mails_each_trouble_once(operator, sandbox, expired, tmp_path):
+    settings = tmp_path / "env"
+    settings.write_text(
+        "".join(f"{name}={value}\n" for name, value in operator.environment.items() if name[:3] == "HH_")
+    )
+    settings.chmod(0o600)
+    cron_lists(operator, tmp_path / "cron", "* * * * * true")
+    for name in [name for name in operator.environment if name[:3] == "HH_"]:
+        del operator.environment[name]
+    line = operator.run("--env-file", settings, "status", expect=69).stdout.rstrip().partition("* * * * * ")[2]
+
+    def mails(times):
+        run = [
+            subprocess.run(["sh", "-c", line], capture_output=True, env={"PATH": "/usr/bin:/bin"}) for _ in range(times)
+        ]
+        return [done.stdout.decode() + done.stderr.decode() for done in run]
+
+    sandbox.weather.add("service_unavailable", times=None)
+    assert mails(3) == [""] * 3, "an outage of minutes"
+    sandbox.weather.clear()
+    sandbox.weather.add("token_deactivated", times=None)
+    first, *others = mails(4)
+    assert "hhtoken on " in first and " login'" in first and others == [""] * 3

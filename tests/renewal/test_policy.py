@@ -193,14 +193,13 @@ def test_a_pause_grows_along_its_table_and_stays_at_the_last(failures, seconds):
     assert policy.pause((5, 15, 60), failures) == seconds
 
 
-@pytest.mark.parametrize(
-    "pauses",
-    [
-        policy.NOT_YET_PAUSES_SECONDS,
-        policy.UNCLEAR_PAUSES_SECONDS,
-        policy.REFUSED_PAUSES_SECONDS,
-    ],
-)
-def test_every_table_of_pauses_grows_to_at_most_an_hour(pauses):
-    assert list(pauses) == sorted(pauses)
-    assert 0 <= pauses[0] and pauses[-1] <= policy.LONGEST_PAUSE_SECONDS == 3600
+def test_every_table_of_pauses_grows_to_at_most_an_hour():
+    for pauses in (policy.NOT_YET_PAUSES_SECONDS, policy.UNCLEAR_PAUSES_SECONDS, policy.REFUSED_PAUSES_SECONDS):
+        assert list(pauses) == sorted(pauses)
+        assert 0 <= pauses[0] and pauses[-1] <= policy.LONGEST_PAUSE_SECONDS == 3600
+
+
+@pytest.mark.parametrize("refused, kind", [("token_expired", DUE), ("token_revoked", NOT_DUE), (None, NOT_DUE)])
+def test_what_the_api_calls_expired_is_due_whatever_we_had_computed(refused, kind):
+    assert decided(EXPIRES - 10, Record(refused=refused))[0] == kind
+    assert decided(EXPIRES - 10, Record(refused="token_expired", not_before=EXPIRES - 5)) == (WAITING, EXPIRES - 5)
