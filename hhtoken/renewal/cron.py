@@ -50,7 +50,8 @@ def judge(text, has_user, directory, account=None, default=None):
     """Given the text of a table, whether its lines name a user, and the same, tell whether the table renews that pair;
     and the reason, where it is only meant to."""
     reasons, environment, is_refused = [], {"PATH": PATH}, bool(text) and not text.endswith("\n")
-    lines = [line for line in map(str.strip, text.split("\n")) if line and not line.startswith("#")]
+    lines = [line.strip(" \t") for line in text.split("\n")]  # a carriage return belongs to the command
+    lines = [line for line in lines if line and not line.startswith("#")]
     for line in lines:
         setting = SETTING.fullmatch(line)
         if setting:
@@ -116,7 +117,7 @@ def _renewal(command, environment):
     the environment that they have; no programs where it renews none."""
     try:
         lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-        lexer.whitespace_split, lexer.commenters = True, ""
+        lexer.whitespace_split, lexer.whitespace, lexer.commenters = True, " \t", ""
         words = list(lexer)
     except ValueError:  # a quote without its end
         words = []
@@ -138,7 +139,8 @@ def _renewal(command, environment):
             rest = _up_to_the_next_command(words[at + 1 :])
             is_renewal = {"refresh", "--refresh"} & set(rest) and "--is-due" not in rest
             if is_renewal or os.path.basename(word) == SCRIPT:
-                return [first or word, word], rest, environment
+                is_module = words[at - 1] == "-m"  # of Python's
+                return [first or word] if is_module else [first or word, word], rest, environment
         first = first or (None if _is_end(word) or equals else word)
     return [], [], environment
 

@@ -70,6 +70,7 @@ def test_a_table_without_a_newline_at_its_end_does_not_count(program):
         (["* * * * * ./hhtoken refresh"], False),
         (["HOME=BIN", "* * * * * ~/hhtoken refresh"], True),
         (["HOME=BIN", "* * * * * $HOME/hhtoken refresh"], True),
+        (["* * * * * /usr/bin/env -m hhtoken refresh"], True),
         (["* * * * * root PROGRAM refresh"], False),
         (["* * * * * PROGRAM-gone/hhtoken refresh"], False),
     ],
@@ -95,6 +96,7 @@ def test_the_program_is_looked_for_as_cron_and_its_shell_do(program, lines, is_f
         ("PROGRAM status", False),
         ("refresh-my-hhtoken", False),
         ("PROGRAM 'refresh", False),
+        ("PROGRAM refresh\r", False),
     ],
 )
 def test_a_command_that_renews_is_known(program, command, renews):

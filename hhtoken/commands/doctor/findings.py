@@ -4,13 +4,11 @@ import json
 from typing import NamedTuple, Optional
 
 from hhtoken import errors
+from hhtoken.commands.all_accounts import worst
 from hhtoken.text import N_, printable
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"  # the same in every language, as "error:" and "hint:" are
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
-
-# Of several problems, the one that stands in front of the others decides the exit code.
-WORST_FIRST = (errors.CONFIG, errors.IOERR, errors.DATAERR, errors.NOPERM, errors.UNAVAILABLE, errors.TEMPFAIL)
 
 COLOURS = {OK: "\033[32m", NOTE: "\033[36m", PROBLEM: "\033[31m"}
 COLOUR_END = "\033[0m"
@@ -51,8 +49,7 @@ def of_error(about, error):
 
 def exit_code(found):
     """Given Findings, return the exit code of the worst problem, or 0 where there is none."""
-    codes = {finding.exit_code for finding in found if finding.kind == PROBLEM}
-    return next((code for code in WORST_FIRST if code in codes), errors.OK)
+    return worst(finding.exit_code for finding in found if finding.kind == PROBLEM)
 
 
 def _summary(found):

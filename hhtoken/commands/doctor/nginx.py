@@ -1,5 +1,7 @@
 """nginx in front of the listener: does it run, and does a request come through? If not, what its site lacks."""
 
+import contextlib
+import glob
 import os
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -13,7 +15,7 @@ FOLDER = "/etc/nginx"
 ENABLED = ("sites-enabled", "conf.d")
 AVAILABLE = "sites-available/hh-token"
 PORT = 80
-LARGEST_FILE_BYTES = 256 * 1024
+LARGEST_FILE_CHARACTERS = 256 * 1024
 SHIPPED = "/usr/local/share/hhtoken/nginx/hh-token"
 MARK = "hh_token"  # in each file that came from nginx/hh-token
 RELOAD = "nginx -t && systemctl reload-or-restart nginx"
@@ -27,14 +29,12 @@ def look(redirect_uri, folder=FOLDER, port=PORT):
     """Given the redirect URI, nginx's folder and the port that it listens on, return the facts."""
     parts = urlsplit(redirect_uri)
     headers = {"Host": parts.hostname, "User-Agent": "hhtoken-doctor"}
-    site, unreadable = _site(folder, parts.path or "/")
     return SimpleNamespace(
         host=parts.hostname,
         path=parts.path or "/",
         is_installed=os.path.isdir(folder),
         visit=visit_callback(f"http://127.0.0.1{parts.path or '/'}", headers, ("127.0.0.1", port)),
-        site=site,
-        unreadable=unreadable,
+        site=_site(folder, parts.path or "/"),
         available=os.path.isfile(os.path.join(folder, AVAILABLE)),
         port=port,
         place=listener.bracketed(*listener.place(redirect_uri)),
@@ -76,8 +76,6 @@ def _of_answer(seen, whose):
         says = N_("does not reach the listener ({status})", status=visit.status)
         return findings.problem(ABOUT, says, RELOAD, N_("fix the listener, above, first"))
     says = N_("answers {status} for the redirect URI, not with hhtoken's page", status=visit.status)
-    if seen.unreadable:
-        return findings.problem(ABOUT, says, "sudo hhtoken doctor", N_("you may not read its files"))
     advice = N_("compare the site with {path}; 'ss -ltnp sport = :80' shows who answers", path=SHIPPED)
     return findings.problem(ABOUT, says, RELOAD, advice)
 
@@ -87,7 +85,7 @@ def _lacking(seen):
     if not seen.site:
         says = N_("the site {path} is not enabled", path=AVAILABLE)
         link = f"ln -s ../{AVAILABLE} {FOLDER}/sites-enabled/ && {RELOAD}"
-        return [(says, N_("type: {command}", command=link))] if seen.available and not seen.unreadable else []
+        return [(says, N_("type: {command}", command=link))] if seen.available else []
     file, content = seen.site
     if MARK not in content:  # the operator's own, which may say it in other words
         return []
@@ -104,23 +102,10 @@ def _add(file, directive):
 
 
 def _site(folder, path):
-    """Return ``(file, content without comments)`` of nginx's file about the callback, or None, and whether some could
-    not be read."""
-    unreadable = False
-    for place in (os.path.join(folder, part) for part in ENABLED):
-        try:
-            names = sorted(os.listdir(place))
-        except OSError as error:
-            unreadable = unreadable or not isinstance(error, FileNotFoundError)
-            continue
-        for file in (os.path.join(place, name) for name in names):
-            try:
-                with open(file, "rb") as stream:
-                    content = stream.read(LARGEST_FILE_BYTES).decode("utf-8", "replace")
-            except OSError:
-                unreadable = True
-                continue
+    """Return ``(file, content without comments)`` of nginx's file about the callback, if we may read one, or None."""
+    for file in sorted(file for part in ENABLED for file in glob.glob(os.path.join(folder, part, "*"))):
+        with contextlib.suppress(OSError), open(file, encoding="utf-8", errors="replace") as stream:
+            content = stream.read(LARGEST_FILE_CHARACTERS)
             if MARK in content or f"location = {path}" in content:
-                lines = (line for line in content.splitlines() if not line.lstrip().startswith("#"))
-                return (file, "\n".join(lines)), unreadable
-    return None, unreadable
+                return file, "\n".join(line for line in content.splitlines() if not line.lstrip().startswith("#"))
+    return None
