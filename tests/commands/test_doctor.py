@@ -421,28 +421,6 @@ def test_a_user_agent_that_headhunter_refuses_is_a_problem():
 # -- whose page --
 
 
-@pytest.mark.parametrize(
-    "status, headers, body, whose",
-    [
-        (400, {}, OUR_PAGE, whose_page.OURS),
-        (400, {}, NO_HTTPS_PAGE, whose_page.NOT_HTTPS),
-        (421, {}, OTHER_HOST_PAGE, whose_page.OTHER_HOST),
-        (502, {"server": "nginx"}, DOWN_PAGE, whose_page.DOWN_PAGE),
-        (429, {}, DOWN_PAGE, whose_page.BUSY),
-        (200, {}, "<h1>Welcome to nginx!</h1>", whose_page.WELCOME),
-        (404, {"server": "nginx"}, NGINX_404, whose_page.NOT_FOUND),
-        (502, {"server": "nginx"}, "<center>nginx</center>", whose_page.GATEWAY),
-        (404, {"server": "KeenDNS"}, "", whose_page.ROUTER),
-        (200, {}, "<title>Keenetic Web</title>", whose_page.ROUTER),
-        (301, {"location": "https://x/"}, "", whose_page.REDIRECT),
-        (200, {}, "hello", whose_page.STRANGER),
-        (401, {}, "", whose_page.STRANGER),
-    ],
-)
-def test_a_page_is_known_for_whose_it_is(status, headers, body, whose):
-    assert whose_page.whose(status, headers, body) == whose
-
-
 @pytest.mark.parametrize("name", [*pages.PAGES])
 def test_each_page_of_ours_is_known_as_ours(name):
     status, body = page(name)
@@ -562,7 +540,10 @@ def test_what_keeps_nginx_from_bringing_the_browser_is_named_with_its_remedy(fac
         (OURS, "ok", 0, "comes through to hhtoken"),
         (Visit("h", None, 400, {}, NO_HTTPS_PAGE), "problem", 78, "hhtoken refuses"),
         (Visit("h", None, 502, {}, DOWN_PAGE), "problem", 69, "finds nothing"),
+        (Visit("h", None, 421, {}, OTHER_HOST_PAGE), "problem", 78, "hhtoken refuses"),
         (Visit("h", None, 502, {"server": "KeenDNS"}), "problem", 78, "router or KeenDNS"),
+        (Visit("h", None, 200, {}, "<title>Keenetic Web</title>"), "problem", 78, "router or KeenDNS"),
+        (Visit("h", None, 401), "problem", 78, "something other"),
         (Visit("h", None, 502), "problem", 78, "does not reach it"),
         (Visit("h", None, 200, {}, "Welcome to nginx!"), "problem", 78, "default site"),
         (Visit("h", None, 302, {"location": "https://login.example/?state=canary"}), "problem", 78, "login.example"),

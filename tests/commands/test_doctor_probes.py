@@ -229,11 +229,6 @@ def test_a_state_directory_that_is_none_is_no_accident(tmp_path):
     assert kinds(doctor.state_directory.judge(doctor.state_directory.look(str(tmp_path / "none"))))[0] == "note"
 
 
-def test_the_file_system_of_a_real_path_is_known(tmp_path):
-    point, kind, _is_read_only = doctor.state_directory.look(str(tmp_path)).mount
-    assert str(tmp_path).startswith(point) and kind
-
-
 # -- all at once --
 
 
