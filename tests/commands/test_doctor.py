@@ -298,7 +298,7 @@ def test_a_sticky_directory_is_everybodys_whatever_lies_in_it():
         (store_facts(("answer.kept", status())), "kept aside"),
         (store_facts(("token.json.unclaimed-5", status())), "may be good"),
         (store_facts(("accounts", status(0o700, kind=stat.S_IFDIR)), ("answer.kept", status())), "kept aside"),
-        (store_facts(free=4096000), "3 MiB are free"),
+        (store_facts(free=4096000), "3.9 MiB are free"),
         (store_facts(me=1000, path="/home/me/s", error=PermissionError(13, "x")), "may not look into"),
         (store_facts(me=1000, path="/home/me/s"), "another one, in /var/lib/hh-token"),
     ],

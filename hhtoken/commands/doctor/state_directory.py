@@ -142,7 +142,8 @@ def _of_disk(seen):
         says = N_("no new pair could be stored: {reason}", reason=seen.trouble.message)
         found.append(findings.problem(ABOUT, says, advice=seen.trouble.hint, exit_code=seen.trouble.exit_code))
     elif seen.free is not None:
-        says = N_("{free} MiB are free on its disk", free=seen.free // (1024 * 1024))
+        megabytes = seen.free / 2**20
+        says = N_("{free} MiB are free on its disk", free=round(megabytes, 1 if megabytes < 10 else None))
         little = findings.note(ABOUT, says, f"df -h {shlex.quote(seen.path)}")
         found.append(little if seen.free < LITTLE_FREE_BYTES else findings.ok(ABOUT, says))
     if kind in FORGETFUL:
