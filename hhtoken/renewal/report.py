@@ -100,7 +100,7 @@ def _why_impossible(pair, now):
 
 class Report:
     """``state``, ``reason``, ``next_step`` (or None), ``exit_code``; ``pair`` and ``last`` (a Record) or None.
-    ``renewed_by``: names of timers and cron tables of this machine, None where nobody has looked for them."""
+    ``renewed_by``: names of timers and cron tables of this machine, None: not looked for."""
 
     __slots__ = ("state", "reason", "next_step", "exit_code", "pair", "last", "now", "renewed_by")
 
@@ -216,8 +216,8 @@ def of_pair(pair, last, now, in_flight=None):
     if last and last.outcome in STATE_AFTER:
         state = STATE_AFTER[last.outcome] if last.exit_code != errors.NOPERM else AUTHORIZATION_NEEDED
         decision = policy.decide(pair, last, now)
-        is_paused = decision.kind == policy.WAITING and last.exit_code != errors.NOPERM
-        hint = _hint_of_pause(last, decision.until) if is_paused else last.hint or HINT_REFRESH
+        is_all_to_wait = decision.kind == policy.WAITING and last.hint in (None, token_errors.HINT_WAIT)
+        hint = _hint_of_pause(last, decision.until) if is_all_to_wait else last.hint or HINT_REFRESH
         return report(state, last.message, hint, last.exit_code or errors.UNAVAILABLE)
     reason = valid.why_refused().message if valid.is_refused else N_("the access token has expired")
     return report(DUE, reason, HINT_REFRESH, errors.UNAVAILABLE)
