@@ -162,7 +162,7 @@ def status(settings, default, as_json, as_prometheus):
     from hhtoken.renewal import report
 
     codes, listed = [], accounts.listed(settings.main_directory())
-    seen = _collecting(codes, _reports(settings, listed, default))
+    seen = _reports(settings, listed, default, codes)
     if as_prometheus:  # which wants the samples of a metric in one block
         reporting.result(report.to_prometheus((name, one) for name, one, _path in seen))
     elif as_json:
@@ -170,12 +170,6 @@ def status(settings, default, as_json, as_prometheus):
     else:
         _print_lines(seen, max(map(len, listed)))
     return worst(codes)
-
-
-def _collecting(codes, reports):
-    for name, one, path in reports:
-        codes.append(one.exit_code)
-        yield name, one, path
 
 
 def _print_lines(seen, width):
@@ -212,8 +206,9 @@ def _print_json(seen, codes):
     reporting.result(f'], "exit_code": {worst(codes)}}}')
 
 
-def _reports(settings, listed, default):
-    """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
+def _reports(settings, listed, default, codes):
+    """Yield the name, the Report and the path of each account, and add its exit code to ``codes``: looked at, told
+    about, and forgotten."""
     from hhtoken.renewal import report, timers
 
     main = settings.main_directory()
@@ -227,4 +222,5 @@ def _reports(settings, listed, default):
             seen = report.of_error(error, None, time.time())
         seen = report.in_view_of(seen, settings, path)
         seen.renewed_by = renewers[accounts.named(name)].names if seen.pair else []
+        codes.append(seen.exit_code)
         yield name, seen, path

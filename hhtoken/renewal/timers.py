@@ -1,5 +1,7 @@
 """Who renews the pair on this machine, as far as can be seen from here: systemd's timers, or cron."""
 
+from typing import NamedTuple, Optional
+
 from hhtoken.renewal import cron, systemd_units
 from hhtoken.store import account_names
 
@@ -7,19 +9,16 @@ DUE, REFRESH = "hh-token-due", "hh-token-refresh"
 PROPERTIES = ("LoadState", "ActiveState", "NextElapseUSecRealtime", "Environment", "StateDirectory")
 
 
-class Renewers:
+class Renewers(NamedTuple):
     """``timers``: ``{name: Unix seconds of its next look, or None}`` of those that run for this state directory.
     ``cron``: the table that renews it, or None. ``unfit``: ``(table, reason)`` of one that is meant to and cannot, or
     None. ``can_be_enabled``: the timers are there, but do not run.
     """
 
-    __slots__ = ("timers", "cron", "unfit", "can_be_enabled")
-
-    def __init__(self, timers=None, cron=None, can_be_enabled=False, unfit=None):
-        self.timers = timers or {}
-        self.cron = cron
-        self.unfit = unfit
-        self.can_be_enabled = can_be_enabled
+    timers: dict = {}
+    cron: Optional[str] = None
+    can_be_enabled: bool = False
+    unfit: Optional[tuple] = None
 
     @property
     def names(self):
@@ -60,11 +59,6 @@ def names_of(instance=""):
     """Given what stands behind the units' names ("" or "@account"), return the names of the two timers and their
     services."""
     return [f"{unit}{instance}.{kind}" for kind in ("timer", "service") for unit in (DUE, REFRESH)]
-
-
-def directories_of(units):
-    """Given the properties of units, return the state directories that they look after."""
-    return {path for unit in units.values() for path in _directories(unit)}
 
 
 def _directories(service):
