@@ -50,7 +50,7 @@ function _shtab_hhtoken_using
   test "$_shtab_hhtoken_cmdpath" = "$argv"
 end
 
-set -g _shtab_hhtoken_commands init login status whoami refresh revoke doctor import export sandbox show exec app-token authorize-url serve-callback exchange notice sync
+set -g _shtab_hhtoken_commands login status whoami refresh revoke init doctor import export sandbox show exec app-token authorize-url serve-callback exchange notice sync
 set -g _shtab_hhtoken_opts_with_value --account --client-id --email --env-file --expires-in --failed-with --fault --field --jobs --listen --min-seconds --redirect-uri --role --state-dir --timeout --wait
 
 complete -c hhtoken -e
@@ -61,14 +61,6 @@ complete -c hhtoken -n _shtab_hhtoken_using -l account -x -d 'which account, whe
 complete -c hhtoken -n _shtab_hhtoken_using -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
 complete -c hhtoken -n _shtab_hhtoken_using -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n _shtab_hhtoken_using -s V -l version -d 'show program'"'"'s version number and exit'
-complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a init -d 'set up: ask for the client ID, the secret, the redirect URI and an e-mail address, and write them down'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -s h -l help -d 'show this help message and exit'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -l client-id -x -d 'do not ask for it'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -l redirect-uri -x -d 'do not ask for it'
-complete -c hhtoken -n '_shtab_hhtoken_using init' -l email -x -d 'do not ask for it; HeadHunter wants a contact'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a login -d 'authorize: print the address to open, wait for the browser or a paste, store the pair'
 complete -c hhtoken -n '_shtab_hhtoken_using login' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using login' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
@@ -113,6 +105,14 @@ complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l state-dir -xka "(__fish_
 complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
 complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l yes -d 'do not ask; for scripts'
 complete -c hhtoken -n '_shtab_hhtoken_using revoke' -l local-only -d 'remove the pair here, and leave it alive at HeadHunter'
+complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a init -d 'set up: ask for the client ID, the secret, the redirect URI and an e-mail address, and write them down'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -s h -l help -d 'show this help message and exit'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l state-dir -xka "(__fish_complete_directories)" -d 'where the pair lives (HHTOKEN_STATE_DIR)'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l client-id -x -d 'do not ask for it'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l redirect-uri -x -d 'do not ask for it'
+complete -c hhtoken -n '_shtab_hhtoken_using init' -l email -x -d 'do not ask for it; HeadHunter wants a contact'
 complete -c hhtoken -n '_shtab_hhtoken_using; and test $_shtab_hhtoken_npos -eq 0' -a doctor -d 'check the whole chain, from the settings to the public address, and say what to type'
 complete -c hhtoken -n '_shtab_hhtoken_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c hhtoken -n '_shtab_hhtoken_using doctor' -l account -x -d 'which account, where there are several (HHTOKEN_ACCOUNT)'

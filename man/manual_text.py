@@ -96,10 +96,10 @@ EXAMPLES = (
     (N_("A first token, and who it is for:"), ("hhtoken login", "hhtoken whoami")),
     (N_("What state is it in, and is there anything to do?"), ("hhtoken status", "hhtoken doctor")),
     (
-        N_("Keep it alive, under systemd, or by cron; only at expiry is HeadHunter asked:"),
+        N_("Keep it valid, under systemd, or by cron; HeadHunter is asked only at expiry:"),
         (
             "systemctl enable --now hh-token-refresh.timer hh-token-due.timer hh-token-callback.socket",
-            "* * * * * hhtoken refresh",
+            "* * * * * /usr/local/bin/hhtoken refresh",
         ),
     ),
     (

@@ -6,7 +6,7 @@ from hhtoken import errors
 from hhtoken.pair import Pair
 from hhtoken.provider import token_errors
 from hhtoken.provider.answer import Answer
-from hhtoken.renewal import judgement, token_status
+from hhtoken.renewal import judgement, report
 from hhtoken.store import record
 from hhtoken.store.record import Record
 
@@ -38,41 +38,50 @@ NONSENSE = judged(200)
 UNCLEAR_FOR_DAYS = judged(400, "x", "y", judged(400, "x", "y", at=NOW - 3 * DAY))
 ALIVE = Record(outcome=record.NOT_YET, at=NOW - 50, message="the access token still lives", lives_until=NOW + 100)
 REVOKED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_revoked")
+EXPIRED = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_expired")
 ODD = Record(outcome=record.NOT_DUE, at=NOW - 50, message="nothing is due", refused="token_borrowed")
+NOT_YET_AFTER_ALL = judged(400, "invalid_grant", "token not expired", EXPIRED, at=NOW)
 NO_PAIR = errors.AuthorizationNeededError("there is no pair in /state yet", token_errors.HINT_AUTHORIZE)
 DAMAGED = errors.DataError("token.json makes no sense", "restore a copy")
 
 
 # name -> (Report, state, exit code)
 REPORTS = {
-    "fresh": (token_status.of_pair(pair(500), None, NOW), "valid", 0),
-    "renewed": (token_status.of_pair(pair(500), RENEWED, NOW + 0.75), "valid", 0),
-    "last second": (token_status.of_pair(pair(1), RENEWED, NOW), "valid", 0),
-    "valid after weather": (token_status.of_pair(pair(500), GUARD, NOW), "valid", 0),
-    "expired": (token_status.of_pair(pair(0), None, NOW), "due", 69),
-    "expired long ago": (token_status.of_pair(pair(-90 * DAY), RENEWED, NOW), "due", 69),
-    "in flight": (token_status.of_pair(pair(), None, NOW, record.REFRESH), "in_flight", 69),
-    "in flight, still valid": (token_status.of_pair(pair(500), None, NOW, record.REFRESH), "in_flight", 0),
-    "an authorization in flight": (token_status.of_pair(pair(500), None, NOW, record.CODE), "in_flight", 0),
-    "a revocation in flight": (token_status.of_pair(pair(500), None, NOW, record.REVOKE), "in_flight", 0),
-    "refused and in flight": (token_status.of_pair(pair(500), REVOKED, NOW, record.REFRESH), "in_flight", 69),
-    "refused": (token_status.of_pair(pair(500), REVOKED, NOW), "authorization_needed", 77),
-    "refused until it expired": (token_status.of_pair(pair(), REVOKED, NOW), "due", 69),
-    "refused in a way that this version does not know": (token_status.of_pair(pair(500), ODD, NOW), "valid", 0),
-    "not yet": (token_status.of_pair(pair(), NOT_YET, NOW), "not_yet", 69),
-    "guard": (token_status.of_pair(pair(), GUARD, NOW), "try_later", 75),
-    "nonsense": (token_status.of_pair(pair(), NONSENSE, NOW), "try_later", 65),
-    "lost": (token_status.of_pair(pair(), LOST, NOW), "outcome_unknown", 75),
-    "dead": (token_status.of_pair(pair(), DEAD, NOW), "authorization_needed", 77),
-    "dead but valid": (token_status.of_pair(pair(500), DEAD, NOW), "authorization_needed", 77),
-    "dead and in flight": (token_status.of_pair(pair(), DEAD, NOW, record.REFRESH), "authorization_needed", 77),
-    "locked": (token_status.of_pair(pair(), LOCKED, NOW), "authorization_needed", 77),
-    "unclear for days": (token_status.of_pair(pair(), UNCLEAR_FOR_DAYS, NOW), "authorization_needed", 77),
-    "wrong secret": (token_status.of_pair(pair(), WRONG_SECRET, NOW), "misconfigured", 78),
-    "no refresh token": (token_status.of_pair(pair(-1, None), None, NOW), "authorization_needed", 77),
-    "no refresh token, valid": (token_status.of_pair(pair(500, None), None, NOW), "authorization_needed", 77),
-    "no pair": (token_status.of_error(NO_PAIR, None, NOW), "no_pair", 77),
-    "no pair any more": (token_status.of_error(NO_PAIR, DEAD, NOW), "no_pair", 77),
-    "no pair, but it lived": (token_status.of_error(NO_PAIR, ALIVE, NOW), "no_pair", 77),
-    "damaged": (token_status.of_error(DAMAGED, RENEWED, NOW), "damaged", 65),
+    "fresh": (report.of_pair(pair(500), None, NOW), "valid", 0),
+    "renewed": (report.of_pair(pair(500), RENEWED, NOW + 0.75), "valid", 0),
+    "last second": (report.of_pair(pair(1), RENEWED, NOW), "valid", 0),
+    "valid after weather": (report.of_pair(pair(500), GUARD, NOW), "valid", 0),
+    "expired": (report.of_pair(pair(0), None, NOW), "due", 69),
+    "expired long ago": (report.of_pair(pair(-90 * DAY), RENEWED, NOW), "due", 69),
+    "in flight": (report.of_pair(pair(), None, NOW, record.REFRESH), "in_flight", 69),
+    "in flight, still valid": (report.of_pair(pair(500), None, NOW, record.REFRESH), "in_flight", 0),
+    "an authorization in flight": (report.of_pair(pair(500), None, NOW, record.CODE), "in_flight", 0),
+    "a revocation in flight": (report.of_pair(pair(500), None, NOW, record.REVOKE), "in_flight", 0),
+    "refused and in flight": (report.of_pair(pair(500), REVOKED, NOW, record.REFRESH), "in_flight", 69),
+    "refused": (report.of_pair(pair(500), REVOKED, NOW), "authorization_needed", 77),
+    "refused until it expired": (report.of_pair(pair(), REVOKED, NOW), "due", 69),
+    "API says expired": (report.of_pair(pair(500), EXPIRED, NOW), "due", 69),
+    "API says expired, and the token endpoint not yet": (
+        report.of_pair(pair(500), NOT_YET_AFTER_ALL, NOW),
+        "not_yet",
+        69,
+    ),
+    "clock in 1970": (report.of_pair(pair(500), None, 0), "due", 69),
+    "refused in a way that this version does not know": (report.of_pair(pair(500), ODD, NOW), "valid", 0),
+    "not yet": (report.of_pair(pair(), NOT_YET, NOW), "not_yet", 69),
+    "guard": (report.of_pair(pair(), GUARD, NOW), "try_later", 75),
+    "nonsense": (report.of_pair(pair(), NONSENSE, NOW), "try_later", 65),
+    "lost": (report.of_pair(pair(), LOST, NOW), "outcome_unknown", 75),
+    "dead": (report.of_pair(pair(), DEAD, NOW), "authorization_needed", 77),
+    "dead but valid": (report.of_pair(pair(500), DEAD, NOW), "authorization_needed", 77),
+    "dead and in flight": (report.of_pair(pair(), DEAD, NOW, record.REFRESH), "authorization_needed", 77),
+    "locked": (report.of_pair(pair(), LOCKED, NOW), "authorization_needed", 77),
+    "unclear for days": (report.of_pair(pair(), UNCLEAR_FOR_DAYS, NOW), "authorization_needed", 77),
+    "wrong secret": (report.of_pair(pair(), WRONG_SECRET, NOW), "misconfigured", 78),
+    "no refresh token": (report.of_pair(pair(-1, None), None, NOW), "authorization_needed", 77),
+    "no refresh token, valid": (report.of_pair(pair(500, None), None, NOW), "authorization_needed", 77),
+    "no pair": (report.of_error(NO_PAIR, None, NOW), "no_pair", 77),
+    "no pair any more": (report.of_error(NO_PAIR, DEAD, NOW), "no_pair", 77),
+    "no pair, but it lived": (report.of_error(NO_PAIR, ALIVE, NOW), "no_pair", 77),
+    "damaged": (report.of_error(DAMAGED, RENEWED, NOW), "damaged", 65),
 }

@@ -11,3 +11,13 @@ NOW = 1_700_000_000
 
 SLOW = [HealthCheck.too_slow]  # says more about the machine than about the code
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
+
+
+def cron_lists(operator, folder, *lines):
+    """Let ``crontab -l`` list these lines to an Operator's program; none: one that renews the operator's pair."""
+    lines = lines or (f"* * * * * {ROOT}/bin/hhtoken --state-dir {operator.environment['HHTOKEN_STATE_DIR']} refresh",)
+    folder.mkdir(exist_ok=True)
+    listed = "".join(f"{line}\n" for line in lines)
+    (folder / "crontab").write_text(f"#!/bin/sh\n[ \"$1\" != -l ] || cat <<'END'\n{listed}END\n")
+    (folder / "crontab").chmod(0o755)
+    operator.environment["PATH"] = f"{folder}:{operator.environment['PATH']}"

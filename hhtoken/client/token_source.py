@@ -11,6 +11,7 @@ import time
 from hhtoken import errors
 from hhtoken.console import hints
 from hhtoken.provider import api_errors
+from hhtoken.renewal import policy
 from hhtoken.settings.settings import Settings
 from hhtoken.store import published_file
 from hhtoken.store.token_store import open_store
@@ -142,7 +143,7 @@ def _in_store(settings, fallback, min_seconds, refused):
     with contextlib.closing(store):
         pair = store.pair_in_place()
         now, refusal = time.time(), store.refusal_of(pair)
-        error = store.why_unusable(pair, now, min_seconds)
+        error = policy.why_unusable(store, pair, now, min_seconds)
         if error is None and pair.access_token != refused:
             return pair.access_token
         if isinstance(error, errors.AuthorizationNeededError) and (not refusal or refusal.dead):

@@ -29,7 +29,7 @@ SEVERITY = (
     errors.DEFECT,  # the authors; nobody knows what else is wrong
 )
 
-HINT_AGAIN = N_("the next run, or 'hhtoken refresh', clears up")
+HINT_AGAIN = N_("'hhtoken refresh' clears up")
 HINT_BEGUN = N_("what came of the accounts that were begun stands above; for the others, start it again")
 
 
@@ -101,19 +101,17 @@ def _renewed(names, settings, force, jobs):
     endpoint = token_endpoint_of(settings)
     endpoint.prepare()  # once, before threads would import it at the same time
     signals.end_on_signals()
-    while names:
-        pool, begun = ThreadPoolExecutor(jobs), []
-        with signals.deferred():
-            try:
-                begun.extend(pool.submit(_renew, name, settings, endpoint, force) for name in names)
-            except RuntimeError as error:  # no room for so many threads
-                if not begun:
-                    raise errors.TryLaterError(N_("no room for a thread"), N_("look at 'ulimit -u'")) from error
-            try:
-                yield from map(_result_of, begun)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        names, jobs = names[len(begun) :], len(begun)
+    pool, begun = ThreadPoolExecutor(jobs), []
+    with signals.deferred():
+        try:
+            begun.extend(pool.submit(_renew, name, settings, endpoint, force) for name in names)
+            yield from map(_result_of, begun)
+        except RuntimeError as error:
+            raise errors.TryLaterError(
+                N_("no room for a thread"), N_("look at 'ulimit -u', or lower --jobs")
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _result_of(future):
@@ -158,72 +156,71 @@ def _renew(name, settings, endpoint, force):
         return errors.DEFECT, N_("a defect of hhtoken, described above"), HINT_AGAIN
 
 
-def status(settings):
-    """Given the Settings, print a line for each account; return the exit code."""
-    from hhtoken.commands import status_screen
+def status(settings, default, as_json, as_prometheus):
+    """Given the Settings, the state directory of a command that names none (or None), and the form, print how things
+    stand with each account; return the exit code."""
+    from hhtoken.renewal import report
 
-    listed = accounts.listed(settings.main_directory())
-    states = {state: language.translated(word) for state, word in status_screen.WORDS.items()}
-    widths, codes = (max(map(len, listed)), max(map(len, states.values()))), []
-    for name, report, _path in _reports(settings, listed):
-        when = _with_step(name, _how_long(report), report.next_step)
-        reporting.result(f"{name:{widths[0]}}  {states[report.state]:{widths[1]}}  {when}")
-        codes.append(report.exit_code)
+    codes, listed = [], accounts.listed(settings.main_directory())
+    seen = _reports(settings, listed, default, codes)
+    if as_prometheus:  # which wants the samples of a metric in one block
+        reporting.result(report.to_prometheus((name, one) for name, one, _path in seen))
+    elif as_json:
+        _print_json(seen, codes)
+    else:
+        _print_lines(seen, max(map(len, listed)))
     return worst(codes)
 
 
-def _how_long(report):
-    if report.pair is None or report.is_clock_wrong or report.is_refused:
-        return report.reason
-    moment = durations.local(report.expires_at)
-    if report.seconds_left:
-        return N_("{left} left, until {moment}", left=durations.span(report.seconds_left), moment=moment)
+def _print_lines(seen, width):
+    from hhtoken.renewal.report import STATES
+
+    states = {state: language.translated(word) for state, word in STATES.items()}
+    widest = max(map(len, states.values()))
+    for name, one, _path in seen:
+        when = _with_step(name, _how_long(one), one.next_step)
+        reporting.result(f"{name:{width}}  {states[one.state]:{widest}}  {when}")
+
+
+def _how_long(seen):
+    if seen.pair is None or seen.is_clock_wrong or seen.is_refused:
+        return seen.reason
+    moment = durations.local(seen.expires_at)
+    if seen.seconds_left:
+        return N_("{left} left, until {moment}", left=durations.span(seen.seconds_left), moment=moment)
     return N_("expired since {moment}", moment=moment)
 
 
-def status_json(settings):
-    """The same as JSON; ``docs/reference.md`` describes its fields."""
+def _print_json(seen, codes):
+    """One object; ``docs/reference.md`` describes its fields."""
     from functools import partial
     from json import dumps
 
-    from hhtoken.renewal import token_status
+    from hhtoken.renewal import report
 
-    listed = accounts.listed(settings.main_directory())
-    codes = []
     reporting.result(f'{{"schema": {SCHEMA}, "accounts": [')
-    for name, report, path in _reports(settings, listed):
+    for name, one, path in seen:
         ready = partial(hints.with_flags, account=accounts.named(name))
-        fields = {"account": name, "status": token_status.to_fields(report, path, ready)}
-        reporting.result(("," if codes else "") + dumps(fields))
-        codes.append(report.exit_code)
+        fields = {"account": name, "status": report.to_fields(one, path, ready)}
+        reporting.result(("," if len(codes) > 1 else "") + dumps(fields))
     reporting.result(f'], "exit_code": {worst(codes)}}}')
-    return worst(codes)
 
 
-def status_prometheus(settings):
-    """The same for node_exporter's textfile collector, which wants the samples of a metric in one block."""
-    from hhtoken.renewal import token_status
+def _reports(settings, listed, default, codes):
+    """Yield the name, the Report and the path of each account, and add its exit code to ``codes``: looked at, told
+    about, and forgotten."""
+    from hhtoken.renewal import report, timers
 
-    codes = []
-
-    def named_reports():
-        for name, report, _path in _reports(settings, accounts.listed(settings.main_directory())):
-            codes.append(report.exit_code)
-            yield name, report
-
-    reporting.result(token_status.to_prometheus(named_reports()))
-    return worst(codes)
-
-
-def _reports(settings, listed):
-    """Yield the name, the Report and the path of each account: looked at, told about, and forgotten."""
-    from hhtoken.renewal import token_status
-
+    main = settings.main_directory()
+    renewers = timers.look_at_all(main, [accounts.named(name) for name in listed], default)
     for name in listed:
-        path = accounts.directory_of(settings.main_directory(), name)
+        path = accounts.directory_of(main, name)
         try:
             with open_store(path) as store:
-                report = token_status.look(store, time.time())
+                seen = report.look(store, time.time())
         except errors.Error as error:
-            report = token_status.of_error(error, None, time.time())
-        yield name, token_status.in_view_of_hosts(report, settings, path), path
+            seen = report.of_error(error, None, time.time())
+        seen = report.in_view_of(seen, settings, path)
+        seen.renewed_by = renewers[accounts.named(name)].names if seen.pair else []
+        codes.append(seen.exit_code)
+        yield name, seen, path

@@ -9,7 +9,7 @@ from hhtoken import errors
 from hhtoken.commands import options
 from hhtoken.console import signals
 from hhtoken.provider.endpoints import token_endpoint_of
-from hhtoken.renewal import exchange
+from hhtoken.renewal import exchange, policy
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.text import N_
@@ -58,7 +58,7 @@ def run(arguments):
     exchange.renew_for("exec", store, token_endpoint_of(settings))
     signals.end_if_asked()
     pair = store.pair_in_place()
-    unusable = store.why_unusable(pair, time.time(), arguments.min_seconds)
+    unusable = policy.why_unusable(store, pair, time.time(), arguments.min_seconds)
     if unusable:
         raise unusable
     _become(words, {**environment, VARIABLE: pair.access_token}, arguments.umask)

@@ -7,7 +7,7 @@ from hhtoken import errors
 from hhtoken.console import durations, reporting
 from hhtoken.console.language import _
 from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
-from hhtoken.renewal import record_keeping, recovery, token_status
+from hhtoken.renewal import record_keeping, recovery, report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening, record
 from hhtoken.store.private_directory import THROUGH_LINKS, read_regular
@@ -93,7 +93,7 @@ def _is_outlived(pair, stored, last, now):
     """Given the Pair from a file, the stored one and its Record (or None), and the time, tell whether the former has
     expired, while the latter was obtained later, and is all right."""
     at_the_latest = min(pair.obtained_at, pair.expires_at)  # a file that was copied may seem newer than what is in it
-    is_all_right = token_status.of_pair(stored, last, now).state == token_status.VALID
+    is_all_right = report.of_pair(stored, last, now).state == report.VALID
     return not pair.seconds_left(now) and at_the_latest < stored.obtained_at and is_all_right
 
 

@@ -5,81 +5,60 @@ import os
 import time
 
 from hhtoken import errors
+from hhtoken.authorization import systemd_socket
 from hhtoken.authorization.start import invite
 from hhtoken.commands import options
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
-from hhtoken.renewal import token_status
+from hhtoken.renewal import report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.pending import LIFE_SECONDS
 from hhtoken.store.private_directory import open_directory
-from hhtoken.store.token_store import open_store
-from hhtoken.text import N_, joined, printable
+from hhtoken.text import N_, printable
 
 REPEAT_SECONDS = 24 * 3600
 PATIENCE_SECONDS = 3600  # temporary trouble is not worth a message before
 
-NAMES = {
-    errors.DEFECT: N_("a defect of hhtoken"),
-    errors.USAGE: N_("wrong usage"),
-    errors.DATAERR: N_("a file or an answer makes no sense"),
-    errors.IOERR: N_("the state directory cannot be read or written"),
-    errors.NOPERM: N_("a human must authorize"),
-    errors.CONFIG: N_("a setting is missing, malformed or unsafe"),
-}
+GRAVE = (errors.DATAERR, errors.IOERR, errors.NOPERM, errors.CONFIG)
 
 
-class Trouble:
-    """``key`` tells one trouble from another; ``reason`` and ``next_step`` are for people."""
-
-    __slots__ = ("key", "reason", "next_step", "needs_authorization")
-
-    def __init__(self, key, reason, next_step=None, needs_authorization=False):
-        self.key = key
-        self.reason = reason
-        self.next_step = next_step
-        self.needs_authorization = needs_authorization
-
-
-def trouble_in(report, failed_with=0):
-    """Given a token_status.Report and the exit code of the run that failed (0: not known), return the Trouble or None.
+def trouble_in(seen, failed_with=0):
+    """Given a Report and the exit code of the run that failed (0: not known), return what to tell: a key that tells one
+    trouble from another, the reason, and the next step or None; None where there is nothing to tell.
 
     Temporary trouble counts once it has lasted.
     """
-    key = f"{report.state} {report.pair.obtained_at if report.pair else 0}"  # another pair, another trouble
-    if report.exit_code == errors.NOPERM:
-        return Trouble(key, report.reason, report.next_step, errors.HINT_AUTHORIZE in (report.next_step or ""))
-    if report.exit_code in (errors.DATAERR, errors.IOERR, errors.CONFIG):
-        return Trouble(key, report.reason, report.next_step)
-    if failed_with in NAMES:
+    key = f"{seen.state} {seen.pair.obtained_at if seen.pair else 0}"  # another pair, another trouble
+    if seen.exit_code in GRAVE:
+        return key, seen.reason, seen.next_step
+    if failed_with in (errors.DEFECT, errors.USAGE, *GRAVE):
         hint = N_("type 'hhtoken refresh' to see it, or 'journalctl -t hhtoken -t hh-token-refresh'")
-        reason = N_("a refresh ended with exit code {code}: {name}", code=failed_with, name=NAMES[failed_with])
-        return Trouble(f"exit {failed_with}", reason, hint)
-    if report.exit_code and report.pair and report.now - report.pair.expires_at > PATIENCE_SECONDS:
-        reason = N_("no access token for over an hour: {reason}", reason=report.reason)
-        return Trouble(key, reason, report.next_step)
+        return f"exit {failed_with}", N_("a refresh ended with exit code {code}", code=failed_with), hint
+    if seen.exit_code and seen.pair and seen.now - _dead_since(seen) > PATIENCE_SECONDS:
+        return key, N_("no access token for over an hour: {reason}", reason=seen.reason), seen.next_step
     return None
 
 
-def is_new(trouble, told, now):
-    """Given a Trouble and what was told last (``{"key", "at"}`` or None), tell whether to tell it now."""
-    return not told or told.get("key") != trouble.key or not 0 <= now - told.get("at", 0) < REPEAT_SECONDS
+def _dead_since(seen):
+    return seen.last.failing_since or seen.now if seen.is_refused else seen.pair.expires_at
 
 
-def sentences(trouble, host, account=None, address=None, minutes=0):
-    """Given a Trouble, the host's name, the account (None where none is named) and an address to open (or None), return
-    the lines of the message."""
-    reason = N_("account {name}: {sentence}", name=account, sentence=trouble.reason) if account else trouble.reason
+def is_new(key, told, now):
+    """Given the key of a trouble and what was told last (``{"key", "at"}`` or None), tell whether to tell it now."""
+    return not told or told.get("key") != key or not 0 <= now - told.get("at", 0) < REPEAT_SECONDS
+
+
+def sentences(host, account, reason, next_step, address):
+    """Given the host's name, the account (None where none is named), the reason, the next step and an address to open
+    (or None), return the lines of the message."""
+    reason = N_("account {name}: {sentence}", name=account, sentence=reason) if account else reason
     lines = [N_("hhtoken on {host}: {reason}", host=host, reason=reason)]
-    if trouble.next_step and not (address and trouble.next_step == errors.HINT_AUTHORIZE):
-        lines.append(N_("to do: {step}", step=trouble.next_step))
-    if address:
-        lines.append(
-            N_("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)
-        )
-        lines.append(address)
-        lines.append(N_("if that is too late, 'hhtoken notice --again' prints a fresh one"))
-    return lines
+    if not address:
+        return [*lines, N_("to do: {step}", step=next_step)] if next_step else lines
+    minutes = LIFE_SECONDS // 60
+    opening = N_("open this address in a browser within {minutes} minutes, and allow the access:", minutes=minutes)
+    later = N_("if that is too late, 'hhtoken notice --again' prints a fresh one")
+    return [*lines, opening, address, later]
 
 
 SUMMARY = N_("print what an operator must be told, or nothing where there is nothing new")
@@ -99,46 +78,34 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    settings = load_settings(arguments)
-    path = settings.state_directory()
-    trouble = trouble_in(_look(settings, path), arguments.failed_with)
-    memory = _open_memory(path)
+    settings, now = load_settings(arguments), time.time()
+    try:
+        seen = report.of_settings(settings, now)
+    except errors.StorageError as error:
+        seen = report.of_error(error, None, now)
+    trouble = trouble_in(seen, arguments.failed_with)
+    memory = _open_memory(settings.state_directory())
     told = _recall(memory)
     if trouble is None:
         if told:
             _write(memory, None)
         return 0
-    now = time.time()
-    if not (arguments.again or is_new(trouble, told, now)):
+    key, reason, next_step = trouble
+    if not (arguments.again or is_new(key, told, now)):
         return 0
-    address = _invite(settings, trouble) if trouble.needs_authorization else None
     account = settings.account()
-    lines = sentences(trouble, os.uname().nodename, account, address, LIFE_SECONDS // 60)
-    lines = (printable(hints.translated(sentence, account)) for sentence in lines)
-    reporting.result("\n".join(lines))
-    _write(memory, {"key": trouble.key, "at": int(now)})
+    address = _address(settings) if next_step == errors.HINT_AUTHORIZE else None
+    lines = sentences(os.uname().nodename, account, reason, next_step, address)
+    reporting.result("\n".join(printable(hints.translated(sentence, account)) for sentence in lines))
+    _write(memory, {"key": key, "at": int(now)})
     return 0
 
 
-def _look(settings, path):
+def _address(settings):
+    """Return an address to authorize at, where the socket of systemd waits for the browser; else `login` has to."""
     try:
-        report = token_status.look(open_store(path), time.time())
-    except errors.Error as error:
-        report = token_status.of_error(error, None, time.time())
-    try:
-        return token_status.in_view_of(report, settings)
-    except errors.ConfigError as error:
-        return token_status.misconfigured(report, error)
-    except errors.StorageError:  # of the accounts, which are not what this is about
-        return report
-
-
-def _invite(settings, trouble):
-    try:
-        return invite(settings)
-    except errors.Error as error:
-        first = trouble.next_step if trouble.next_step != errors.HINT_AUTHORIZE else None
-        trouble.next_step = joined("; ", [first, error.message, error.hint])
+        return invite(settings) if systemd_socket.serves(settings.main_directory()) else None
+    except errors.Error:
         return None
 
 

@@ -102,12 +102,13 @@ def _is_work_ahead(settings, until):
     try:
         store = open_store(settings.state_directory())
         if store.has_journal():
-            from hhtoken.renewal import token_status
+            from hhtoken.renewal import report
 
-            if token_status.look(store, time.time()).state == token_status.IN_FLIGHT:
+            if report.look(store, time.time()).state == report.IN_FLIGHT:
                 return True
         pair, now = store.load().pair, time.time()
-        if policy.decide(pair, store.refusal_of(pair), now).kind == policy.NOT_DUE and pair.expires_at > until:
+        rest = policy.resting_until(store, now)
+        if rest is not None and rest > until:
             return False
         at = policy.next_refresh_at(pair, store.record_of(pair), now)
         return at is not None and at <= until

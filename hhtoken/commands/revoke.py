@@ -9,7 +9,7 @@ from hhtoken.console.language import _
 from hhtoken.console.terminal import require_confirmation
 from hhtoken.provider import api_errors
 from hhtoken.provider.endpoints import api_endpoint_of
-from hhtoken.renewal import revocation, timers
+from hhtoken.renewal import policy, revocation, timers
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
@@ -98,7 +98,7 @@ def _revoke(store, endpoint, is_confirmed):
 
 def _give_up_expired(store, pair, verdict):
     """HeadHunter ends a pair only while its access token is valid; the refresh token then stays good there."""
-    if isinstance(store.why_unusable(pair, time.time()), errors.AuthorizationNeededError):
+    if isinstance(policy.why_unusable(store, pair, time.time()), errors.AuthorizationNeededError):
         revocation.remove(store, pair)  # it cannot be renewed, so there is nothing to end
         reporting.message(N_("removed the pair from {path}", path=store.directory.path))
         return

@@ -58,7 +58,7 @@ def run(arguments):
     now = time.time()
     if now < pair.obtained_at - CLOCK_SLACK_SECONDS:
         reporting.warning(N_("the clock is before the time at which this token was obtained; see 'date'"))
-    unusable = None if arguments.allow_expired else store.why_unusable(pair, now, arguments.min_seconds)
+    unusable = None if arguments.allow_expired else _why_unusable(store, pair, now, arguments.min_seconds)
     if arguments.field == "access_token" or arguments.header:
         if unusable:
             raise unusable
@@ -73,10 +73,18 @@ def run(arguments):
     return 0
 
 
-def _report(store, pair, now):
-    from hhtoken.renewal import token_status
+def _why_unusable(store, pair, now, min_seconds):
+    if pair.seconds_left(now) >= max(1, min_seconds):
+        return None
+    from hhtoken.renewal import policy
 
-    return token_status.of_pair(pair, store.record_of(pair), now)
+    return policy.why_unusable(store, pair, now, min_seconds)
+
+
+def _report(store, pair, now):
+    from hhtoken.renewal import report
+
+    return report.of_pair(pair, store.record_of(pair), now)
 
 
 def _renew(store, settings):
@@ -92,7 +100,9 @@ def _renew(store, settings):
 
 def _field(store, pair, name, now):
     if name == "seconds_left":
-        return str(store.seconds_left(pair, now))
+        from hhtoken.renewal import policy
+
+        return str(policy.seconds_left(store, pair, now))
     fields = pair.all_fields()
     if name not in fields:
         known = ", ".join([*fields, "seconds_left"])

@@ -1,18 +1,19 @@
 """``hhtoken status``: what state the token is in and why, who renews it, and what to do next."""
 
+import json
 import os
 import sys
 import time
 from functools import partial
 
 from hhtoken import errors
+from hhtoken.commands import status_screen
 from hhtoken.console import hints, reporting
 from hhtoken.console.language import _
-from hhtoken.renewal import token_status
-from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY, load_settings
+from hhtoken.renewal import report, timers
+from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY, Settings, load_settings
 from hhtoken.settings.sources import DEFAULT_ENV_FILE
-from hhtoken.store import opening
-from hhtoken.store.token_store import open_store
+from hhtoken.store import account_names, opening
 from hhtoken.text import N_
 
 SUMMARY = N_("tell what state the token is in and why, who renews it, and what to do next")
@@ -31,20 +32,17 @@ def run(arguments):
     settings = load_settings(arguments)
     if arguments.all:
         return _run_for_all(settings, arguments)
-    directory, account = settings.state_directory(), settings.account()
-    report, shared = _look(directory), None
-    try:
-        shared = opening.check(settings)
-        report = token_status.in_view_of(report, settings)
-    except errors.ConfigError as error:  # no renewal gets past it
-        report = token_status.misconfigured(report, error)
+    seen, account = report.of_settings(settings, time.time()), settings.account()
+    renewers = timers.look(settings.main_directory(), account, default_directory()) if seen.pair else timers.Renewers()
+    seen.renewed_by = renewers.names
     if arguments.json:
-        reporting.result(token_status.to_json(report, directory, partial(hints.with_flags, account=account)))
+        fields = report.to_fields(seen, settings.state_directory(), partial(hints.with_flags, account=account))
+        reporting.result(json.dumps(fields, indent=2))
     elif arguments.prometheus:
-        reporting.result(token_status.to_prometheus([(account, report)]))
+        reporting.result(report.to_prometheus([(account, seen)]))
     else:
-        reporting.result(_screen(report, settings, shared))
-    return report.exit_code
+        reporting.result(_screen(seen, settings, renewers))
+    return seen.exit_code
 
 
 def _run_for_all(settings, arguments):
@@ -54,65 +52,53 @@ def _run_for_all(settings, arguments):
         raise errors.UsageError(N_("--all goes with no --account"), N_("name one account, or all of them"))
     reporting.speak_for(None)
     opening.check(settings)
-    if arguments.json:
-        return all_accounts.status_json(settings)
-    return all_accounts.status_prometheus(settings) if arguments.prometheus else all_accounts.status(settings)
+    return all_accounts.status(settings, default_directory(), arguments.json, arguments.prometheus)
 
 
-def _look(directory):
+def default_directory():
+    """Return the state directory of a command that names none, in an environment as empty as cron's; None where it has
+    none."""
     try:
-        return token_status.look(open_store(directory), time.time())
-    except errors.AuthorizationNeededError as error:
-        return token_status.of_error(error, None, time.time())
+        return Settings({}).main_directory()
+    except errors.ConfigError:
+        return None
 
 
-def _screen(report, settings, shared):
-    # Not for --json, which runs each minute.
-    from hhtoken.commands import status_screen
+def _screen(seen, settings, renewers):
     from hhtoken.console import terminal
-    from hhtoken.renewal import timers
-    from hhtoken.store import account_names
 
-    directory, account = settings.state_directory(), settings.account()
-    who = timers.look(settings.main_directory(), account)
-    place = directory
-    if shared:
-        place = N_("{directory}; shared with other hosts through {store}", directory=directory, store=shared)
-    table = status_screen.rows(
-        report,
-        place,
-        who,
-        _refresh_command(settings),
-        terminal.has_unicode(),
-        account_names.instance(account),
-        _service_directory(directory),
-        _published(settings),
-        _hidden_from_cron(settings),
-    )
-    return status_screen.laid_out(
-        table,
-        partial(hints.translated, account=account),
-        terminal.columns(),
-        terminal.has_colour(),
-    )
+    place = settings.state_directory()
+    if opening.is_shared(settings) and seen.state != report.MISCONFIGURED:
+        store = settings.optional(opening.SHARED_SETTING)
+        place = N_("{directory}; shared with other hosts through {store}", directory=place, store=store)
+    help_wanted = None if renewers.names else to_have_it_renewed(renewers, settings)
+    table = status_screen.rows(seen, place, renewers, help_wanted, terminal.has_unicode(), _service_directory(settings),
+                               _published(settings))  # fmt: skip
+    say = partial(hints.translated, account=settings.account())
+    return status_screen.laid_out(table, say, terminal.columns(), terminal.has_colour())
 
 
-def _refresh_command(settings):
-    """Return the words of the command that renews this pair: cron knows neither our PATH nor our settings."""
+def to_have_it_renewed(renewers, settings):
+    """Given Renewers that renew nothing, and the Settings, return what to do about it, and the command at its end or
+    None. Cron knows neither our PATH nor our settings."""
+    if renewers.can_be_enabled:
+        instance = account_names.instance(settings.account())
+        return N_("to have it renewed, type:"), status_screen.ENABLE.format(instance=instance)
+    hidden = settings.of_refresh_in_environment_alone()
+    if hidden:
+        return N_(
+            "cron does not see what is set in this environment alone: {names}; put that "
+            "into a file, e.g. {path}, as lines NAME=VALUE, name the file by HHTOKEN_ENV_FILE, and type "
+            "'hhtoken status' for the line of the crontab",
+            names=", ".join(hidden),
+            path=settings.env_file_to_write(),
+        ), None
     words = [os.path.abspath(sys.argv[0]), "--state-dir", settings.main_directory()]
     if settings.account():
         words += ["--account", settings.account()]
     if settings.env_file_path() != DEFAULT_ENV_FILE:
         words += ["--env-file", os.path.abspath(settings.env_file_path())]
-    return [*words, "refresh"]
-
-
-def _hidden_from_cron(settings):
-    """Return the Hidden settings without which that command would do something else, or None."""
-    from hhtoken.commands.status_screen import Hidden
-
-    names = settings.of_refresh_in_environment_alone()
-    return Hidden(names, settings.env_file_to_write()) if names else None
+    return N_("type 'crontab -e' and add the line:"), status_screen.cron_line(words)
 
 
 def _published(settings):
@@ -127,7 +113,8 @@ def _published(settings):
         return error
 
 
-def _service_directory(directory):
+def _service_directory(settings):
     """Return where the service keeps its pair, if that is elsewhere and only root may look at it; else None."""
     service = DEFAULT_STATE_DIRECTORY
-    return service if os.geteuid() != 0 and directory != service and os.path.isdir(service) else None
+    is_other = os.geteuid() != 0 and settings.state_directory() != service
+    return service if is_other and os.path.isdir(service) else None

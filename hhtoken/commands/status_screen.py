@@ -2,10 +2,11 @@
 
 import shlex
 import textwrap
+from typing import NamedTuple, Optional
 
 from hhtoken import errors
 from hhtoken.console import durations
-from hhtoken.renewal import token_status
+from hhtoken.renewal.report import STATES, VALID
 from hhtoken.text import N_, counted, joined, printable
 
 BAR_CELLS = 16
@@ -16,79 +17,43 @@ GOOD, POOR, BAD = "good", "poor", "bad"
 COLOURS = {GOOD: "\033[32m", POOR: "\033[33m", BAD: "\033[31m"}
 COLOUR_END = "\033[0m"
 
-WORDS = {
-    token_status.VALID: N_("valid"),
-    token_status.DUE: N_("due"),
-    token_status.IN_FLIGHT: N_("in flight"),
-    token_status.NOT_YET: N_("not yet"),
-    token_status.TRY_LATER: N_("try later"),
-    token_status.OUTCOME_UNKNOWN: N_("outcome unknown"),
-    token_status.AUTHORIZATION_NEEDED: N_("authorization needed"),
-    token_status.MISCONFIGURED: N_("misconfigured"),
-    token_status.NO_PAIR: N_("no pair"),
-    token_status.DAMAGED: N_("damaged"),
-}
-
 ENABLE = "systemctl enable --now hh-token-refresh{instance}.timer hh-token-due{instance}.timer"
-REFRESH_TIMER = "hh-token-refresh{instance}.timer"
-EACH_MINUTE = "* * * * * "
 
 
-class Row:
+class Row(NamedTuple):
     """``label`` and ``lines``: Texts. ``tone``: GOOD, POOR, BAD or None. ``command``: what to type, as it stands, after
     them, or None."""
 
-    __slots__ = ("label", "lines", "tone", "command")
-
-    def __init__(self, label, *lines, tone=None, command=None):
-        self.label = label
-        self.lines = lines
-        self.tone = tone
-        self.command = command
+    label: str
+    lines: tuple
+    tone: Optional[str] = None
+    command: Optional[str] = None
 
 
-class Hidden:
-    """Settings that another program, started by cron, would not see: their ``names``, and the ``place`` for them, the
-    path of an env file."""
-
-    __slots__ = ("names", "place")
-
-    def __init__(self, names, place):
-        self.names = names
-        self.place = place
-
-
-def rows(
-    report,
-    directory,
-    renewers,
-    refresh=("hhtoken", "refresh"),
-    has_unicode=True,
-    instance="",
-    others=None,
-    published=None,
-    hidden=None,
-):
-    """Given the Report, the state directory, the Renewers, the words of the command that renews this pair from
-    anywhere, whether the reader's terminal shows more than ASCII, what stands behind the names of an account's units,
-    where the service keeps its pair if that is elsewhere (or None), where the access token is published, or the
-    Error for which it cannot be (or None), and the Hidden settings (or None), return the Rows."""
+def rows(report, place, renewers, help_wanted=None, has_unicode=True, others=None, published=None):
+    """Given the Report, where the pair is stored, the Renewers, what to do where there are none, and the command at its
+    end (or None), whether the reader's terminal shows more than ASCII, where the service keeps its pair if that is
+    elsewhere (or None), and where the access token is published, or the Error for which it cannot be (or None), return
+    the Rows."""
     tone = _tone(report)
-    found = [Row(N_("state"), _state(report), tone=tone)]
+    table = [Row(N_("state"), (_state(report),), tone)]
     if report.pair:
-        found.append(Row(N_("access token"), *_life(report, has_unicode), tone=tone))
-        found.append(Row(N_("refresh"), _plan(report)))
-        found.append(Row(N_("renewed by"), _who(report, renewers)))
+        table.append(Row(N_("access token"), _life(report, has_unicode), tone))
+        table.append(Row(N_("refresh"), (_plan(report),)))
+        table.append(Row(N_("renewed by"), (_who(report, renewers),)))
     if report.last:
-        found.append(Row(N_("last attempt"), _attempt(report.last)))
-    found.append(Row(N_("stored in"), directory))
-    if published:
-        found.append(_published(published))
-    needed, command = _to_do(report, renewers, refresh, instance, hidden)
-    found.append(Row(N_("to do"), needed, command=command))
+        table.append(Row(N_("last attempt"), (_attempt(report.last),)))
+    table.append(Row(N_("stored in"), (place,)))
+    if isinstance(published, errors.Error):
+        published = N_("nowhere: {reason}; type 'hhtoken doctor'", reason=published.message)
+        table.append(Row(N_("published in"), (published,), POOR))
+    elif published:
+        table.append(Row(N_("published in"), (published,)))
+    needed, command = _to_do(report, renewers, help_wanted)
+    table.append(Row(N_("to do"), (needed,), None, command))
     if others and not report.pair:  # sudo was forgotten, perhaps
-        found.append(Row(N_("but"), N_("the service's pair is in {path}: type 'sudo hhtoken status'", path=others)))
-    return found
+        table.append(Row(N_("but"), (N_("the service's pair is in {path}: type 'sudo hhtoken status'", path=others),)))
+    return table
 
 
 def laid_out(table, say, columns=None, has_colour=False):
@@ -115,8 +80,11 @@ def laid_out(table, say, columns=None, has_colour=False):
 
 
 def cron_line(words):
-    """Given the words of a command, return the line of a crontab that runs it each minute."""
-    return EACH_MINUTE + shlex.join(words).replace("%", "\\%")  # to cron a bare % is the end of the line
+    """Given the words in front of a verb, return the line of a crontab that renews each minute. What cron mails is what
+    `notice` prints: each trouble once, and not each minute."""
+    program = shlex.join(words)
+    line = f"* * * * * {program} refresh 2>/dev/null || {program} notice --failed-with $?"
+    return line.replace("%", "\\%")  # to cron a bare % is the end of the line
 
 
 def bar(left, life, has_unicode):
@@ -143,7 +111,9 @@ def _tone(report):
 
 
 def _state(report):
-    word = WORDS[report.state]
+    word = STATES[report.state]
+    if report.state == VALID and report.exit_code == errors.OK:
+        return word
     if report.reason.startswith(f"{word}: "):  # which then is the beginning of the translation, too
         return report.reason
     return N_("{state}: {reason}", state=word, reason=report.reason)
@@ -155,17 +125,15 @@ def _life(report, has_unicode):
     if report.is_clock_wrong:
         return (N_("until {moment}", moment=moment),)
     if report.is_refused:
-        return (N_("{bar} refused by HeadHunter", bar=drawn),)
+        return (N_("refused by HeadHunter, whatever the clock says"),)
     if not left:
         return (N_("{bar} expired since {moment}", bar=drawn, moment=moment),)
-    if life < left:  # the clock was set back
-        return N_("{bar} {left} left", bar=drawn, left=durations.span(left)), N_("until {moment}", moment=moment)
     left, life = durations.span(left), durations.span(life)
     return N_("{bar} {left} left of {life}", bar=drawn, left=left, life=life), N_("until {moment}", moment=moment)
 
 
 def _plan(report):
-    at = token_status.next_refresh_at(report)
+    at = report.next_refresh_at
     if _is_last(report):
         return N_("not possible")
     return N_("due now") if at <= report.now else N_("possible from {moment}", moment=durations.local(at))
@@ -173,31 +141,27 @@ def _plan(report):
 
 def _who(report, renewers):
     if _is_last(report):
-        return N_("nobody: it cannot be renewed")
+        return N_("nothing: it cannot be renewed")
     if renewers.timers:
         return joined(", ", [_timer(name, at) for name, at in renewers.timers.items()])
     if renewers.cron:
         return N_("cron ({table})", table=renewers.cron)
-    return N_("nobody that this command can see")
+    if renewers.unfit:
+        return N_(
+            "nothing; cron is meant to ({table}), but {reason}", table=renewers.unfit[0], reason=renewers.unfit[1]
+        )
+    return N_("nothing (no timer, no cron job found)")
 
 
 def _is_last(report):
-    """Of a pair that is refused, the refresh will hear so from HeadHunter; until then it is only known."""
-    is_known = report.is_refused and report.exit_code != errors.UNAVAILABLE
-    return is_known or token_status.next_refresh_at(report) is None
+    """Of a pair that is refused for good, the refresh will hear so from HeadHunter; until then it is only known."""
+    return report.next_refresh_at is None or report.is_refused and report.exit_code != errors.UNAVAILABLE
 
 
 def _timer(name, at):
     if at is None:
         return N_("{name}", name=name)
     return N_("{name} (next look {moment})", name=name, moment=durations.local(at))
-
-
-def _published(where):
-    if isinstance(where, errors.Error):
-        nowhere = N_("nowhere: {reason}; type 'hhtoken doctor'", reason=where.message)
-        return Row(N_("published in"), nowhere, tone=POOR)
-    return Row(N_("published in"), where)
 
 
 def _attempt(last):
@@ -208,28 +172,14 @@ def _attempt(last):
     return said
 
 
-def _to_do(report, renewers, refresh, instance, hidden):
+def _to_do(report, renewers, help_wanted):
     """Return what to do, a Text, and the command at its end, or None."""
     needed = report.next_step
-    if report.pair and not renewers.timers and not renewers.cron and report.exit_code != errors.NOPERM:
-        help_wanted, command = _help(renewers, refresh, instance, hidden)
-        return N_("{first}; and {then}", first=needed, then=help_wanted) if needed else help_wanted, command
-    if list(renewers.timers) == [REFRESH_TIMER.format(instance=instance)] and not needed:
+    if report.pair and help_wanted and report.exit_code != errors.NOPERM:
+        sentence, command = help_wanted
+        return N_("{first}; and {then}", first=needed, then=sentence) if needed else sentence, command
+    only = [name.partition(".")[0] for name in renewers.timers]
+    if len(only) == 1 and only[0].startswith("hh-token-refresh") and not needed:
+        instance = only[0][len("hh-token-refresh") :]
         return N_("for a renewal at expiry, not hours later, type:"), ENABLE.format(instance=instance)
     return needed or N_("nothing"), None
-
-
-def _help(renewers, refresh, instance, hidden):
-    if renewers.can_be_enabled:
-        return N_("to have it renewed, type:"), ENABLE.format(instance=instance)
-    if hidden:
-        return N_(
-            "unless you know who runs 'hhtoken refresh' after expiry, let cron do it; but it does not see what is set "
-            "in this environment alone: {names}; so put that into a file, e.g. {path}, as lines NAME=VALUE, name the "
-            "file by HHTOKEN_ENV_FILE, and type 'hhtoken status' again for the line of the crontab",
-            names=", ".join(hidden.names),
-            path=hidden.place,
-        ), None
-    return N_(
-        "unless you know who runs 'hhtoken refresh' after expiry, type 'crontab -e' and add the line:"
-    ), cron_line(refresh)

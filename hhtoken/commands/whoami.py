@@ -11,7 +11,7 @@ from hhtoken.provider import api_errors
 from hhtoken.provider.endpoints import api_endpoint_of
 from hhtoken.provider.transfer import NotSent
 from hhtoken.provider.verdict import Verdict
-from hhtoken.renewal import record_keeping, token_status
+from hhtoken.renewal import record_keeping, report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
@@ -42,9 +42,9 @@ def run(arguments):
     now = time.time()
     left = pair.seconds_left(now)
     if verdict.kind == api_errors.EXPIRED:
-        report = token_status.look(store, now)
-        if report.exit_code == errors.NOPERM:  # it cannot be renewed
-            verdict = Verdict(verdict.kind, report.exit_code, report.reason, report.next_step)
+        stands = report.look(store, now)
+        if stands.exit_code == errors.NOPERM:  # it cannot be renewed
+            verdict = Verdict(verdict.kind, stands.exit_code, stands.reason, stands.next_step)
     if arguments.json:
         reporting.result(_as_json(pair, verdict, owner, arguments.email))
     elif owner:

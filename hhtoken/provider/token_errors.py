@@ -28,7 +28,7 @@ EXIT_CODES = {
 }
 OF_API = {errors.NOPERM: REFUSED, errors.CONFIG: MISCONFIGURED}  # the kind of a refusal in the form of the API
 
-HINT_WAIT = N_("the stored pair is kept; the next run tries again, or type 'hhtoken refresh --force' now")
+HINT_WAIT = N_("the stored pair is kept; type 'hhtoken refresh' later")
 HINT_RATE = N_("the stored pair is kept; wait, since more requests only prolong this")
 HINT_CREDENTIALS = N_("compare HH_CLIENT_ID and HH_CLIENT_SECRET with the application's page on dev.hh.ru")
 HINT_ADDRESS = N_("check HH_TOKEN_URL if it is set, or remove it; else type 'hhtoken doctor'")

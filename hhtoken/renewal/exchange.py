@@ -11,7 +11,7 @@ from hhtoken import errors
 from hhtoken.console import progress, reporting, signals
 from hhtoken.provider.answer import pair_in
 from hhtoken.provider.transfer import NotSent
-from hhtoken.renewal import judgement, policy
+from hhtoken.renewal import judgement, policy, report
 from hhtoken.renewal.record_keeping import keep_evidence, received_at, remember, report_saved, settle_quietly
 from hhtoken.renewal.recovery import recover
 from hhtoken.store import record
@@ -75,7 +75,7 @@ def renew_for(user, store, endpoint):
 
 def _is_usable(store):
     try:
-        return store.why_unusable(store.load().pair, time.time()) is None
+        return policy.why_unusable(store, store.load().pair, time.time()) is None
     except errors.Error:
         return False
 
@@ -101,7 +101,7 @@ def _look(store, force, now):
     due."""
     pair = store.load().pair
     last = store.record_of(pair)
-    return pair, last, judgement.standing(pair, last, now, force)
+    return pair, last, report.standing(pair, last, now, force)
 
 
 def _refresh(store, pair, last, endpoint, clock):
@@ -205,7 +205,7 @@ def _save_or_rescue(store, pair, intent, answer, journal_is_durable, failure):
         raise errors.StorageError(lost, failure.hint)
     raise errors.StorageError(
         N_("a new pair came but {reason}; it is safe in {place}", reason=failure.message, place=where),
-        N_("{mend}; the next run, or 'hhtoken refresh', puts it in place", mend=failure.hint),
+        N_("{mend}; then 'hhtoken refresh' puts it in place", mend=failure.hint),
     )
 
 

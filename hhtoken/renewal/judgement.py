@@ -10,7 +10,6 @@ from hhtoken.provider.answer import http_date, object_in, request_id_of, wait_se
 from hhtoken.provider.verdict import (
     HINT_APPLICATION,
     MISADDRESSED,
-    RATE_LIMIT,
     REFUSED,
     TRY_LATER,
     UNCLEAR,
@@ -32,45 +31,10 @@ OUTCOME_OF = {  # any other kind needs an authorization
 
 FIXED_FIRST = (token_errors.ACCOUNT, token_errors.MISCONFIGURED, MISADDRESSED, REFUSED)  # before a login is of any use
 
-HINT_PAUSE = N_("wait, or type 'hhtoken refresh --force' to ask at once")
-
 PAUSES_OF = {
     UNCLEAR: policy.UNCLEAR_PAUSES_SECONDS,
     REFUSED: policy.REFUSED_PAUSES_SECONDS,
 }
-
-
-def standing(pair, last, now, force=False):
-    """Given the Pair, the Record of its last refresh (or None) and the time, return the Record to report as things
-    stand, or None where a refresh is due."""
-    decision = policy.decide(pair, last, now, force)
-    if decision.kind == policy.DUE:
-        return None
-    if decision.kind == policy.NOT_DUE:
-        return record.not_due(decision.until)
-    if decision.kind == policy.IMPOSSIBLE:
-        return Record(
-            outcome=record.AUTHORIZATION_NEEDED,
-            exit_code=errors.NOPERM,
-            message=why_impossible(pair.seconds_left(now) and not (last and last.is_refused)),
-            hint=token_errors.HINT_AUTHORIZE,
-        )
-    if decision.kind == policy.WAITING and last.exit_code:
-        waiting = Record(**last.as_dict())
-        waiting.message += N_("; no new attempt before {moment}", moment=durations.local(decision.until))
-        if last.exit_code == errors.NOPERM and last.hint:
-            waiting.hint = N_("{hint}; to ask again at once, type 'hhtoken refresh --force'", hint=last.hint)
-        elif last.http_status != RATE_LIMIT:
-            waiting.hint = HINT_PAUSE
-        return waiting
-    return last
-
-
-def why_impossible(is_valid):
-    """Say of a Pair without a refresh token, whose access token may be valid, that it cannot be renewed."""
-    if is_valid:
-        return N_("the access token is valid, but there is no refresh token to renew it")
-    return N_("the access token has expired, and there is no refresh token to renew it")
 
 
 def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=None):
@@ -93,7 +57,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
 
 def not_sent(error, intent, last, now):
     """Given the Error that kept a request from leaving, return the Record: nothing is spent."""
-    hint = N_("{mend}; the next run tries again", mend=error.hint)
+    hint = N_("{mend}; then type 'hhtoken refresh'", mend=error.hint)
     outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, hint)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     return outcome

@@ -4,6 +4,9 @@ HeadHunter accepts a refresh token only after the access token has expired [130,
 unused refresh token does not age [838].
 """
 
+from hhtoken import errors
+from hhtoken.text import N_
+
 MARGIN_SECONDS = 1  # between expiry and the request, for the rounding of both clocks
 CLOCK_SLACK_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 3600  # what a stored wait may be at most; a longer one comes from a clock that leapt
@@ -102,3 +105,44 @@ def not_yet_pause(seconds_left, failures):
 def pause(pauses, failures):
     """Given a table of pauses and how often in a row it has failed (1 or more), return the seconds to wait."""
     return pauses[min(failures, len(pauses)) - 1]
+
+
+def why_unusable(store, pair, now, min_seconds=0):
+    """Given the TokenStore, its Pair, the Unix time, and for how many more seconds its access token has to live, return
+    the Error that says why it is not to be used, or None."""
+    left, last = _life(store, pair, now)
+    if left > 0 and left >= min_seconds:
+        return None
+    if left > 0:
+        return errors.UnavailableError(
+            N_(
+                "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
+                left=left,
+                wanted=min_seconds,
+            ),
+            N_("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
+        )
+    if last and last.dead or not pair.refresh_token:
+        return errors.AuthorizationNeededError(
+            N_("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
+        )
+    if last and last.is_refused and pair.seconds_left(now):
+        from hhtoken.provider import api_errors
+
+        return errors.with_exit_code(*api_errors.REFUSALS[last.refused])
+    return errors.UnavailableError(
+        N_("the access token has expired"), N_("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
+    )
+
+
+def seconds_left(store, pair, now):
+    """Given the same, return for how many more seconds its access token is to be used."""
+    return _life(store, pair, now)[0]
+
+
+def _life(store, pair, now):
+    left = pair.seconds_left(now)
+    last = store.refusal_of(pair) if left else store.record_of(pair)
+    if last and (last.is_refused or last.lives_on_until > now):
+        left = max(0, int(last.lives_on_until - now))  # HeadHunter has said "not yet": our clock was wrong once
+    return left, last

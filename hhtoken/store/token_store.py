@@ -91,44 +91,6 @@ class TokenStore:
                 N_("a run was interrupted before it had put its pair in place"), N_("type 'hhtoken refresh'")
             ) from None
 
-    def why_unusable(self, pair, now, min_seconds=0):
-        """Given the stored Pair, the Unix time, and for how many more seconds its access token has to live, return the
-        Error that says why it is not to be used, or None."""
-        left, last = self._life(pair, now)
-        if left > 0 and left >= min_seconds:
-            return None
-        if left > 0:
-            return errors.UnavailableError(
-                N_(
-                    "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
-                    left=left,
-                    wanted=min_seconds,
-                ),
-                N_("HeadHunter renews it only after it has expired; ask for fewer, or wait"),
-            )
-        if last and last.dead or not pair.refresh_token:
-            return errors.AuthorizationNeededError(
-                N_("the access token has expired, and it cannot be renewed any more"), errors.HINT_AUTHORIZE
-            )
-        if last and last.is_refused and pair.seconds_left(now):
-            from hhtoken.provider import api_errors
-
-            return errors.with_exit_code(*api_errors.REFUSALS[last.refused])
-        return errors.UnavailableError(
-            N_("the access token has expired"), N_("type 'hhtoken refresh', or use 'hhtoken show --refresh'")
-        )
-
-    def seconds_left(self, pair, now):
-        """Given the stored Pair and the Unix time, return for how many more seconds its access token is to be used."""
-        return self._life(pair, now)[0]
-
-    def _life(self, pair, now):
-        left = pair.seconds_left(now)
-        last = self.refusal_of(pair) if left else self.record_of(pair)
-        if last and (last.is_refused or last.lives_on_until > now):
-            left = max(0, int(last.lives_on_until - now))  # HeadHunter has said "not yet": our clock was wrong once
-        return left, last
-
     def record(self):
         """Return the Record of the last refresh, or None; damage counts as none, since it is only a memory aid."""
         from hhtoken.store import record

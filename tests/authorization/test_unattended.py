@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -12,7 +14,7 @@ import requests
 from conftest import AGENT, PROGRAM, activate, catches, obtain_pair, program_with, refreshes, wait_for
 from support import PAIR
 
-from hhtoken.commands.notice import Trouble, is_new
+from hhtoken.commands.notice import is_new
 from hhtoken.store.token_store import fingerprint
 
 
@@ -158,18 +160,20 @@ def test_descriptors_meant_for_another_process_are_left_alone(operator):
     assert "waiting for the browser" in run.stderr
 
 
-def test_a_notice_tells_a_trouble_once_with_an_address_to_open(operator, sandbox, expired):
-    assert operator.run("notice").stdout == ""
+@pytest.fixture
+def deactivated(operator, sandbox, expired):
     sandbox.weather.add("token_deactivated")
     operator.run("refresh", expect=77)
-    notice = operator.run("notice", "--failed-with", "77").stdout
+    return operator
+
+
+def test_a_notice_tells_a_trouble_once_and_names_the_command_where_nothing_waits_for_the_browser(deactivated):
+    notice = deactivated.run("notice", "--failed-with", "77").stdout
     assert "password" in notice and os.uname().nodename in notice
-    address = next(line for line in notice.splitlines() if line.startswith("http"))
-    assert operator.run("notice", "--failed-with", "77").stdout == ""
-    assert "http" in operator.run("notice", "--again").stdout
-    back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=60).headers["Location"]
-    operator.run("exchange", input=back)
-    assert operator.run("notice").stdout == ""
+    assert "to do: type 'hhtoken login'" in notice and "http" not in notice
+    assert deactivated.run("notice", "--failed-with", "77").stdout == ""
+    assert "hhtoken login" in deactivated.run("notice", "--again").stdout
+    assert "pending.json" not in deactivated.files(), "nobody was invited"
 
 
 def test_a_notice_without_an_application_says_what_to_mend(lonely):
@@ -177,10 +181,34 @@ def test_a_notice_without_an_application_says_what_to_mend(lonely):
     assert "there is no pair" in notice and "not configured: HH_CLIENT_ID" in notice
 
 
+SYSTEMCTL = """#!/bin/sh
+printf '%s\\n' Id=hh-token-callback.socket ActiveState={state} '' Id=hh-token-callback.service StateDirectory={name}
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a directory where systemd would make one")
+@pytest.mark.parametrize("state", ["active", "inactive"])
+def test_a_notice_has_an_address_to_open_only_where_the_socket_of_systemd_is_open(deactivated, tmp_path, state):
+    with tempfile.TemporaryDirectory(dir="/var/lib", prefix="hhtoken-test-") as place:
+        shutil.copytree(deactivated.state, place, dirs_exist_ok=True)
+        (tmp_path / "systemctl").write_text(SYSTEMCTL.format(state=state, name=os.path.basename(place)))
+        (tmp_path / "systemctl").chmod(0o755)
+        deactivated.environment.update(HHTOKEN_STATE_DIR=place, PATH=f"{tmp_path}:{os.environ['PATH']}")
+        booted = program_with("hhtoken.renewal.systemd_units.RUNNING = '/'")
+        notice = deactivated.run("notice", program=booted).stdout
+        assert ("hhtoken login" in notice) == (state == "inactive")
+        if state == "active":
+            address = next(line for line in notice.splitlines() if line.startswith("http"))
+            assert "notice --again" in notice
+            back = requests.get(address, allow_redirects=False, headers=AGENT, timeout=60).headers["Location"]
+            deactivated.run("exchange", input=back)
+            assert deactivated.run("notice", program=booted).stdout == ""
+
+
 def test_a_failure_that_left_no_record_is_told_by_its_exit_code(lonely):
     lonely.store(PAIR)
     assert lonely.run("notice", "--failed-with", "75").stdout == ""
-    assert "cannot be read or written" in lonely.run("notice", "--failed-with", "74").stdout
+    assert "ended with exit code 74" in lonely.run("notice", "--failed-with", "74").stdout
     assert lonely.run("notice", "--failed-with", "74").stdout == ""
     assert lonely.run("notice", "--failed-with", "TERM").stdout == ""
 
@@ -210,9 +238,7 @@ def test_temporary_trouble_is_told_once_it_has_lasted(lonely, minutes, told):
 
 
 def test_the_same_trouble_is_told_again_after_a_day():
-    trouble = Trouble("key", "reason")
-    assert is_new(trouble, None, 0)
-    assert not is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86399)
-    assert is_new(trouble, {"key": "key", "at": 1000}, 1000 + 86400)
-    assert is_new(trouble, {"key": "other", "at": 1000}, 1001)
-    assert is_new(trouble, {"key": "key", "at": 1000}, 999), "the clock was set back"
+    for key, at, is_told in (("key", 1000 + 86399, False), ("key", 1000 + 86400, True), ("other", 1001, True),
+                             ("key", 999, True)):  # fmt: skip
+        assert is_new(key, {"key": "key", "at": 1000}, at) is is_told
+    assert is_new("key", None, 0)

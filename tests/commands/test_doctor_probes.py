@@ -14,19 +14,16 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import trustme
-from conftest import PROGRAM, free_port, obtain_pair, wait_for
+from conftest import free_port, obtain_pair, wait_for
+from support import ROOT, cron_lists
 
+from hhtoken.commands import doctor
 from hhtoken.commands.doctor import (
     examination,
-    listener_check,
-    log_check,
-    nginx_check,
-    pair_check,
-    public_check,
-    sockets,
-    store_check,
+    findings,
     visit,
 )
+from hhtoken.settings.settings import Settings
 
 NOW = datetime.now(timezone.utc)
 
@@ -63,6 +60,10 @@ def peer(answer, context=None):
     thread.join(5)
     for sock in held:
         sock.close()
+
+
+def kinds(found):
+    return [finding.kind for finding in found]
 
 
 def http(status="200 OK", body="", **headers):
@@ -157,25 +158,6 @@ def test_a_visit_can_go_to_another_place_than_its_address_says():
     assert (seen.status, seen.body) == (200, "here")
 
 
-# -- who listens --
-
-
-def test_who_listens_on_a_port_of_this_machine_is_found_with_its_program():
-    with socket.create_server(("127.0.0.1", 0)) as mine:
-        [found] = sockets.listeners(mine.getsockname()[1])
-        assert found.host == "127.0.0.1" and found.pid == os.getpid() and found.program
-    assert sockets.listeners(free_port()) == []
-
-
-def test_a_listener_on_ipv6_is_found():
-    try:
-        mine = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    except OSError:
-        return  # this machine has none
-    with mine:
-        assert [one.host for one in sockets.listeners(mine.getsockname()[1])] == ["::1"]
-
-
 # -- the listener, nginx's place and the public address, with the real listener behind them --
 
 
@@ -185,42 +167,37 @@ def waiting(operator, redirect_uri):
     operator.run("authorize-url")
     process = operator.start("serve-callback")
     port = int(redirect_uri.rpartition(":")[2].partition("/")[0])
-    wait_for(lambda: sockets.listeners(port))
+    wait_for(lambda: visit.visit(redirect_uri).failure != visit.REFUSED)
     yield port
     process.terminate()
     process.communicate(timeout=10)
 
 
 def test_our_own_listener_is_known_at_each_step_of_the_way_and_goes_on_waiting(waiting, redirect_uri, tmp_path):
-    seen = listener_check.look(redirect_uri)
-    assert [one.kind for one in listener_check.judge(seen)] == ["ok"]
-    through_nginx = nginx_check.look(redirect_uri, str(tmp_path), waiting)
-    assert [one.kind for one in nginx_check.judge(through_nginx, seen)] == ["ok"]
-    assert [one.kind for one in public_check.judge(redirect_uri, public_check.look(redirect_uri, None))] == ["ok"]
-    assert listener_check.look(redirect_uri).visit.status == 400
+    for _twice in range(2):
+        assert kinds(doctor.listener.judge(doctor.listener.look(redirect_uri))) == ["ok"]
+    assert kinds(doctor.nginx.judge(doctor.nginx.look(redirect_uri, str(tmp_path), waiting))) == ["ok"]
+    assert kinds(doctor.public_address.check(redirect_uri, None)) == ["ok"]
 
 
-def test_a_stranger_on_the_listeners_port_is_named():
+def test_a_stranger_on_the_listeners_port_is_told():
     with peer(http("200 OK", "hello")) as port:
-        seen = listener_check.look(f"http://127.0.0.1:{port}/callback")
-        [finding] = listener_check.judge(seen)
-    assert finding.kind == "problem" and f"({os.getpid()}) listens on 127.0.0.1:{port}" in finding.says
+        [finding] = doctor.listener.judge(doctor.listener.look(f"http://127.0.0.1:{port}/callback"))
+    assert finding.kind == "problem" and f"something other than hhtoken listens on 127.0.0.1:{port}" in finding.says
 
 
 def test_nginxs_files_are_read_where_they_are_and_the_others_left_alone(tmp_path):
     for folder in ("sites-enabled", "sites-available", "conf.d"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "sites-available" / "hh-token").write_text("# hh_token\nserver_name your-domain.keenetic.pro;")
+    (tmp_path / "sites-available" / "hh-token").write_text("# mine\nupstream hh_token {}")
     (tmp_path / "sites-enabled" / "default").write_text("server_name _;")
     uri, port = "https://a.example/callback", free_port()
-    look = nginx_check.look(uri, str(tmp_path), port)
-    assert (look.sites, look.available) == ([], str(tmp_path / "sites-available" / "hh-token"))
-    (tmp_path / "sites-enabled" / "hh-token").symlink_to("../sites-available/hh-token")
-    (tmp_path / "conf.d" / "own.conf").write_text("location = /callback {}")
+    seen = doctor.nginx.look(uri, str(tmp_path), port)
+    assert (seen.site, seen.available, seen.visit.failure) == (None, True, visit.REFUSED)
     (tmp_path / "conf.d" / "dangling").symlink_to("nowhere")
-    look = nginx_check.look(uri, str(tmp_path), port)
-    assert [os.path.basename(file) for file, _content in look.sites] == ["hh-token", "own.conf"]
-    assert look.unreadable and look.listeners == [] and look.visit is None
+    site = tmp_path / "sites-enabled" / "hh-token"
+    site.symlink_to("../sites-available/hh-token")
+    assert doctor.nginx.look(uri, str(tmp_path), port).site == (str(site), "upstream hh_token {}")
 
 
 # -- files --
@@ -228,92 +205,87 @@ def test_nginxs_files_are_read_where_they_are_and_the_others_left_alone(tmp_path
 
 def test_the_state_directory_is_looked_at_as_it_stands_and_nothing_is_mended(tmp_path, lonely):
     lonely.store({"access_token": "A", "refresh_token": "R"}, left=1000, life=1000)
-    assert "problem" not in [one.kind for one in store_check.judge(store_check.look(str(lonely.state)))]
+    assert "problem" not in [
+        one.kind for one in doctor.state_directory.judge(doctor.state_directory.look(str(lonely.state)))
+    ]
     lonely.token_file.chmod(0o644)
     os.chmod(lonely.state, 0o750)
-    seen = store_check.judge(store_check.look(str(lonely.state)))
+    seen = doctor.state_directory.judge(doctor.state_directory.look(str(lonely.state)))
     commands = [one.command for one in seen if one.kind == "problem"]
     assert commands == [f"chmod 700 {lonely.state}", f"chmod 600 {lonely.token_file}"]
-    assert pair_check.look(str(lonely.state)).state == "valid"
+    assert doctor.pair.look(Settings(lonely.environment)).state == "valid"
     assert lonely.token_file.stat().st_mode & 0o777 == 0o644
     for command in commands:
         subprocess.run(command, shell=True, check=True)
-    assert "problem" not in [one.kind for one in store_check.judge(store_check.look(str(lonely.state)))]
+    assert "problem" not in [
+        one.kind for one in doctor.state_directory.judge(doctor.state_directory.look(str(lonely.state)))
+    ]
 
 
 def test_a_state_directory_that_is_none_is_no_accident(tmp_path):
     (tmp_path / "file").write_text("")
-    [finding] = store_check.judge(store_check.look(str(tmp_path / "file")))
+    [finding] = doctor.state_directory.judge(doctor.state_directory.look(str(tmp_path / "file")))
     assert (finding.kind, finding.exit_code) == ("problem", 74)
-    assert [one.kind for one in store_check.judge(store_check.look(str(tmp_path / "none")))][0] == "note"
-
-
-def test_the_file_system_of_a_real_path_is_known(tmp_path):
-    point, kind, _is_read_only = store_check.look(str(tmp_path)).mount
-    assert str(tmp_path).startswith(point) and kind
+    assert kinds(doctor.state_directory.judge(doctor.state_directory.look(str(tmp_path / "none"))))[0] == "note"
 
 
 # -- all at once --
 
 
-def test_what_waits_waits_at_the_same_time_and_what_is_late_is_left_behind():
-    gate = threading.Event()
+def test_what_waits_waits_at_the_same_time_and_what_is_late_is_a_problem_of_its_own():
+    gate, fine = threading.Event(), findings.ok("a", "fine")
     began = time.monotonic()
-    seen = examination.together({"a": lambda: 1, "b": gate.wait, "c": gate.wait, "d": lambda: None}, 0.2)
+    found = examination.together([("a", lambda: [fine]), ("b", gate.wait), ("c", gate.wait), ("d", list)], 0.2)
     assert time.monotonic() - began < 2
     gate.set()
-    assert (seen["a"], seen["d"]) == (1, None)
-    assert seen["b"] is seen["c"] is examination.LATE
+    assert [(one.about, one.kind, one.exit_code) for one in found] == [
+        ("a", "ok", 0), ("b", "problem", 75), ("c", "problem", 75)
+    ]  # fmt: skip
+    assert visit.SECONDS <= 5 and examination.SECONDS < 15
 
 
 def test_a_check_that_never_ends_does_not_hold_up_the_end_of_the_program():
     program = (
         "import sys, threading; sys.path.insert(0, sys.argv[1])\n"
         "from hhtoken.commands.doctor import examination\n"
-        "examination.together({'never': threading.Event().wait}, 0.1)\n"
+        "examination.together([('never', threading.Event().wait)], 0.1)\n"
     )
-    root = PROGRAM[-1].replace("/bin/hhtoken", "")
-    assert subprocess.run([sys.executable, "-c", program, root], timeout=20).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program, str(ROOT)], timeout=20).returncode == 0
 
 
 def test_a_defect_in_a_check_is_not_hushed_up():
     with pytest.raises(ZeroDivisionError):
-        examination.together({"a": lambda: 1 / 0}, 5)
-
-
-def test_a_check_that_is_late_is_a_problem_of_its_own(monkeypatch):
-    monkeypatch.setattr(examination, "together", lambda tasks: dict.fromkeys(tasks, examination.LATE))
-    values = {"HH_REDIRECT_URI": "https://a.example/callback", "HH_API_URL": "https://api.example"}
-    found = examination._outside(values, {"units": lambda: None}, None, None)
-    assert [str(one.about) for one in found] == ["provider", "listener", "nginx", "public address", "renewal", "log"]
-    assert {(one.kind, one.exit_code) for one in found} == {("problem", 75)}
-
-
-def test_all_waiting_together_stays_below_a_quarter_of_a_minute():
-    assert visit.SECONDS <= 5 and examination.SECONDS + 2 * log_check.ANSWER_SECONDS < 25
-    assert examination.SECONDS < 15
+        examination.together([("a", lambda: 1 / 0)], 5)
 
 
 # -- the command --
 
-LINE = re.compile(r"(ok|note|problem) +(settings|state directory|pair|provider|clock|listener|renewal|log): .+")
+LINE = re.compile(r"(ok|note|problem) +(settings|state directory|pair|provider|clock|listener|renewal): .+")
 
 
 def problems(finished):
     return [line for line in finished.stdout.splitlines() if line.startswith("problem")]
 
 
-def test_a_desktop_with_a_pair_has_no_problem(operator, sandbox):
+@pytest.fixture
+def renewed(operator, sandbox, tmp_path):
+    """An operator with a pair that cron renews."""
+    cron_lists(operator, tmp_path / "cron")
     operator.store(obtain_pair(sandbox), left=1000, life=1000)
-    done = operator.run("doctor", HH_USER_AGENT="my-bot/1.0 (me@example.com)")
+    return operator
+
+
+def test_a_desktop_with_a_pair_has_no_problem(renewed):
+    done = renewed.run("doctor", HH_USER_AGENT="my-bot/1.0 (me@example.com)")
     assert done.stdout.endswith("\nno problem was found\n") and problems(done) == []
     for line in done.stdout.splitlines()[:-2]:
         assert LINE.fullmatch(line) or line.startswith("         ")
-    for about in ("settings", "state directory", "pair", "provider", "clock", "listener", "renewal", "log"):
+    for about in ("settings", "state directory", "pair", "provider", "clock", "listener", "renewal"):
         assert re.search(rf"(?m)^\w+ +{about}: ", done.stdout), about
 
 
-def test_doctor_changes_nothing_and_prints_no_secret(operator, sandbox, expired):
+def test_doctor_changes_nothing_and_prints_no_secret(operator, sandbox, expired, tmp_path):
+    cron_lists(operator, tmp_path / "cron")
     before = operator.files(), operator.token_file.read_bytes(), len(sandbox.requests.summary()["token_requests"])
     done = operator.run("doctor", expect=69)
     assert before == (
@@ -324,14 +296,13 @@ def test_doctor_changes_nothing_and_prints_no_secret(operator, sandbox, expired)
         assert secret not in done.stdout + done.stderr
 
 
-def test_the_json_tells_the_same_with_the_same_exit_code(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=1000, life=1000)
-    operator.token_file.chmod(0o640)
-    done = operator.run("doctor", "--json", expect=74)
+def test_the_json_tells_the_same_with_the_same_exit_code(renewed):
+    renewed.token_file.chmod(0o640)
+    done = renewed.run("doctor", "--json", expect=74)
     fields = json.loads(done.stdout)
     assert fields["exit_code"] == 74
     [problem] = [one for one in fields["findings"] if one["kind"] == "problem"]
-    assert problem["command"] == f"chmod 600 {operator.token_file}"
+    assert problem["command"] == f"chmod 600 {renewed.token_file}"
 
 
 @pytest.mark.parametrize(
@@ -348,27 +319,24 @@ def test_what_is_wrong_before_the_first_authorization_is_said(operator, changes,
     assert said in done.stdout
 
 
-def test_a_provider_that_cannot_be_reached_is_temporary_for_whoever_has_a_pair(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+def test_a_provider_that_cannot_be_reached_is_temporary_for_whoever_has_a_pair(renewed):
     nobody = f"http://127.0.0.1:{free_port()}"
-    done = operator.run("doctor", expect=75, HH_API_URL=nobody)
+    done = renewed.run("doctor", expect=75, HH_API_URL=nobody)
     assert len(problems(done)) == 1 and "the connection is refused" in problems(done)[0]
 
 
-def test_a_clock_that_is_off_is_found_against_headhunters_date(operator, sandbox):
-    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+def test_a_clock_that_is_off_is_found_against_headhunters_date(renewed):
     late = (datetime.now(timezone.utc) - timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     with peer(http("403 Forbidden", "{}", Date=late)) as port:
-        done = operator.run("doctor", expect=78, HH_API_URL=f"http://127.0.0.1:{port}")
+        done = renewed.run("doctor", expect=78, HH_API_URL=f"http://127.0.0.1:{port}")
     [line] = problems(done)
     assert re.match(r"problem  clock: is (59 minutes|1 hour).* ahead of that of 127\.0\.0\.1", line)
 
 
 def test_without_requests_doctor_still_runs_and_names_the_package(operator, sandbox, tmp_path):
     operator.store(obtain_pair(sandbox), left=1000, life=1000)
-    root = PROGRAM[-1].replace("/bin/hhtoken", "")
     program = (
-        f"import sys; sys.path.insert(0, {root!r}); sys.modules['requests'] = None\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['requests'] = None\n"
         "from hhtoken.main import main\nsys.exit(main())\n"
     )
     done = operator.run("doctor", program=[sys.executable, "-c", program], expect=78)
@@ -389,12 +357,11 @@ def test_without_requests_doctor_still_runs_and_names_the_package(operator, sand
         ("state/token.json", 0o710, 78, "is among hhtoken's own files", "name a file in a directory of its own"),
     ],
 )
-def test_a_published_file_that_cannot_be_is_found(operator, sandbox, tmp_path, place, mode, code, says, advice):
-    operator.store(obtain_pair(sandbox), left=1000, life=1000)
+def test_a_published_file_that_cannot_be_is_found(renewed, tmp_path, place, mode, code, says, advice):
     (tmp_path / "run").mkdir()
     (tmp_path / "run").chmod(mode)
     path = str(tmp_path / place) if place else "access_token"
-    shown = operator.run("doctor", expect=code, HHTOKEN_PUBLISH=path).stdout
+    shown = renewed.run("doctor", expect=code, HHTOKEN_PUBLISH=path).stdout
     assert says in shown and advice in shown and "published file: " in shown
     assert os.listdir(tmp_path / "run") == [], "nothing was changed"
-    assert "published file" not in operator.run("doctor").stdout
+    assert "published file" not in renewed.run("doctor").stdout

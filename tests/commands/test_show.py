@@ -195,7 +195,7 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     [
         ("show --field access_token", ["{state}", "token.json"]),
         # The settings tell whether a token is to be published; an interrupted run may have left a journal in /run.
-        ("refresh", ["/etc/hh-token/hh-token.env", "{state}", "/run/hh-token", "token.json"]),
+        ("refresh", ["/etc/hh-token/hh-token.env", "{state}", "/run/hh-token", "token.json", "last-refresh.json"]),
     ],
 )
 def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(lonely, command, files):

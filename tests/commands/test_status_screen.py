@@ -1,30 +1,31 @@
 """The state of the token on one screen: is it alive, until when, who renews it, what to do; and the command itself."""
 
 import fcntl
+import json
 import os
 import pty
 import re
 import struct
 import subprocess
-import sys
 import termios
 import time
 
 import pytest
 from conftest import PROGRAM
-from reports import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS, pair
-from support import ROOT
+from reports import DEAD, LOST, NOW, REPORTS, UNCLEAR_FOR_DAYS
+from support import cron_lists
 
-from hhtoken import errors
 from hhtoken.commands import status_screen
 from hhtoken.console import terminal
 from hhtoken.provider import token_errors
-from hhtoken.renewal import timers, token_status
+from hhtoken.renewal import timers
 from hhtoken.renewal.timers import Renewers
 
 EVERY_REPORT = pytest.mark.parametrize("name", REPORTS)
 BOTH = Renewers({"hh-token-due.timer": NOW + 60, "hh-token-refresh.timer": NOW + 3600})
-REFRESH = ["/bin/hhtoken", "--state-dir", "/state", "refresh"]
+CRON_LINE = status_screen.cron_line(["/bin/hhtoken", "--state-dir", "/state"])
+ENABLE = status_screen.ENABLE.format(instance="")
+ADD_LINE, ENABLE_THEM = ("add the line:", CRON_LINE), ("type:", ENABLE)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,8 @@ def moscow(monkeypatch):
 
 
 def screen(name, seen=BOTH, columns=None, has_colour=False, has_unicode=False, say=str):
-    table = status_screen.rows(REPORTS[name][0], "/state", seen, REFRESH, has_unicode)
+    help_wanted = None if seen.names else ENABLE_THEM if seen.can_be_enabled else ADD_LINE
+    table = status_screen.rows(REPORTS[name][0], "/state", seen, help_wanted, has_unicode)
     return status_screen.laid_out(table, say, columns, has_colour)
 
 
@@ -50,7 +52,7 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
     report, state, _exit_code = REPORTS[name]
     found = answers(name)
     word = state.replace("_", " ")
-    assert found["state"] == (report.reason if name == "lost" else f"{word}: {report.reason}")
+    assert found["state"] == {"valid": "valid", "outcome_unknown": report.reason}.get(state, f"{word}: {report.reason}")
     assert found["stored in"] == "/state"
     assert report.next_step is None or found["to do"] == report.next_step
     assert {"access token", "refresh", "renewed by"} & set(found) == (
@@ -72,7 +74,7 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
         ("expired", "refresh", "due now"),
         ("guard", "refresh", "possible from 2023-11-15 01:14:30 +0300"),
         ("dead", "refresh", "not possible"),
-        ("dead", "renewed by", "nobody: it cannot be renewed"),
+        ("dead", "renewed by", "nothing: it cannot be renewed"),
         ("dead", "last attempt", f"2023-11-15 01:12:30 +0300: {DEAD.message}"),
         ("unclear for days", "last attempt", f"2023-11-15 01:12:30 +0300: {UNCLEAR_FOR_DAYS.message}; 2 times in a row "
                                              "since 2023-11-12 01:13:20 +0300"),
@@ -80,7 +82,7 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
         ("no refresh token, valid", "refresh", "not possible"),
         ("no refresh token, valid", "to do", token_errors.HINT_AUTHORIZE),
         ("refused", "refresh", "not possible"),
-        ("refused", "renewed by", "nobody: it cannot be renewed"),
+        ("refused", "renewed by", "nothing: it cannot be renewed"),
         ("lost", "state", LOST.message),
         ("fresh", "to do", "nothing"),
         ("fresh", "renewed by", "hh-token-due.timer (next look 2023-11-15 01:14:20 +0300), "
@@ -91,18 +93,24 @@ def test_the_screen_tells_when_and_who_and_what(name, label, said):
     assert answers(name)[label] == said
 
 
-def test_a_pair_that_nobody_is_seen_to_renew_is_something_to_do():
+def test_a_pair_that_nothing_is_seen_to_renew_is_something_to_do():
     unseen = answers("fresh", Renewers())
-    assert unseen["renewed by"] == "nobody that this command can see"
-    assert unseen["to do"].endswith(" add the line: * * * * * /bin/hhtoken --state-dir /state refresh")
-    idle = answers("fresh", Renewers(can_be_enabled=True))
-    assert idle["to do"] == f"to have it renewed, type: {status_screen.ENABLE.format(instance='')}"
-    assert answers("expired", Renewers())["to do"].startswith(token_status.HINT_REFRESH + "; and unless you know")
-    assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["renewed by"] == "cron (/etc/cron.d/hh-token)"
-    assert answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))["to do"] == "nothing"
+    assert unseen["renewed by"] == "nothing (no timer, no cron job found)"
+    assert unseen["to do"] == f"add the line: {CRON_LINE}"
+    assert answers("fresh", Renewers(can_be_enabled=True))["to do"] == f"type: {ENABLE}"
+    assert answers("expired", Renewers())["to do"] == f"type 'hhtoken refresh'; and add the line: {CRON_LINE}"
+    by_cron = answers("fresh", Renewers(cron="/etc/cron.d/hh-token"))
+    assert (by_cron["renewed by"], by_cron["to do"]) == ("cron (/etc/cron.d/hh-token)", "nothing")
+    unfit = answers("fresh", Renewers(unfit=("crontab -l", "it sleeps")))
+    assert unfit["renewed by"] == "nothing; cron is meant to (crontab -l), but it sleeps"
     late = answers("fresh", Renewers({"hh-token-refresh.timer": None}))
-    assert late["renewed by"] == "hh-token-refresh.timer" and status_screen.ENABLE.format(instance="") in late["to do"]
+    assert late["renewed by"] == "hh-token-refresh.timer" and ENABLE in late["to do"]
     assert answers("dead", Renewers())["to do"] == DEAD.hint
+
+
+def test_what_the_api_or_the_clock_speaks_against_shows_no_life_left():
+    for name in ("API says expired", "refused", "clock in 1970"):
+        assert " left" not in screen(name) and "\033[32m" not in screen(name, has_colour=True)
 
 
 @pytest.mark.parametrize(
@@ -114,40 +122,29 @@ def test_the_bar_is_full_at_first_and_empty_only_at_the_end(left, life, cells):
     assert status_screen.bar(left, life, True) == "[" + "█" * cells + "░" * (16 - cells) + "]"
 
 
-@pytest.mark.parametrize("now", [0, NOW - 5000], ids=["in 1970", "set back"])
-def test_a_clock_before_the_token_is_called_wrong_and_counts_nothing(now):
-    report = token_status.of_pair(pair(500), None, now)
-    screen = status_screen.laid_out(status_screen.rows(report, "/state", BOTH, has_unicode=False), str)
-    assert "the clock of this machine is wrong" in screen and " left" not in screen
-    assert (report.exit_code, report.seconds_left) == (69, report.pair.expires_at - report.pair.obtained_at)
-
-
 @EVERY_REPORT
 @pytest.mark.parametrize("columns", [30, 60, 80, 100])
 def test_no_line_is_wider_than_the_terminal(name, columns):
     lines = screen(name, Renewers(), columns).split("\n")
-    commands = {status_screen.cron_line(REFRESH)}
-    assert all(len(line) <= columns or " " not in line.strip() or line in commands for line in lines)
+    assert all(len(line) <= columns or " " not in line.strip() or line == CRON_LINE for line in lines)
     assert all(line == line.rstrip() for line in lines)
-    assert "".join(screen(name, Renewers(), 80).split()) != ""
 
 
 def test_in_a_narrow_window_the_labels_stand_above_what_they_are_about():
-    assert screen("fresh", columns=45).startswith("state:\n  valid: ")
-    assert screen("fresh", columns=60).startswith("state:        valid: ")
+    assert screen("fresh", columns=45).startswith("state:\n  valid\n")
+    assert screen("fresh", columns=60).startswith("state:        valid\n")
 
 
 @pytest.mark.parametrize("columns", [30, 80, 100])
 def test_a_command_to_type_stands_on_a_line_of_its_own_unwrapped(columns):
-    assert screen("fresh", Renewers(), columns).endswith(f":\n{status_screen.cron_line(REFRESH)}")
-    enable = status_screen.ENABLE.format(instance="")
-    for idle in (Renewers(can_be_enabled=True), Renewers({"hh-token-refresh.timer": None})):
-        assert screen("fresh", idle, columns).endswith(f" type:\n{enable}")
+    assert screen("fresh", Renewers(), columns).endswith(f":\n{CRON_LINE}")
+    assert screen("fresh", Renewers({"hh-token-refresh.timer": None}), columns).endswith(f" type:\n{ENABLE}")
 
 
-def test_a_command_for_cron_is_quoted_for_the_shell_and_for_cron():
-    line = status_screen.cron_line(["/a b/hhtoken", "--state-dir", "/100%/it's", "refresh"])
-    assert line == """* * * * * '/a b/hhtoken' --state-dir '/100\\%/it'"'"'s' refresh"""
+def test_a_command_for_cron_is_quoted_for_the_shell_and_for_cron_and_tells_each_trouble_once():
+    program = """'/a b/hhtoken' --state-dir '/100\\%/it'"'"'s'"""
+    line = status_screen.cron_line(["/a b/hhtoken", "--state-dir", "/100%/it's"])
+    assert line == f"* * * * * {program} refresh 2>/dev/null || {program} notice --failed-with $?"
 
 
 @EVERY_REPORT
@@ -172,7 +169,7 @@ def test_every_sentence_goes_through_the_readers_language():
         return "x" * len(str(sentence))
 
     shown = screen("unclear for days", Renewers(), say=foreign)
-    assert set(shown.replace(status_screen.cron_line(REFRESH), "")) == set("x: \n")
+    assert set(shown.replace(CRON_LINE, "")) == set("x: \n")
 
 
 def test_whoever_forgot_sudo_is_told_of_the_services_pair_where_there_is_no_other():
@@ -246,32 +243,21 @@ StateDirectory=hh-token
 
 def test_timers_count_only_where_they_run_for_this_very_pair():
     units = timers.systemd_units.parse(ON_THE_BOX)
-    assert timers.of_units(units, "/var/lib/hh-token") == ({"hh-token-due.timer": 1795435260}, True)
-    assert timers.of_units(units, "/home/me/.local/state/hh-token") == ({}, False)
-    assert timers.of_units({}, "/var/lib/hh-token") == ({}, False)
+    seen = timers.of_units(units, "/var/lib/hh-token")
+    assert (seen.timers, seen.can_be_enabled) == ({"hh-token-due.timer": 1795435260}, True)
     absent = timers.systemd_units.parse(ON_THE_BOX.replace("LoadState=loaded", "LoadState=not-found"))
-    assert timers.of_units(absent, "/var/lib/hh-token") == ({}, False)
+    for known, place in (
+        (units, "/home/me/.local/state/hh-token"),
+        ({}, "/var/lib/hh-token"),
+        (absent, "/var/lib/hh-token"),
+    ):
+        seen = timers.of_units(known, place)
+        assert (seen.timers, seen.can_be_enabled) == ({}, False)
 
 
 @pytest.mark.parametrize("shown", ["", "n/a", "infinity", "0", "Mon 2026-99-23 12:01:00 UTC"])
 def test_a_time_that_systemd_does_not_know_is_none(shown):
     assert timers.systemd_units.moment(shown) is None
-
-
-@pytest.mark.parametrize(
-    "line, expected",
-    [
-        ("* * * * * hh-token hhtoken refresh --is-due --wait 63 && hh-token-refresh.sh", True),
-        ("*/5 * * * * /usr/local/bin/hhtoken --state-dir /x refresh", True),
-        ("0 * * * * hhtoken show --refresh --field access_token", True),
-        ("  # * * * * * hhtoken refresh", False),
-        ("* * * * * hhtoken status", False),
-        ("* * * * * refresh-my-hhtoken", False),
-        ("", False),
-    ],
-)
-def test_a_line_of_cron_that_renews_is_known(line, expected):
-    assert timers.has_cron_line(f"PATH=/bin\n{line}\n") is expected
 
 
 # -- the command --
@@ -329,39 +315,6 @@ def test_in_a_pipe_each_answer_is_one_line_without_colour(lonely):
     assert "\033" not in shown and "ACCESS" not in shown and "REFRESH" not in shown
 
 
-def test_whether_a_login_is_needed_is_told_by_the_exit_code_alone(lonely):
-    lonely.run("status", expect=errors.NOPERM)
-    lonely.store(FRESH, left=1000, life=1000)
-    lonely.run("status", expect=0)
-    lonely.store(FRESH, left=-1)
-    lonely.run("status", expect=errors.UNAVAILABLE)
-    lonely.store({"access_token": "ACCESS"}, left=-1)
-    lonely.run("status", expect=errors.NOPERM)
-    lonely.token_file.write_text("{")
-    lonely.run("status", expect=errors.DATAERR)
-    lonely.run("status", "--env-file", lonely.state / "none", expect=errors.CONFIG)
-    lonely.run("status", "--state-dir", lonely.token_file, expect=errors.IOERR)
-
-
-def test_the_forms_for_programs_ask_nobody_who_renews(lonely):
-    """A monitor asks for the JSON each minute."""
-    lonely.store(FRESH, left=1000, life=1000)
-    program = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from hhtoken.main import main\n"
-        "main()\n"
-        "print(*sorted(sys.modules), file=sys.stderr)\n"
-    )
-    command = [sys.executable, "-IS", "-c", program, str(ROOT), "status", "--json"]
-    done = subprocess.run(command, env=lonely.environment, capture_output=True, text=True, timeout=20)
-    assert not set(done.stderr.split()) & {
-        "subprocess",
-        "hhtoken.renewal.timers",
-        "hhtoken.commands.status_screen",
-        "textwrap",
-    }
-
-
 def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely, tmp_path):
     settings = tmp_path / "my settings"
     settings.write_text("HHTOKEN_DEADLINE=9\n")
@@ -370,23 +323,25 @@ def test_the_line_for_cron_renews_this_very_pair_with_these_very_settings(lonely
     lonely.store(FRESH, left=1000, life=1000)
     (place / "token.json").write_bytes(lonely.token_file.read_bytes())
     (place / "token.json").chmod(0o600)
-    tail = f" --state-dir {lonely.state}"
-    if timers.cron_table():
-        pytest.skip("cron renews a pair on this machine")
+    cron_lists(lonely, tmp_path / "cron", "* * * * * true")
     del lonely.environment["HH_TOKEN_URL"]
-    assert lonely.run("status").stdout.rstrip().endswith(f"{tail} refresh")
-    shown = lonely.run("--account", "alice", "--env-file", os.path.relpath(settings), "status").stdout.rstrip()
-    assert shown.endswith(f"{tail} --account alice --env-file '{settings}' refresh")
-    line = shown.partition("* * * * * ")[2]
-    assert subprocess.run(["sh", "-c", line], env=lonely.environment, timeout=20).returncode == 0
-    assert timers.has_cron_line(f"* * * * * {line}")
+    assert f" --state-dir {lonely.state} refresh 2>/dev/null || " in lonely.run("status").stdout
+    words = ("--account", "alice", "--env-file", os.path.relpath(settings))
+    line = lonely.run(*words, "status").stdout.rstrip().partition("line: ")[2]
+    assert f" --state-dir {lonely.state} --account alice --env-file '{settings}' refresh " in line
+    assert (
+        subprocess.run(["sh", "-c", line.partition("* * * * * ")[2]], env=lonely.environment, timeout=20).returncode
+        == 0
+    )
     by_environment = lonely.run("status", HHTOKEN_ENV_FILE=str(settings), HHTOKEN_ACCOUNT="alice").stdout.rstrip()
     assert by_environment.endswith(line)
+    cron_lists(lonely, tmp_path / "cron", line)
+    assert json.loads(lonely.run(*words, "status", "--json").stdout)["renewed_by"] == ["crontab -l"]
+    assert json.loads(lonely.run("status", "--json").stdout)["renewed_by"] == [], "that is another account's"
 
 
 def test_no_line_for_cron_is_offered_where_it_would_do_something_else(lonely, tmp_path):
-    if timers.cron_table():
-        pytest.skip("cron renews a pair on this machine")
+    cron_lists(lonely, tmp_path / "cron", "* * * * * true")
     lonely.store(FRESH, left=1000, life=1000)
     settings = tmp_path / "settings.env"
     address = lonely.environment["HH_TOKEN_URL"]
@@ -399,14 +354,9 @@ def test_no_line_for_cron_is_offered_where_it_would_do_something_else(lonely, tm
     }
     told = lonely.run("status", **alone).stdout
     assert "* * * * *" not in told and "crontab -e" not in told
-    assert ": HHTOKEN_STORE, HH_TOKEN_URL, HH_USER_AGENT; so put that into a file, e.g. " in told
-    assert "by HHTOKEN_ENV_FILE" in told
-    alone["HHTOKEN_ENV_FILE"] = str(settings)
-    told = lonely.run("status", **alone).stdout
-    assert f": HHTOKEN_STORE, HH_USER_AGENT; so put that into a file, e.g. {settings}, " in told
-    settings.write_text("HH_TOKEN_URL=https://example.org/\n")
-    assert "HH_TOKEN_URL; so" in lonely.run("status", HHTOKEN_ENV_FILE=str(settings)).stdout
-    settings.write_text(f"HH_TOKEN_URL={address}\n")
+    assert ": HHTOKEN_STORE, HH_TOKEN_URL, HH_USER_AGENT; put that into a file, e.g. " in told
+    told = lonely.run("status", **alone, HHTOKEN_ENV_FILE=str(settings)).stdout
+    assert f": HHTOKEN_STORE, HH_USER_AGENT; put that into a file, e.g. {settings}, " in told
     assert "* * * * *" in lonely.run("status", HHTOKEN_ENV_FILE=str(settings)).stdout
 
 
@@ -420,3 +370,28 @@ def test_where_the_token_is_published_is_told_and_why_it_cannot_be(lonely, tmp_p
     assert told in lonely.run("status", HHTOKEN_PUBLISH=str(path)).stdout
     assert "nowhere: " in lonely.run("status", HHTOKEN_PUBLISH=str(lonely.token_file)).stdout
     assert "published" not in lonely.run("status").stdout
+
+
+def test_the_line_for_cron_mails_each_trouble_once(operator, sandbox, expired, tmp_path):
+    settings = tmp_path / "env"
+    settings.write_text(
+        "".join(f"{name}={value}\n" for name, value in operator.environment.items() if name[:3] == "HH_")
+    )
+    settings.chmod(0o600)
+    cron_lists(operator, tmp_path / "cron", "* * * * * true")
+    for name in [name for name in operator.environment if name[:3] == "HH_"]:
+        del operator.environment[name]
+    line = operator.run("--env-file", settings, "status", expect=69).stdout.rstrip().partition("* * * * * ")[2]
+
+    def mails(times):
+        run = [
+            subprocess.run(["sh", "-c", line], capture_output=True, env={"PATH": "/usr/bin:/bin"}) for _ in range(times)
+        ]
+        return [done.stdout.decode() + done.stderr.decode() for done in run]
+
+    sandbox.weather.add("service_unavailable", times=None)
+    assert mails(3) == [""] * 3, "an outage of minutes"
+    sandbox.weather.clear()
+    sandbox.weather.add("token_deactivated", times=None)
+    first, *others = mails(4)
+    assert "hhtoken on " in first and " login'" in first and others == [""] * 3

@@ -32,7 +32,7 @@ BESIDE = {("commands", "sandbox"), ("sandbox", "text")}  # a HeadHunter of its o
 PURE = (
     "text errors pair console/durations provider/addresses provider/answer provider/verdict provider/api_errors "
     "provider/token_errors store/account_names store/record settings/env_file renewal/policy renewal/judgement "
-    "renewal/token_status authorization/request authorization/pages authorization/callback_rules commands/status_screen"
+    "renewal/report authorization/request authorization/pages authorization/callback_rules commands/status_screen"
 ).split()
 IMPURE_MODULES = {
     "os", "socket", "requests", "subprocess", "random", "secrets", "threading", "selectors", "signal", "fcntl", "sys",

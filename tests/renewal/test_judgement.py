@@ -12,7 +12,7 @@ from support import NOW, QUICK
 from hhtoken import errors
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.renewal import judgement
+from hhtoken.renewal import judgement, report
 from hhtoken.store import record
 from hhtoken.store.record import Record
 
@@ -288,8 +288,8 @@ def test_a_fraction_of_a_second_does_not_get_into_the_record():
 @pytest.mark.parametrize(
     "seconds, exit_code, words",
     [
-        (60, 75, "next run"),
-        (DAY, 75, "next run"),
+        (60, 75, "hhtoken refresh"),
+        (DAY, 75, "hhtoken refresh"),
         (DAY + 1, 77, "hhtoken login"),
         (9 * DAY, 77, "hhtoken login"),
     ],
@@ -379,19 +379,19 @@ PAIR = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW - 1000, 
 
 
 def test_a_due_refresh_has_no_standing():
-    assert judgement.standing(PAIR, None, NOW) is None
-    assert judgement.standing(PAIR, None, NOW - 10, force=True) is None
-    assert judgement.standing(PAIR, series(LOST)[0], NOW + 1) is None
-    assert judgement.standing(PAIR, series(NOT_YET)[0], NOW + 5) is None
+    assert report.standing(PAIR, None, NOW) is None
+    assert report.standing(PAIR, None, NOW - 10, force=True) is None
+    assert report.standing(PAIR, series(LOST)[0], NOW + 1) is None
+    assert report.standing(PAIR, series(NOT_YET)[0], NOW + 5) is None
 
 
 def test_nothing_is_due_before_expiry_and_that_is_no_failure():
-    found = judgement.standing(PAIR, None, NOW - 10)
+    found = report.standing(PAIR, None, NOW - 10)
     assert (found.outcome, found.exit_code, found.not_before) == (record.NOT_DUE, 0, NOW)
 
 
 def test_an_expired_token_without_refresh_token_needs_a_human():
-    found = judgement.standing(Pair({"access_token": "ACCESS"}, NOW - 1000, NOW), None, NOW)
+    found = report.standing(Pair({"access_token": "ACCESS"}, NOW - 1000, NOW), None, NOW)
     assert (found.outcome, found.exit_code) == (record.AUTHORIZATION_NEEDED, 77)
     assert "hhtoken login" in found.hint
 
@@ -399,13 +399,13 @@ def test_an_expired_token_without_refresh_token_needs_a_human():
 @pytest.mark.parametrize("answer", [ALREADY, NOT_YET])
 def test_what_nobody_can_hasten_stands_as_it_was(answer):
     last = series(answer)[0]
-    assert judgement.standing(PAIR, last, NOW + 1) is last
+    assert report.standing(PAIR, last, NOW + 1) is last
 
 
 def test_during_a_pause_the_last_outcome_stands_and_says_until_when():
     last = series(UNKNOWN_GRANT)[0]
     before = last.as_dict()
-    found = judgement.standing(PAIR, last, NOW + 1)
+    found = report.standing(PAIR, last, NOW + 1)
     assert (found.outcome, found.exit_code, found.not_before) == (last.outcome, last.exit_code, NOW + 60)
     assert found.message.startswith(last.message) and "2023-11-14 22:14:20" in found.message
     assert "--force" in found.hint and last.hint in found.hint
@@ -414,7 +414,7 @@ def test_during_a_pause_the_last_outcome_stands_and_says_until_when():
 
 def test_a_pause_under_an_implausible_clock_says_until_when_too():
     last = judgement.judge(weather(503, retry_after="900"), INTENT, None, NOW - 30 * DAY)
-    found = judgement.standing(PAIR, last, NOW - 30 * DAY + 1)
+    found = report.standing(PAIR, last, NOW - 30 * DAY + 1)
     assert (found.outcome, found.exit_code) == (last.outcome, last.exit_code)
     assert "1970" not in found.message and "2023-10-15 22:28:20" in found.message
 
@@ -424,7 +424,7 @@ def test_a_pair_that_never_left_is_not_spent():
     assert (found.outcome, found.exit_code, found.perhaps_spent_at, found.dead) == (record.TRY_LATER, 75, 0, False)
     assert (found.message, found.hint, found.refresh_token_sha256) == (
         "cannot reach hh.ru",
-        "check the network; the next run tries again",
+        "check the network; then type 'hhtoken refresh'",
         "f" * 64,
     )
 

@@ -25,114 +25,56 @@ def decided(now, last=None, force=False, refresh_token="REFRESH"):
     return decision.kind, decision.until
 
 
-# -- without a record --
+EXPIRED = Record(refused="token_expired")
+
+
+def pause(until, at=0):
+    return Record(at=at, not_before=until)
 
 
 @pytest.mark.parametrize(
-    "now, expected",
+    "now, last, force, expected",
     [
-        (OBTAINED, (NOT_DUE, EXPIRES)),
-        (EXPIRES - 86400, (NOT_DUE, EXPIRES)),
-        (EXPIRES - 1, (NOT_DUE, EXPIRES)),
-        (EXPIRES - 0.001, (NOT_DUE, EXPIRES)),
-        (EXPIRES, (DUE, None)),
-        (EXPIRES + 0.5, (DUE, None)),
-        (EXPIRES + 400 * 86400, (DUE, None)),
-        (EXPIRES * 1000, (DUE, None)),
+        # due from expiry on, and not a moment before
+        *[(now, None, False, (NOT_DUE, EXPIRES)) for now in (OBTAINED, EXPIRES - 86400, EXPIRES - 1, EXPIRES - 0.001)],
+        *[(now, None, False, (DUE, None)) for now in (EXPIRES, EXPIRES + 0.5, EXPIRES + 400 * 86400, EXPIRES * 1000)],
+        *[(now, None, True, (DUE, None)) for now in (0, OBTAINED, EXPIRES - 1, EXPIRES)],
+        # a pause is kept until its end, unless it comes from a clock that leapt, or was set back since
+        *[(EXPIRES + 10, pause(EXPIRES + 10 + left), False, (WAITING, EXPIRES + 10 + left)) for left in (1, 60, 3600)],
+        *[(EXPIRES + 10, pause(EXPIRES + 10 + left), False, (DUE, None)) for left in (-1, 0, 3601, 10**9)],
+        *[(5000 + since, pause(5060, 5000), False, (WAITING, 5060)) for since in (0, 1, 59)],
+        *[(5000 + since, pause(5060, 5000), False, (DUE, None)) for since in (60, -1, -5000)],
+        (EXPIRES + 10, pause(EXPIRES + 20), True, (DUE, None)),
+        (5001, pause(5060, 5000), True, (DUE, None)),
+        (EXPIRES - 10, pause(EXPIRES - 5), False, (NOT_DUE, EXPIRES)),
+        # a clock before the pair lets the provider decide; one that is a minute behind is plausible
+        *[(now, None, False, (DUE, None)) for now in (0, 1000, OBTAINED - 61)],
+        *[(now, None, False, (NOT_DUE, EXPIRES)) for now in (OBTAINED - 60, OBTAINED - 1)],
+        # what the API calls expired is due, whatever we had computed
+        (EXPIRES - 10, EXPIRED, False, (DUE, None)),
+        (EXPIRES - 10, Record(refused="token_expired", not_before=EXPIRES - 5), False, (WAITING, EXPIRES - 5)),
+        (EXPIRES - 10, Record(refused="token_revoked"), False, (NOT_DUE, EXPIRES)),
     ],
 )
-def test_a_refresh_is_due_from_expiry_on_and_not_a_moment_before(now, expected):
-    assert decided(now) == expected
-
-
-@pytest.mark.parametrize("now", [0, OBTAINED, EXPIRES - 1, EXPIRES])
-def test_force_asks_even_before_expiry(now):
-    assert decided(now, force=True) == (DUE, None)
+def test_a_refresh_is_due_at_expiry_by_force_or_when_a_pause_is_over(now, last, force, expected):
+    assert decided(now, last, force) == expected
 
 
 @pytest.mark.parametrize("missing", [None, ""])
 @pytest.mark.parametrize(
     "now, force, expected",
-    [
-        (EXPIRES - 1, False, (NOT_DUE, EXPIRES)),
-        (EXPIRES - 1, True, (IMPOSSIBLE, None)),
-        (EXPIRES, False, (IMPOSSIBLE, None)),
-        (EXPIRES, True, (IMPOSSIBLE, None)),
-        (0, True, (IMPOSSIBLE, None)),
-    ],
-)
+    [(EXPIRES - 1, False, NOT_DUE), (EXPIRES - 1, True, IMPOSSIBLE), (EXPIRES, False, IMPOSSIBLE),
+     (0, True, IMPOSSIBLE), (0, False, NOT_DUE)],
+)  # fmt: skip
 def test_without_a_refresh_token_nothing_is_ever_due(now, force, expected, missing):
-    assert decided(now, None, force, missing) == expected
+    assert decided(now, None, force, missing)[0] == expected
 
 
-def test_a_clock_at_1970_does_not_call_a_pair_without_refresh_token_expired():
-    assert decided(0, None, refresh_token=None)[0] != IMPOSSIBLE
-
-
-# -- after a refusal --
-
-
-@pytest.mark.parametrize(
-    "now, force, expected",
-    [
-        (0, False, DEAD),
-        (OBTAINED - 61, False, DEAD),
-        (OBTAINED, False, NOT_DUE),
-        (OBTAINED, True, DEAD),
-        (EXPIRES - 1, False, NOT_DUE),
-        (EXPIRES - 1, True, DEAD),
-        (EXPIRES, False, DEAD),
-        (EXPIRES, True, DEAD),
-        (EXPIRES + 10**9, False, DEAD),
-        (EXPIRES + 10**9, True, DEAD),
-    ],
-)
-def test_a_dead_refresh_token_is_never_sent_again(now, force, expected):
-    assert decided(now, Record(dead=True, at=now, not_before=now + 5), force)[0] == expected
-
-
-@pytest.mark.parametrize(
-    "seconds_to_wait, kind",
-    [(-1, DUE), (0, DUE), (1, WAITING), (60, WAITING), (3600, WAITING), (3601, DUE), (10**9, DUE)],
-)
-def test_a_pause_is_kept_unless_it_comes_from_a_clock_that_leapt(seconds_to_wait, kind):
-    now = EXPIRES + 10
-    until = now + seconds_to_wait
-    assert decided(now, Record(not_before=until)) == (kind, until if kind == WAITING else None)
-
-
-def test_force_ends_a_pause():
-    assert decided(EXPIRES + 10, Record(not_before=EXPIRES + 20), force=True) == (DUE, None)
-
-
-def test_a_pause_does_not_make_an_early_refresh_possible():
-    assert decided(EXPIRES - 10, Record(not_before=EXPIRES - 5)) == (NOT_DUE, EXPIRES)
-
-
-# -- implausible clocks --
-
-
-@pytest.mark.parametrize("now", [0, 1000, OBTAINED - 61])
-def test_a_clock_before_the_pair_lets_the_provider_decide(now):
-    assert decided(now) == (DUE, None)
-
-
-@pytest.mark.parametrize("now", [OBTAINED - 60, OBTAINED - 1])
-def test_a_clock_that_is_a_minute_behind_is_plausible(now):
-    assert decided(now) == (NOT_DUE, EXPIRES)
-
-
-@pytest.mark.parametrize(
-    "since, kind", [(0, WAITING), (1, WAITING), (59, WAITING), (60, DUE), (-1, DUE), (-(10**6), DUE)]
-)
-def test_a_pause_is_kept_until_its_end_or_until_the_clock_is_set_back(since, kind):
-    for at in (5000, EXPIRES + 5000):
-        last = Record(at=at, not_before=at + 60)
-        assert decided(at + since, last) == (kind, at + 60 if kind == WAITING else None)
-
-
-def test_force_asks_at_once_under_an_implausible_clock():
-    assert decided(5001, Record(at=5000, not_before=5060), force=True) == (DUE, None)
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("now", [0, OBTAINED - 61, OBTAINED, EXPIRES - 1, EXPIRES, EXPIRES + 10**9])
+def test_a_dead_refresh_token_is_never_sent_again(now, force):
+    is_fine_yet = not force and OBTAINED <= now < EXPIRES
+    assert decided(now, Record(dead=True, at=now, not_before=now + 5), force)[0] == (NOT_DUE if is_fine_yet else DEAD)
 
 
 @pytest.mark.parametrize(
@@ -193,14 +135,7 @@ def test_a_pause_grows_along_its_table_and_stays_at_the_last(failures, seconds):
     assert policy.pause((5, 15, 60), failures) == seconds
 
 
-@pytest.mark.parametrize(
-    "pauses",
-    [
-        policy.NOT_YET_PAUSES_SECONDS,
-        policy.UNCLEAR_PAUSES_SECONDS,
-        policy.REFUSED_PAUSES_SECONDS,
-    ],
-)
-def test_every_table_of_pauses_grows_to_at_most_an_hour(pauses):
-    assert list(pauses) == sorted(pauses)
-    assert 0 <= pauses[0] and pauses[-1] <= policy.LONGEST_PAUSE_SECONDS == 3600
+def test_every_table_of_pauses_grows_to_at_most_an_hour():
+    for pauses in (policy.NOT_YET_PAUSES_SECONDS, policy.UNCLEAR_PAUSES_SECONDS, policy.REFUSED_PAUSES_SECONDS):
+        assert list(pauses) == sorted(pauses)
+        assert 0 <= pauses[0] and pauses[-1] <= policy.LONGEST_PAUSE_SECONDS == 3600

@@ -11,7 +11,7 @@ from hhtoken import errors
 from hhtoken.commands import status_screen
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-from hhtoken.renewal import judgement, token_status
+from hhtoken.renewal import judgement, report
 from hhtoken.renewal.timers import Renewers
 from hhtoken.store import record
 from hhtoken.store.record import Record
@@ -197,20 +197,20 @@ def use(last):
     """Do with a stored Record all that the next runs would do."""
     now = 1_700_000_000
     expired = Pair({"access_token": "ACCESS", "refresh_token": "REFRESH"}, now - 200, now - 100)
-    standing = judgement.standing(expired, last, now)
+    standing = report.standing(expired, last, now)
     if standing:
         judgement.error_of(standing)
     refused = b'{"error": "invalid_grant", "error_description": "%s"}'
     for description in (b"token has already been refreshed", b"token not expired", b"new"):
         judgement.error_of(judgement.judge(Answer(400, refused % description, True), {}, last, now))
     judgement.error_of(judgement.not_sent(errors.TryLaterError("no network"), {}, last, now))
-    for report in (
-        token_status.of_pair(expired, last, now),
-        token_status.of_error(errors.DataError("damaged"), last, now),
+    for found in (
+        report.of_pair(expired, last, now),
+        report.of_error(errors.DataError("damaged"), last, now),
     ):
-        status_screen.laid_out(status_screen.rows(report, "/state", Renewers()), str)
-        token_status.to_json(report, "/state")
-        token_status.to_prometheus([(None, report)])
+        status_screen.laid_out(status_screen.rows(found, "/state", Renewers()), str)
+        json.dumps(report.to_fields(found, "/state"))
+        report.to_prometheus([(None, found)])
 
 
 @pytest.mark.parametrize(

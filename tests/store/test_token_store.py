@@ -12,6 +12,7 @@ from support import NOW
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
+from hhtoken.renewal import policy
 from hhtoken.store import journal, record, token_store
 from hhtoken.store.token_store import fingerprint, open_store
 
@@ -261,7 +262,7 @@ def test_what_other_hosts_have_too_is_not_spent_here_alone(store):
 
 def test_seconds_are_counted_from_now(store):
     store.save(NEW)
-    assert (store.seconds_left(NEW, NOW + 10), store.seconds_left(NEW, NOW + 60)) == (50, 0)
+    assert (policy.seconds_left(store, NEW, NOW + 10), policy.seconds_left(store, NEW, NOW + 60)) == (50, 0)
 
 
 def test_what_was_made_from_a_shared_pair_is_shared(store, state):
@@ -477,7 +478,7 @@ def test_the_lock_closes_the_directory_to_others_and_sweeps_what_a_killed_run_le
     (60, 0, True), (60, 60, True), (60, 61, False), (1, 0, True), (1, 2, False), (0, 0, False), (-5, 0, False),
 ])  # fmt: skip
 def test_an_access_token_is_of_use_while_it_lives_for_as_long_as_asked(store, left, min_seconds, is_usable):
-    why = store.why_unusable(NEW, NOW + 60 - left, min_seconds)
+    why = policy.why_unusable(store, NEW, NOW + 60 - left, min_seconds)
     assert (why is None) == is_usable
     if not is_usable:
         assert isinstance(why, UnavailableError)
@@ -494,17 +495,17 @@ def test_an_expired_access_token_lives_as_long_as_headhunter_has_said_that_it_do
     store.remember(
         record.Record(outcome=record.NOT_YET, refresh_token_sha256=fingerprint("NEW-R"), lives_until=now + later)
     )
-    assert (store.why_unusable(NEW, now) is None) == is_usable
-    assert store.why_unusable(NEW, now, min_seconds=2) is not None
-    assert store.why_unusable(OLD, now) is not None, "that was said of another one"
+    assert (policy.why_unusable(store, NEW, now) is None) == is_usable
+    assert policy.why_unusable(store, NEW, now, min_seconds=2) is not None
+    assert policy.why_unusable(store, OLD, now) is not None, "that was said of another one"
 
 
 def test_an_expired_pair_that_cannot_be_renewed_asks_for_a_human(store):
     store.remember(record.Record(outcome=record.UNCLEAR, refresh_token_sha256=fingerprint("NEW-R"), dead=True))
     for pair in (NEW, Pair({"access_token": "A"}, NOW, NOW + 60)):
-        assert isinstance(store.why_unusable(pair, NOW + 60), AuthorizationNeededError)
-        assert store.why_unusable(pair, NOW + 59) is None
-    assert isinstance(store.why_unusable(OLD, NOW + 60), UnavailableError)
+        assert isinstance(policy.why_unusable(store, pair, NOW + 60), AuthorizationNeededError)
+        assert policy.why_unusable(store, pair, NOW + 59) is None
+    assert isinstance(policy.why_unusable(store, OLD, NOW + 60), UnavailableError)
 
 
 def test_a_pair_on_its_way_into_its_place_is_a_run_to_complete(store):

@@ -38,7 +38,6 @@ LEFT_OUT = [
 READS_ON = "a byte or none more is asked for; what is too large is refused all the same"
 ANY_NAME = "any random name does"
 SLOWER = "the parser proper has the word then, and says the same, later"
-STAYS = "either way no second is left, and the answer is the same"
 # Mutants that no test can tell from the original: module -> {the changed line: why}.
 EQUIVALENT = {
     "private_directory": {
@@ -65,13 +64,6 @@ EQUIVALENT = {
         "and 0 != len(value) <= LONGEST_TOKEN_CHARACTERS": "no length is below 0",
     },
     "token_store": {
-        "if last and last.lives_until != now:": STAYS,
-        "if last and last.lives_until >= now:": STAYS,
-        "if last and last.lives_until is not now:": STAYS,
-        "if left != 0 and left >= min_seconds:": "no time left is below 0",
-        "if left != 0:": "the same",
-        "def why_unusable(self, pair, now, min_seconds= 1):": "whole seconds: more than 0 is at least 1",
-        "def why_unusable(self, pair, now, min_seconds= -1):": "more than 0 is asked for before",
         "raise self._damaged(error.args[ -1]) from None": "there is one argument",
         'raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1023)) from None': "64 KiB either way",
         "self.publish(is_new=False)": "a file that was just replaced has another time than the published one",

@@ -26,8 +26,7 @@ def run(arguments):
     except errors.ConfigError as error:  # the file that was named cannot be read: go on without it
         settings, broken = _without_env_file(arguments), error
     found = examination.examine(settings, broken)
-    for finding in found:
-        finding.command = hints.called(finding.command)
+    found = [finding._replace(command=hints.called(finding.command)) for finding in found]
     if arguments.json:
         ready = partial(hints.with_flags, account=settings.account())
         reporting.result(findings.to_json(found, ready))

@@ -1,15 +1,14 @@
 """A finding: what was looked at, what was seen, and, if it is a problem, what to type. Pure."""
 
 import json
+from typing import NamedTuple, Optional
 
 from hhtoken import errors
+from hhtoken.commands.all_accounts import worst
 from hhtoken.text import N_, printable
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"  # the same in every language, as "error:" and "hint:" are
 SCHEMA = 1  # of the JSON form; grows only when a field changes its meaning or goes
-
-# Of several problems, the one that stands in front of the others decides the exit code.
-WORST_FIRST = (errors.CONFIG, errors.IOERR, errors.DATAERR, errors.NOPERM, errors.UNAVAILABLE, errors.TEMPFAIL)
 
 COLOURS = {OK: "\033[32m", NOTE: "\033[36m", PROBLEM: "\033[31m"}
 COLOUR_END = "\033[0m"
@@ -17,19 +16,16 @@ INDENT = " " * 9
 TYPE = "type: "
 
 
-class Finding:
-    """``kind``: OK, NOTE or PROBLEM. ``about``, ``says``: Texts. ``command``: what to type, as it stands, or None.
-    ``advice``: what else to do, a Text, or None. ``exit_code``: of a PROBLEM, one of the contract's."""
+class Finding(NamedTuple):
+    """``command``: what to type, as it stands, or None. ``advice``: what else to do, or None. ``exit_code``: of a
+    PROBLEM, one of the contract's."""
 
-    __slots__ = ("kind", "about", "says", "command", "advice", "exit_code")
-
-    def __init__(self, kind, about, says, command=None, advice=None, exit_code=errors.OK):
-        self.kind = kind
-        self.about = about
-        self.says = says
-        self.command = command
-        self.advice = advice
-        self.exit_code = exit_code
+    kind: str
+    about: str
+    says: str
+    command: Optional[str] = None
+    advice: Optional[str] = None
+    exit_code: int = errors.OK
 
 
 def ok(about, says):
@@ -44,28 +40,23 @@ def problem(about, says, command=None, advice=None, exit_code=errors.CONFIG):
     return Finding(PROBLEM, about, says, command, advice, exit_code)
 
 
-def of_error(about, error, kind=PROBLEM):
+def of_error(about, error):
     """Given an Error of hhtoken's, return the Finding; a hint that is nothing but a command becomes one."""
     hint = error.hint or ""
     command = str(hint)[len(TYPE) :] if hint.startswith(TYPE) else None
-    exit_code = error.exit_code if kind == PROBLEM else errors.OK
-    return Finding(kind, about, error.message, command, None if command else error.hint, exit_code)
+    return problem(about, error.message, command, None if command else error.hint, error.exit_code)
 
 
 def exit_code(found):
     """Given Findings, return the exit code of the worst problem, or 0 where there is none."""
-    codes = {finding.exit_code for finding in found if finding.kind == PROBLEM}
-    return next((code for code in WORST_FIRST if code in codes), errors.OK)
+    return worst(finding.exit_code for finding in found if finding.kind == PROBLEM)
 
 
-def summary(found):
-    """Given Findings, return one sentence about all of them."""
+def _summary(found):
     problems = sum(finding.kind == PROBLEM for finding in found)
-    if problems == 0:
-        return N_("no problem was found")
-    if problems == 1:
-        return N_("1 problem")
-    return N_("{count} problems; mend the first one first, the others may follow from it", count=problems)
+    if problems < 2:
+        return N_("1 problem") if problems else N_("no problem was found")
+    return N_("{count} problems; fix the first one first, it may cause the others", count=problems)
 
 
 def to_lines(found, say, has_colour=False):
@@ -80,21 +71,11 @@ def to_lines(found, say, has_colour=False):
             lines.append(INDENT + printable(say(N_("type: {command}", command=finding.command))))
         if finding.advice:
             lines.append(INDENT + printable(say(N_("do: {advice}", advice=finding.advice))))
-    return "\n".join([*lines, "", say(summary(found))])
+    return "\n".join([*lines, "", say(_summary(found))])
 
 
 def to_json(found, ready=str):
     """Given Findings, and what makes the commands in a sentence ready to be typed, return the JSON form;
     ``docs/reference.md`` describes its fields."""
-    listed = [
-        {
-            "kind": finding.kind,
-            "about": finding.about,
-            "says": ready(finding.says),
-            "command": finding.command,
-            "advice": finding.advice and ready(finding.advice),
-            "exit_code": finding.exit_code,
-        }
-        for finding in found
-    ]
+    listed = [{**one._asdict(), "says": ready(one.says), "advice": one.advice and ready(one.advice)} for one in found]
     return json.dumps({"schema": SCHEMA, "exit_code": exit_code(found), "findings": listed}, indent=2)

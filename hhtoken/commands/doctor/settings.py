@@ -19,6 +19,7 @@ SERVICE = "hh-token"  # the account, and its group
 NEEDED_TO_AUTHORIZE = ("HH_CLIENT_ID", "HH_CLIENT_SECRET", "HH_REDIRECT_URI")
 CREDENTIALS = ("client_secret", "client_secret.cred")  # of root's alone, beside the env file: docs/systemd.md
 AGENT_FORM = re.compile(r"[^\s/()]+/[^\s()]+ \(.+\)")  # App/1.0 (contact@example.com)
+AGENT_ADVICE = N_("set it to the form my-bot/1.0 (you@example.com)")
 
 
 def look(settings):
@@ -26,7 +27,7 @@ def look(settings):
     values, problems = {}, {}
     for name, ask in (
         ("HH_CLIENT_ID", settings.client_id),
-        ("HH_CLIENT_SECRET", settings.client_secret),
+        ("HH_CLIENT_SECRET", lambda: bool(settings.client_secret())),
         ("HH_REDIRECT_URI", settings.redirect_uri),
         ("HH_USER_AGENT", settings.user_agent),
         ("HH_AUTHORIZE_URL", settings.authorize_url),
@@ -47,7 +48,7 @@ def look(settings):
         values=values,
         problems=problems,
         path=path,
-        file=_status(path),
+        file=os.stat(path) if os.path.exists(path) else None,
         is_out_of_sight=os.path.isdir(folder) and not os.access(folder, os.X_OK),
         has_credential=any(os.path.exists(os.path.join(folder, name)) for name in CREDENTIALS),
         service=account(),
@@ -57,32 +58,24 @@ def look(settings):
 def judge(seen, is_usable):
     """Given the facts, and whether there is a usable pair, return the Findings."""
     found = []
-    for error in _without_repetition(seen.problems.values()):
-        names = [name for name, its in seen.problems.items() if its.message == error.message]
-        found.append(_of_problem(names, error, seen, is_usable))
     good = [name for name in NEEDED_TO_AUTHORIZE if name in seen.values]
     if good:
-        says = N_("{name} is set", name=good[0]) if len(good) == 1 else N_("{names} are set", names=", ".join(good))
-        found.insert(0, findings.ok(ABOUT, says))
+        found.append(findings.ok(ABOUT, N_("set: {names}", names=", ".join(good))))
+    told = {}  # one mistake in the file is the trouble with each of them
+    for name, error in seen.problems.items():
+        told.setdefault(str(error.message), []).append(name)
+    for names in told.values():
+        found += [_of_problem(names, seen.problems[names[0]], seen, is_usable)]
     if seen.file:
         found += _of_file(seen)
     agent = seen.values.get("HH_USER_AGENT")
     if agent == DEFAULTS["HH_USER_AGENT"]:
         found.append(
-            findings.note(
-                ABOUT,
-                N_("HH_USER_AGENT is hhtoken's own"),
-                advice=N_("set yours: HeadHunter asks for the form my-bot/1.0 (you@example.com)"),
-            )
+            findings.note(ABOUT, N_("HH_USER_AGENT is not set: HeadHunter asks for yours"), advice=AGENT_ADVICE)
         )
     elif agent and not AGENT_FORM.fullmatch(agent):
-        found.append(
-            findings.problem(
-                ABOUT,
-                N_("HH_USER_AGENT has not the form that HeadHunter asks for, and may be refused (bad_user_agent)"),
-                advice=N_("give it the form my-bot/1.0 (you@example.com)"),
-            )
-        )
+        says = N_("HH_USER_AGENT has not the form that HeadHunter asks for, and may be refused (bad_user_agent)")
+        found.append(findings.problem(ABOUT, says, advice=AGENT_ADVICE))
     return found
 
 
@@ -94,49 +87,33 @@ def account():
         return None
 
 
-def _without_repetition(problems):
-    return list({str(error.message): error for error in problems}.values())
-
-
 def _of_problem(names, error, seen, is_usable):
     if not isinstance(error, errors.NotConfiguredError):
         return findings.of_error(ABOUT, error)
     if names == ["HH_CLIENT_SECRET"] and seen.has_credential:
         return findings.ok(ABOUT, N_("HH_CLIENT_SECRET is a systemd credential, for the listener alone"))
     if seen.is_out_of_sight:
-        says = N_("{names} cannot be seen: {path} is not for you to read", names=", ".join(names), path=seen.path)
+        says = N_("{names} cannot be seen: you may not read {path}", names=", ".join(names), path=seen.path)
         return findings.note(ABOUT, says, command="sudo hhtoken doctor")
     if is_usable:  # a refresh needs none of them
-        says = N_("{message}; only the next authorization needs it", message=error.message)
+        says = N_("{message}; only the next login needs it", message=error.message)
         return findings.note(ABOUT, says, advice=error.hint)
     return findings.of_error(ABOUT, error)
 
 
 def _of_file(seen):
     """The service reads the settings as an account of its own; nobody else is to read the secret."""
-    mode, owner, group = seen.file
-    path = shlex.quote(seen.path)
-    is_default = seen.path == DEFAULT_ENV_FILE
-    if is_default and seen.service:
-        uid, gid = seen.service
-        readable = owner == uid and mode & 0o400 or group == gid and mode & 0o040 or mode & 0o004
-        if not readable:
+    mode, path = stat.S_IMODE(seen.file.st_mode), shlex.quote(seen.path)
+    if seen.path == DEFAULT_ENV_FILE and seen.service:
+        is_its_own, is_its_groups = seen.file.st_uid == seen.service[0], seen.file.st_gid == seen.service[1]
+        if not (is_its_own and mode & 0o400 or is_its_groups and mode & 0o040 or mode & 0o004):
             says = N_("{path} cannot be read by the account {account}", path=seen.path, account=SERVICE)
             return [findings.problem(ABOUT, says, f"chgrp {SERVICE} {path} && chmod 640 {path}")]
     if mode & 0o022:
         says = N_("{path} can be changed by others", path=seen.path)
         return [findings.problem(ABOUT, says, f"chmod go-w {path}")]
-    if mode & 0o007:
-        if "HH_CLIENT_SECRET" not in seen.values:
-            return []  # with the secret in it, that is a problem of its own, above
-        says = N_("{path} can be read by everybody", path=seen.path)
-        return [findings.note(ABOUT, says, f"chmod o= {path}")]
-    return [findings.ok(ABOUT, N_("{path} is closed to others", path=seen.path))]
-
-
-def _status(path):
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+    if not mode & 0o007:
+        return [findings.ok(ABOUT, N_("{path} is closed to others", path=seen.path))]
+    if "HH_CLIENT_SECRET" not in seen.values:  # with the secret in it, that is a problem of its own, above
+        return []
+    return [findings.note(ABOUT, N_("{path} can be read by everybody", path=seen.path), f"chmod o= {path}")]
