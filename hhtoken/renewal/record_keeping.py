@@ -15,7 +15,7 @@ def report_saved(store, pair, answer, outcome, message, spent_sha256=None):
     if not pair.refresh_token:
         message = N_("{message}, but without a refresh token, so nobody can renew it", message=message)
     saved = remember_saved(store, pair, answer, outcome, message, spent_sha256)
-    assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
+    assumed = f"; {pair.assumed}" if pair.assumed else ""
     reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
     return saved
 

@@ -118,6 +118,8 @@ def look(store, now):
     except errors.DataError as error:
         return of_error(error, last, now)
     report = of_pair(pair, store.record_of(pair), now, in_flight)
+    if pair.assumed and report.state in (VALID, DUE):
+        report.reason = N_("{state}; {assumed}", state=report.reason, assumed=pair.assumed)
     return _in_want_of_room(report, store) if _is_for_the_next_refresh(report) else report
 
 

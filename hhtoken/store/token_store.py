@@ -4,7 +4,7 @@ import os
 import time
 
 from hhtoken import errors
-from hhtoken.pair import LARGEST_FILE_BYTES, hand_on_mark, pair_from_stored, pair_to_text, parse_stored
+from hhtoken.pair import LARGEST_FILE_BYTES, hand_on_mark, is_ours, pair_from_stored, pair_to_text, parse_stored
 from hhtoken.store.private_directory import open_directory, storage_error
 from hhtoken.text import N_
 
@@ -73,7 +73,7 @@ class TokenStore:
         data, modified_ns = stored
         if not self._loaded or (self._loaded.data, self._loaded.modified_ns) != stored:  # parsed once for each content
             try:
-                pair = pair_from_stored(parse_stored(data), modified_ns // 10**9)
+                pair = _pair_from(parse_stored(data), modified_ns // 10**9)
             except ValueError as error:
                 raise self._damaged(error.args[0]) from None
             self._loaded = StoredPair(pair, data, modified_ns)
@@ -383,6 +383,14 @@ class TokenStore:
         if self._runtimes is None:
             self._runtimes = _runtime_directories()
         return self._runtimes
+
+
+def _pair_from(fields, modified_at):
+    if is_ours(fields):
+        return pair_from_stored(fields)
+    from hhtoken.store import foreign_pair  # on the first use of another program's file alone
+
+    return foreign_pair.read(fields, modified_at, time.time())
 
 
 def _may_hold_rescued(directory):

@@ -19,6 +19,7 @@ from hhtoken.pair import (
     parse_stored,
     sane_life,
 )
+from hhtoken.store import foreign_pair
 
 DAY = 24 * 3600
 FOURTEEN_DAYS = 14 * DAY
@@ -71,35 +72,13 @@ def nest(depth):
 )
 def test_a_sane_life_is_believed(literal, life):
     pair = pair_from_answer(parse_object(body(literal)), NOW)
-    assert (pair.obtained_at, pair.expires_at, pair.life_is_assumed) == (NOW, NOW + life, False)
+    assert (pair.obtained_at, pair.expires_at, pair.assumed) == (NOW, NOW + life, None)
 
 
 ODD_LIVES = [
-    "null",
-    "true",
-    "false",
-    "NaN",
-    "Infinity",
-    "-Infinity",
-    "1e999",
-    "-1e999",
-    "-1",
-    "0",
-    "0.5",
-    "-0.5",
-    str(366 * DAY + 1),
-    str(10**30),
-    "1" + "0" * 4999,
-    "-" + "9" * 5000,
-    '"' + "9" * 5000 + '"',
-    '""',
-    '"soon"',
-    '"-1"',
-    '"1e6"',
-    '"\uff11\uff12"',
-    '"\u00b2"',
-    "[1209600]",
-    '{"seconds": 1}',
+    *("null", "true", "false", "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "-1", "0", "0.5", "-0.5"),
+    *(str(366 * DAY + 1), str(10**30), "1" + "0" * 4999, "-" + "9" * 5000, '"' + "9" * 5000 + '"'),
+    *('""', '"soon"', '"-1"', '"1e6"', '"\uff11\uff12"', '"\u00b2"', "[1209600]", '{"seconds": 1}'),
 ]
 
 
@@ -107,14 +86,9 @@ ODD_LIVES = [
 def test_an_odd_life_costs_nothing_but_itself(literal):
     pair = pair_from_answer(parse_object(body(literal)), NOW)
     assert (pair.access_token, pair.refresh_token) == ("ACCESS", "REFRESH")
-    assert (pair.expires_at, pair.life_is_assumed) == (NOW + FOURTEEN_DAYS, True)
+    assert pair.expires_at == NOW + FOURTEEN_DAYS and "14 days are assumed" in pair.assumed
     stored = strictly(pair_to_text(pair))
     assert (stored["obtained_at"], stored["expires_at"]) == (NOW, NOW + FOURTEEN_DAYS)
-
-
-def test_a_missing_life_is_assumed_to_be_fourteen_days():
-    pair = pair_from_answer({"access_token": "ACCESS", "refresh_token": "REFRESH"}, NOW)
-    assert (pair.expires_at, pair.life_is_assumed) == (NOW + FOURTEEN_DAYS, True)
 
 
 @QUICK
@@ -160,31 +134,19 @@ def test_what_cannot_stand_in_a_header_is_no_token(value):
     assert not is_token(value)
 
 
+def from_stored(fields, _now):
+    return pair_from_stored({**fields, "obtained_at": NOW, "expires_at": NOW})
+
+
 @pytest.mark.parametrize("value", NO_TOKENS, ids=lambda value: ascii(value)[:16])
-@pytest.mark.parametrize("read", [pair_from_answer, pair_from_stored])
-def test_no_pair_is_made_of_an_unusable_access_token(read, value):
-    with pytest.raises(ValueError, match="^no usable access_token in it$"):
-        read({**FULL, "access_token": value}, NOW)
-
-
-@pytest.mark.parametrize(
-    "value", [one for one in NO_TOKENS if one not in (None, "")], ids=lambda value: ascii(value)[:16]
-)
-@pytest.mark.parametrize("read", [pair_from_answer, pair_from_stored])
-def test_no_pair_is_made_of_an_unusable_refresh_token(read, value):
-    with pytest.raises(ValueError, match="^no usable refresh_token in it$"):
-        read({**FULL, "refresh_token": value}, NOW)
-
-
-@pytest.mark.parametrize("absent", [None, ""])
-def test_a_file_may_say_in_each_way_that_there_is_no_refresh_token(absent):
-    assert pair_from_stored({**FULL, "refresh_token": absent}, NOW).refresh_token is None
-
-
-@pytest.mark.parametrize("read", [pair_from_answer, pair_from_stored])
-def test_no_pair_is_made_without_an_access_token(read):
-    with pytest.raises(ValueError, match="^no usable access_token in it$"):
-        read({"refresh_token": "REFRESH"}, NOW)
+@pytest.mark.parametrize("read", [pair_from_answer, from_stored, lambda *given: foreign_pair.read(*given, NOW)])
+def test_no_pair_is_made_of_an_unusable_token(read, value):
+    for name in ("access_token", "refresh_token"):
+        if name == "refresh_token" and value in (None, ""):
+            assert read({**FULL, name: value}, NOW).refresh_token is None
+            continue
+        with pytest.raises(ValueError, match=f"^no usable {name} in it$"):
+            read({**FULL, name: value}, NOW)
 
 
 # -- from an answer --
@@ -235,43 +197,13 @@ def test_every_field_of_the_answer_is_kept_in_its_order():
 # -- from token.json --
 
 
-@pytest.mark.parametrize(
-    "more, obtained_at, expires_at, assumed",
-    [
-        ({}, 500, 500 + 1209600, False),
-        ({"expires_in": None}, 500, 500 + FOURTEEN_DAYS, True),
-        ({"expires_in": 1000}, 500, 1500, False),
-        ({"obtained_at": 1000}, 1000, 1000 + 1209600, False),
-        ({"obtained_at": 1000, "expires_at": 1100}, 1000, 1100, False),
-        ({"expires_at": 1100}, 500, 1100, False),
-        ({"obtained_at": NOW, "expires_at": (NOW + 1100) * 1000}, NOW, NOW + 1209600, False),
-        ({"obtained_at": NOW * 1000}, 500, 500 + 1209600, False),
-        ({"obtained_at": NOW * 1000, "expires_at": (NOW + 1100) * 1000}, 500, 500 + 1209600, False),
-        ({"obtained_at": NOW, "expires_at": NOW + 366 * DAY}, NOW, NOW + 366 * DAY, False),
-        ({"expires_at": 1100, "expires_in": "soon"}, 500, 1100, False),
-        ({"obtained_at": 1000.7, "expires_at": 1100.7}, 1000, 1100, False),
-        ({"obtained_at": "1000", "expires_at": "1100"}, 1000, 1100, False),
-        ({"obtained_at": True, "expires_at": True}, 500, 500 + 1209600, False),
-        ({"obtained_at": "then", "expires_at": None}, 500, 500 + 1209600, False),
-        ({"obtained_at": [], "expires_at": {}}, 500, 500 + 1209600, False),
-        ({"expires_at": float("nan")}, 500, 500 + 1209600, False),
-        ({"expires_at": float("inf"), "obtained_at": float("-inf")}, 500, 500 + 1209600, False),
-        ({"expires_at": 10**40, "obtained_at": -(10**40)}, 500, 500 + 1209600, False),
-    ],
-)
-def test_a_stored_file_says_its_times_or_its_age_does(more, obtained_at, expires_at, assumed):
-    pair = pair_from_stored({**FULL, **more}, modified_at=500.9)
-    assert (pair.obtained_at, pair.expires_at, pair.life_is_assumed) == (obtained_at, expires_at, assumed)
-
-
-@pytest.mark.parametrize("literal", ODD_LIVES, ids=lambda literal: literal[:12])
-def test_an_odd_life_in_a_predecessors_file_is_assumed_too(literal):
-    pair = pair_from_stored(parse_object(body(literal)), 500)
-    assert (pair.expires_at, pair.life_is_assumed) == (500 + FOURTEEN_DAYS, True)
-
-
-def test_a_stored_pair_may_lack_a_refresh_token():
-    assert pair_from_stored({"access_token": "ACCESS"}, 500).refresh_token is None
+@pytest.mark.parametrize("odd", [None, True, "1", 1.5, NOW + 366 * DAY + 1])
+def test_only_a_file_with_both_times_is_ours(odd):
+    ours = {**FULL, "obtained_at": NOW, "expires_at": NOW + 366 * DAY}
+    pair = pair_from_stored(ours)
+    assert (pair.obtained_at, pair.expires_at, pair.assumed) == (NOW, NOW + 366 * DAY, None)
+    with pytest.raises(ValueError):
+        pair_from_stored({**ours, "expires_at": odd})
 
 
 # -- to token.json --
@@ -284,11 +216,11 @@ def test_a_reader_that_knows_only_the_oauth_fields_keeps_working():
 
 
 @QUICK
-@given(st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.integers(0, 2**40), st.integers(0, 2**40))
-def test_what_is_written_reads_back_the_same(others, received_at, modified_at):
+@given(st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.integers(0, 2**40))
+def test_what_is_written_reads_back_the_same(others, received_at):
     fields = parse_object(json.dumps({**others, **FULL}).encode())
     written = pair_from_answer(fields, received_at)
-    read = pair_from_stored(parse_object(pair_to_text(written)), modified_at)
+    read = pair_from_stored(parse_object(pair_to_text(written)))
     assert read.fields == {name: value for name, value in fields.items() if name not in ("obtained_at", "expires_at")}
     assert (read.obtained_at, read.expires_at) == (received_at, received_at + 1209600)
     assert pair_to_text(read) == pair_to_text(written)
@@ -444,7 +376,7 @@ def test_whatever_is_read_can_be_written_as_strict_json(value):
 @QUICK
 @given(st.dictionaries(st.sampled_from([*FULL, "obtained_at", "expires_at", "x"]), JSON_VALUES, max_size=7))
 def test_arbitrary_fields_give_a_pair_or_a_value_error(fields):
-    for read in (pair_from_answer, pair_from_stored):
+    for read in (pair_from_answer, from_stored):
         try:
             pair = read(fields, NOW)
         except ValueError:
@@ -511,11 +443,6 @@ def test_a_pair_with_rubbish_behind_it_is_found(before, behind):
 )
 def test_rubbish_without_a_whole_pair_in_front_is_none(data):
     assert parse_first_object(data) is None
-
-
-def test_a_pair_is_of_assumed_life_only_where_that_is_said():
-    assert not Pair(FULL, 1, 2).life_is_assumed
-    assert Pair(FULL, 1, 2, life_is_assumed=True).life_is_assumed
 
 
 @pytest.mark.parametrize("other", ["é", "\udcff"])
