@@ -120,7 +120,8 @@ def look(store, now):
     report = of_pair(pair, store.record_of(pair), now, in_flight)
     if pair.assumed and report.state in (VALID, DUE):
         report.reason = N_("{state}; {assumed}", state=report.reason, assumed=pair.assumed)
-    return _in_want_of_room(report, store) if _is_for_the_next_refresh(report) else report
+    trouble = store.why_fixed() or (store.why_no_room() if _is_for_the_next_refresh(report) else None)
+    return _in_want_of_room(report, trouble) if trouble else report
 
 
 def _in_flight(store):
@@ -139,11 +140,8 @@ def _is_for_the_next_refresh(report):
     return not report.seconds_left and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
 
 
-def _in_want_of_room(report, store):
-    """Return the Report as it is, or one that says why the next refresh will not dare to ask for a new pair."""
-    trouble = store.why_no_room()
-    if trouble is None:
-        return report
+def _in_want_of_room(report, trouble):
+    """Return the Report that says why the next refresh will not dare to ask for a new pair."""
     reason = N_("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
     hint = N_("{mend}; the next run, or 'hhtoken refresh', then renews the pair", mend=trouble.hint)
     return Report(report.state, reason, hint, trouble.exit_code, report.pair, report.last, report.now)

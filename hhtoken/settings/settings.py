@@ -266,7 +266,9 @@ class Settings:
         content = _read_file(self._env_file_path, optional=not self._env_file)
         if content is None:
             return
-        data, self._env_file_is_public = content
+        data, status = content
+        self._env_file_is_public = _is_public(status)
+        _require_trusted(self._env_file_path, status, self._environment.get("SUDO_UID"))
         try:
             self._from_file = env_file.parse(data.decode())
         except UnicodeDecodeError:
@@ -355,7 +357,7 @@ def _is_same(path, other):
 
 
 def _read_file(path, optional=False, named_by=None):
-    """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had.
+    """Return ``(bytes, os.stat_result)`` of a settings file; None where an optional one cannot be had.
     ``named_by``: the setting that its path comes from, for messages, or None."""
     try:
         data, status = private_directory.read_regular(
@@ -373,15 +375,31 @@ def _read_file(path, optional=False, named_by=None):
         raise errors.ConfigError(N_("{path} is not a regular file", path=path), N_("name a file"))
     if len(data) > LARGEST_SETTINGS_FILE_BYTES:
         raise errors.ConfigError(N_("{path} is too large for settings", path=path), N_("name the right file"))
-    return data, bool(status.st_mode & 0o007)
+    return data, status
+
+
+def _is_public(status):
+    return bool(status.st_mode & 0o007)
+
+
+def _require_trusted(path, status, sudo_uid):
+    """Raise ConfigError where a stranger may write the settings, which say where the refresh token is sent."""
+    me = os.geteuid()
+    if status.st_uid not in (0, me) and not (me == 0 and sudo_uid == str(status.st_uid)):
+        says = N_("{path} belongs to user {user}, neither root nor you", path=path, user=status.st_uid)
+        raise errors.ConfigError(says, N_("if you trust it, type: sudo chown {me} {path}", me=me, path=escaped(path)))
+    is_groups = status.st_mode & 0o020 and status.st_gid not in (0, os.getegid())
+    if is_groups or status.st_mode & 0o002:
+        says = N_("others may write in {path}", path=path)
+        raise errors.ConfigError(says, N_("type: chmod go-w {path}", path=escaped(path)))
 
 
 def _read_secret(path, place, what, optional=False, named_by=None):
     """Return the secret in a file; where ``optional`` (a unit's default credential is an empty one) perhaps "".
     ``place``: of the secret, and ``what`` must not be public, in words. ``named_by``: see ``_read_file``.
     """
-    data, is_public = _read_file(path, named_by=named_by)
-    if is_public:
+    data, status = _read_file(path, named_by=named_by)
+    if _is_public(status):
         raise _public(what, path)
     try:
         secret = data.decode("utf-8-sig").strip()

@@ -21,6 +21,16 @@ STATE_FILES = ("token.json", ".lock")  # whichever directory has one of them is 
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+# What a file system has to have, by the error that tells of one without.
+LACKING = {
+    errno.EINVAL: N_("cannot flush a directory (fsync)"),
+    errno.ENOLCK: N_("has no locks (flock), as NFS without its lock daemon"),
+    errno.ENOSYS: N_("has no locks (flock), as NFS without its lock daemon"),
+    errno.EXDEV: N_("is put together from several, so that a rename fails"),
+    errno.ENOTSUP: N_("keeps no modes (chmod), as FAT, NTFS, or WSL's /mnt/c"),
+}
+
+
 class Nested(str):
     """The path of a directory below another one, ``base``, by ``steps`` of one name each.
 
@@ -181,6 +191,14 @@ class PrivateDirectory:
             return None
         return storage_error(N_("write in"), self.path, OSError(why, os.strerror(why)))
 
+    def why_fixed(self, name):
+        """Return the StorageError that says why a file cannot be replaced although it can be written, or None."""
+        from hhtoken.store import mounts
+
+        if not mounts.is_mount_point(self.path_of(name)):
+            return None
+        return storage_error(N_("write"), self.path_of(name), OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
+
     def close_to_others(self):
         """Before the first write: give the directory mode 0700 if it is ours alone. Raise StorageError where it is
         somebody else's: a mistyped path must not lock a machine out."""
@@ -194,7 +212,7 @@ class PrivateDirectory:
                 how_to_close(self.path, mode, names),
             )
         try:
-            os.fchmod(self.descriptor, 0o700)
+            _set_mode(self.descriptor, 0o700)
         except OSError as error:
             raise storage_error(N_("set the mode of"), self.path, error) from None
 
@@ -212,17 +230,16 @@ class PrivateDirectory:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise self._unsafe(name, N_("is not a regular file"))
+        path, typed = self.path_of(name), escaped(self.path_of(name))
         if status.st_nlink > 1:
-            raise self._unsafe(name, N_("has a second name (a hard link)"))
+            raise errors.StorageError(
+                N_("{path} has a second name (a hard link)", path=path),
+                N_("to give it a file of its own, type: cp -p {path} {path}.own && mv {path}.own {path}", path=typed),
+            )
         if status.st_uid not in (self.owner, os.geteuid()):
-            path = self.path_of(name)
             raise errors.StorageError(
                 N_("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid),
-                N_(
-                    "if you trust it, type: chown --reference={owner} {path}",
-                    owner=escaped(self.path),
-                    path=escaped(path),
-                ),
+                N_("if you trust it, type: chown --reference={owner} {path}", owner=escaped(self.path), path=typed),
             )
         if status.st_mode & 0o077:
             self._close_to_others(name, descriptor)
@@ -231,7 +248,7 @@ class PrivateDirectory:
         from hhtoken.console import reporting
 
         try:
-            os.fchmod(descriptor, 0o600)
+            _set_mode(descriptor, 0o600)
         except OSError as error:
             raise storage_error(N_("set the mode of"), self.path_of(name), error) from None
         path = self.path_of(name)
@@ -245,7 +262,10 @@ class PrivateDirectory:
         )
 
     def _give_to_owner(self, descriptor, mode=0o600):
-        os.fchmod(descriptor, mode)  # whatever the umask is
+        try:
+            _set_mode(descriptor, mode)  # whatever the umask is
+        except PermissionError:  # the file is new and ours, so this is its file system's word
+            raise _has_no_modes() from None
         if self.owner != os.geteuid():
             os.fchown(descriptor, self.owner, self.group)
         elif mode & 0o070 and os.fstat(descriptor).st_gid != self.group:
@@ -265,6 +285,8 @@ def open_directory(path, create=False):
     Return None where it does not exist. Raise StorageError where it is unsafe or cannot be opened.
     """
     if not isinstance(path, Nested):
+        if os.geteuid() == 0:
+            _require_way(path)
         return _open(path, None, path, create)
     directory = open_directory(path.base, create)
     for step in path.steps:
@@ -276,6 +298,46 @@ def open_directory(path, create=False):
         finally:
             outer.close()
     return directory
+
+
+def _require_way(path):
+    """Raise StorageError where a stranger has made this directory, or could put another one in its place: what root
+    writes there would be his. Its own owner may be any user who has got it from root."""
+    for way in dict.fromkeys((path, os.path.realpath(path))):
+        steps = [way]
+        while steps[0] != os.path.dirname(steps[0]):
+            steps.insert(0, os.path.dirname(steps[0]))
+        trusted = {0, os.lstat("/").st_uid}  # who is nobody where this root is one of a user's own
+        above = 0
+        for step in steps:
+            try:
+                status = os.lstat(step)
+            except OSError:  # still to be made, or not to be had: who opens it says so
+                break
+            if above & stat.S_IWOTH and (not above & stat.S_ISVTX or status.st_uid not in trusted):
+                raise _made_by_strangers(step, status.st_uid)
+            if step != way and status.st_uid not in trusted | _owner_of(way):
+                raise _made_by_strangers(step, status.st_uid)
+            above = status.st_mode if stat.S_ISDIR(status.st_mode) else 0
+
+
+def _owner_of(path):
+    try:
+        return {os.lstat(path).st_uid}
+    except OSError:
+        return set()
+
+
+def _made_by_strangers(path, user):
+    if user:
+        return errors.StorageError(
+            N_("{path} belongs to user {user}, so root does not use it", path=path, user=user),
+            N_("run it as that user (sudo -u '#{user}' hhtoken …), or name another directory", user=user),
+        )
+    return errors.StorageError(
+        N_("others may write in {path}", path=os.path.dirname(path)),
+        N_("name a directory elsewhere, or type: chmod o-w {path}", path=escaped(os.path.dirname(path))),
+    )
 
 
 def _open(name, outer, path, create):
@@ -329,6 +391,10 @@ def is_of_its_own(mode, names):
 def how_to_close(path, mode, names):
     """Given the path of a directory that is open to others, its mode and the names in it, return what to type: nothing
     that would lock others out of what is theirs, too."""
+    from hhtoken.store import mounts
+
+    if mounts.has_no_modes(path):
+        return _hint(path, errno.ENOTSUP)
     if is_of_its_own(mode, names):
         return N_("type: chmod 700 {path}", path=escaped(path))
     if mode & stat.S_ISVTX:
@@ -359,30 +425,40 @@ def write_all(descriptor, data, offset=None):
         view = view[written:]
 
 
+def _set_mode(descriptor, mode):
+    os.fchmod(descriptor, mode)
+    if os.fstat(descriptor).st_mode & 0o777 & ~mode:
+        raise _has_no_modes()
+
+
+def _has_no_modes():
+    return OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+
 def storage_error(doing, path, error):
     """Given what was being done to a path (a Text) and the OSError, return the StorageError that says so."""
     failure = N_("cannot {do} {path}: {reason}", do=doing, path=path, reason=errors.reason(error))
-    return errors.StorageError(failure, _hint(path, error))
+    return errors.StorageError(failure, _hint(path, error.errno))
 
 
-def _hint(path, error):
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return N_("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
-    if error.errno == errno.EROFS:
-        return N_("make the file system writable again, or name another place with --state-dir")
-    if error.errno == errno.EACCES:
-        return N_("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
-    if error.errno == errno.EPERM:
-        return N_("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path))
-    if error.errno == errno.EFBIG:
-        return N_("raise the limit for the size of files (ulimit -f), then try again")
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return N_("raise the limit for open files (ulimit -n), then try again")
-    if error.errno == errno.EISDIR:
-        return N_("{path} is to be a file: move the directory in its place away, or name another file", path=path)
-    if error.errno == errno.ENAMETOOLONG:
-        return N_("name a shorter path with --state-dir")
-    return N_("look at 'dmesg' for trouble with the disk, then try again")
+def _hint(path, code):
+    if code in LACKING:
+        return N_("its file system {lacks}; name a directory on a local disk with --state-dir", lacks=LACKING[code])
+    room = N_("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
+    hints = {
+        errno.ENOSPC: room,
+        errno.EDQUOT: room,
+        errno.EROFS: N_("make the file system writable again, or name another place with --state-dir"),
+        errno.EACCES: N_("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path),
+        errno.EPERM: N_("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path)),
+        errno.EBUSY: N_("{path} is mounted by itself, so no file can take its place: mount its directory", path=path),
+        errno.EFBIG: N_("raise the limit for the size of files (ulimit -f), then try again"),
+        errno.EMFILE: N_("raise the limit for open files (ulimit -n), then try again"),
+        errno.ENFILE: N_("raise the limit for open files (ulimit -n), then try again"),
+        errno.EISDIR: N_("{path} is to be a file: move the directory in its place away, or name another", path=path),
+        errno.ENAMETOOLONG: N_("name a shorter path with --state-dir"),
+    }
+    return hints.get(code) or N_("look at 'dmesg' for trouble with the disk, then try again")
 
 
 def read_regular(path, limit, flags=READ_FLAGS):

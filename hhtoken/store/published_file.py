@@ -28,18 +28,28 @@ def is_current(path, modified_ns):
     return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == modified_ns
 
 
-def check(path):
-    """Raise the StorageError with which publishing would fail there, as far as that can be told; change nothing."""
-    directory = _open_directory(path)
+def check(path, state):
+    """Given where to publish the token of a state directory, raise the ConfigError or StorageError with which that
+    would fail, as far as can be told; change nothing."""
+    try:
+        owner = os.stat(state).st_uid
+    except OSError:  # still to be made
+        owner = os.geteuid()
+    directory = _open_directory(path, owner)
     try:
         _require_group(directory)
+        fixed = directory.why_fixed(os.path.basename(path))
+        if fixed:
+            raise fixed
     finally:
         directory.close()
 
 
-def publish(path, access_token, modified_ns):
-    """Put an access token into the published file, whole or not at all; raise StorageError."""
-    directory = _open_directory(path)
+def publish(path, access_token, modified_ns, owner):
+    """Put an access token into the published file, whole or not at all; raise ConfigError, StorageError.
+
+    ``owner``: of the state directory. For anyone else's directory not even root publishes."""
+    directory = _open_directory(path, owner)
     try:
         _remove_leftovers(directory, os.path.basename(path))
         _require_group(directory)
@@ -48,11 +58,11 @@ def publish(path, access_token, modified_ns):
         directory.close()
 
 
-def withdraw(path):
-    """Remove the published file; one that is not there is no error. Raise StorageError."""
+def withdraw(path, owner):
+    """Remove the published file; one that is not there is no error. Raise ConfigError, StorageError."""
     try:
-        directory = _open_directory(path)
-    except errors.StorageError:
+        directory = _open_directory(path, owner)
+    except errors.ConfigError:
         if not os.path.lexists(path):
             return
         raise
@@ -87,14 +97,18 @@ def read(path):
     return token
 
 
-def _open_directory(path):
+def _open_directory(path, owner):
     where, name = os.path.split(path)
     try:
         directory = open_directory(where)
     except errors.StorageError as error:
-        raise errors.StorageError(error.message, _how_to_make(where, name)) from None
+        raise errors.ConfigError(error.message, _how_to_make(where, name)) from None
     if directory is None:
-        raise errors.StorageError(N_("there is no directory {path}", path=where), _how_to_make(where, name))
+        raise errors.ConfigError(N_("there is no directory {path}", path=where), _how_to_make(where, name))
+    if directory.owner not in (0, owner, os.geteuid()):
+        directory.close()
+        says = N_("{path} belongs to user {user}, who is not the pair's owner", path=where, user=directory.owner)
+        raise errors.ConfigError(says, _how_to_make(where, name))
     return directory
 
 

@@ -159,7 +159,11 @@ class TokenStore:
         """Return the StorageError for which ``begin`` would fail, as far as can be seen without writing, or None."""
         from hhtoken.store import journal
 
-        return self.directory.why_no_room(RESERVE_BYTES + journal.SIZE)
+        return self.why_fixed() or self.directory.why_no_room(RESERVE_BYTES + journal.SIZE)
+
+    def why_fixed(self):
+        """Return the StorageError for which no new pair can ever take its place here, or None."""
+        return self.directory.why_fixed(TOKEN_FILE)
 
     # -- for writers, under the lock --
 
@@ -190,8 +194,30 @@ class TokenStore:
             stored = self._read_token_file()
         except errors.DataError:
             stored = None
-        self.rehearse(TOKEN_FILE, stored)
+        try:
+            self.rehearse(TOKEN_FILE, stored)
+        except errors.StorageError as error:
+            self._remember_fixed(intent.get("refresh_token_sha256"), error)
+            raise
         return journal.begin(self.directory, JOURNAL_FILE, intent)
+
+    def _remember_fixed(self, token, error):
+        """Write down that no run can renew the pair before somebody has changed its place."""
+        from hhtoken.store import record
+
+        if not (token and self.why_fixed()):
+            return
+        last = self.record()
+        failed = record.after(
+            last if last and last.refresh_token_sha256 == token else None,
+            outcome=record.MISCONFIGURED,
+            at=int(time.time()),
+            message=error.message,
+            hint=error.hint,
+            exit_code=error.exit_code,
+            refresh_token_sha256=token,
+        )
+        self.remember(failed)
 
     def rehearse(self, name, stored):
         """Prove that a file can be replaced: write the very file again, unchanged (``stored``: its bytes and its
@@ -242,9 +268,9 @@ class TokenStore:
                 return
             while stored.pair.access_token != done:  # a peer may have stored and published a newer one meanwhile
                 done = stored.pair.access_token
-                published_file.publish(self.published, done, stored.modified_ns)
+                published_file.publish(self.published, done, stored.modified_ns, self.directory.owner)
                 stored = self.load()
-        except errors.StorageError as error:
+        except (errors.StorageError, errors.ConfigError) as error:
             _warn(N_("the access token is not published: {reason}", reason=error.message), error.hint)
         except errors.Error:
             pass  # there is none
@@ -256,8 +282,8 @@ class TokenStore:
         from hhtoken.store import published_file
 
         try:
-            published_file.withdraw(self.published)
-        except errors.StorageError as error:
+            published_file.withdraw(self.published, self.directory.owner)
+        except (errors.StorageError, errors.ConfigError) as error:
             _warn(N_("the access token is still published: {reason}", reason=error.message), error.hint)
 
     def forget(self):

@@ -45,25 +45,26 @@ FORMS = {
 
 # Layout -> what a tool writes around a pair (access token, refresh token) and the moment of its expiry, in a form.
 LAYOUTS = {
-    "expires_at": lambda access, refresh, end: {**oauth(access, refresh), "expires_at": end},
-    "expiry": lambda access, refresh, end: {**oauth(access, refresh), "token_type": "bearer", "expiry": end},
-    "access_expires_at": lambda access, refresh, end: {"token": {**oauth(access, refresh), "access_expires_at": end}},
-    "expires": lambda access, refresh, end: {"oauth": {"tokens": [{**oauth(access, refresh), "expires": end}]}},
-    "expiresAt": lambda access, refresh, end: {"accessToken": access, "refreshToken": refresh, "expiresAt": end},
-    "expiry_date": lambda access, refresh, end: {"web": 1, "credentials": {**oauth(access, refresh), "expiry_date": end}},
-    "expires_on": lambda access, refresh, end: {**oauth(access, refresh), "expires_on": end, "ext_expires_in": 10**7},
-    "token_expiry": lambda access, refresh, end: {"token": access, "refresh_token": refresh, "token_expiry": end},
-    "accessTokenExpiresAt": lambda access, refresh, end: {
-        "auth": {"accessToken": access, "refreshToken": refresh, "accessTokenExpiresAt": end,
-                 "refreshTokenExpiresAt": end}},
-    "exp": lambda access, refresh, end: {"access": access, "refresh": refresh, "exp": end},
-    "around": lambda access, refresh, end: {"expires_at": end, "tokens": oauth(access, refresh)},
-    "prefixes": lambda access, refresh, end: {"hh": {"HH_ACCESS_TOKEN": access, "HH_REFRESH_TOKEN": refresh,
-                                                     "HH_TOKEN_EXPIRES": end}},
-    "configuration": lambda access, refresh, end: {
-        "client_id": "ID", "client_secret": "CANARY-SECRET", "updated": True, "profiles": {"default": {
-            "password": "CANARY", "token": {**oauth(access, refresh), "access_expires_at": end}}}},
-}  # fmt: skip
+    "expires_at": lambda a, r, end: {**oauth(a, r), "expires_at": end},
+    "expiry": lambda a, r, end: {**oauth(a, r), "token_type": "bearer", "expiry": end},
+    "access_expires_at": lambda a, r, end: {"token": {**oauth(a, r), "access_expires_at": end}},
+    "expires": lambda a, r, end: {"oauth": {"tokens": [{**oauth(a, r), "expires": end}]}},
+    "expiresAt": lambda a, r, end: {"accessToken": a, "refreshToken": r, "expiresAt": end},
+    "expiry_date": lambda a, r, end: {"web": 1, "credentials": {**oauth(a, r), "expiry_date": end}},
+    "expires_on": lambda a, r, end: {**oauth(a, r), "expires_on": end, "ext_expires_in": 10**7},
+    "token_expiry": lambda a, r, end: {"token": a, "refresh_token": r, "token_expiry": end},
+    "accessTokenExpiresAt": lambda a, r, end: {
+        "auth": {"accessToken": a, "refreshToken": r, "accessTokenExpiresAt": end, "refreshTokenExpiresAt": end}
+    },
+    "exp": lambda a, r, end: {"access": a, "refresh": r, "exp": end},
+    "around": lambda a, r, end: {"expires_at": end, "tokens": oauth(a, r)},
+    "prefixes": lambda a, r, end: {"hh": {"HH_ACCESS_TOKEN": a, "HH_REFRESH_TOKEN": r, "HH_TOKEN_EXPIRES": end}},
+    "configuration": lambda a, r, end: {
+        "client_secret": "CANARY-SECRET",
+        "updated": True,
+        "profiles": {"default": {"password": "CANARY", "token": {**oauth(a, r), "access_expires_at": end}}},
+    },
+}
 
 
 def oauth(access, refresh):
@@ -142,7 +143,9 @@ UNTOLD = [
 ]
 
 
-@pytest.mark.parametrize("why, times", [("contradict", one) for one in CONTRADICTING] + [("does not say", one) for one in UNTOLD])  # fmt: skip
+@pytest.mark.parametrize(
+    "why, times", [("contradict", one) for one in CONTRADICTING] + [("does not say", one) for one in UNTOLD]
+)
 def test_where_nothing_tells_for_certain_the_pair_is_due_and_that_is_said(why, times):
     pair = foreign_pair.read({**PAIR, **times}, NOW, NOW)
     assert pair.expires_at <= NOW and why in pair.assumed

@@ -125,8 +125,8 @@ def test_what_a_killed_run_left_is_swept_once_nobody_can_be_writing_it(published
     for name in (writing, foreign):
         (place / name).write_text("ACCESS\n")
         os.utime(place / name, ns=(1, 1))  # as token.json, which may be of long ago
-    publish = {"publish": lambda: published_file.publish(str(published), "NEWER", 1),
-               "withdraw": lambda: published_file.withdraw(str(published))}[way]  # fmt: skip
+    publish = {"publish": lambda: published_file.publish(str(published), "NEWER", 1, 0),
+               "withdraw": lambda: published_file.withdraw(str(published), 0)}[way]  # fmt: skip
     publish()
     assert {writing, foreign} <= set(os.listdir(place))
     now = time.time()
@@ -267,7 +267,8 @@ def test_a_full_disk_is_a_warning_and_leaves_what_was_there(operator, sandbox, e
 
 @AS_ROOT
 def test_the_directory_decides_owner_and_group(operator, sandbox, expired, place, published):
-    os.chown(place, 4242, 4343)
+    for path, group in ((place, 4343), (operator.state, 4242), (operator.token_file, 4242)):
+        os.chown(path, 4242, group)
     operator.run("refresh")
     status = published.stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (4242, 4343, 0o640)
@@ -299,15 +300,15 @@ def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in():
         os.chown(place, 4242, 4343)
         os.chmod(place, 0o710)
         path = os.path.join(place, "access_token")
-        told = as_service(lambda: published_file.publish(path, "ACCESS", 1))
+        told = as_service(lambda: published_file.publish(path, "ACCESS", 1, 4242))
         assert f"type: chmod g+s {place}" in told and not os.path.exists(path)
         os.chmod(place, 0o2710)
-        assert as_service(lambda: published_file.publish(path, "ACCESS", 1)) == ""
+        assert as_service(lambda: published_file.publish(path, "ACCESS", 1, 4242)) == ""
         assert (os.stat(path).st_gid, os.stat(path).st_mode & 0o7777) == (4343, 0o640)
 
 
 def test_who_is_not_in_the_group_of_the_directory_cannot_give_it_to_a_file(place, monkeypatch):
-    published_file.check(str(place / "access_token"))
+    published_file.check(str(place / "access_token"), place)
     with monkeypatch.context() as stranger, contextlib.closing(open_directory(str(place))) as directory:
         stranger.setattr(os, "geteuid", lambda: 1)
         stranger.setattr(os, "getegid", lambda: place.stat().st_gid + 1)
@@ -332,11 +333,11 @@ def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, publishe
     publish, newer = published_file.publish, pair_from_answer({**PAIR, "access_token": "NEWER"}, 1)
     overtaken = []
 
-    def slow_publish(path, token, modified_ns):
+    def slow_publish(path, token, *more):
         if not overtaken:
             overtaken.append(token)
             open_store(str(lonely.state), published=str(published)).save(newer)
-        publish(path, token, modified_ns)
+        publish(path, token, *more)
 
     monkeypatch.setattr(published_file, "publish", slow_publish)
     store.publish()

@@ -14,7 +14,7 @@ def findings_of(settings):
         path = settings.published_file()
         if path is None:
             return []
-        published_file.check(path)
+        published_file.check(path, settings.state_directory())
     except errors.Error as error:
         return [findings.of_error(ABOUT, error)]
     return [findings.ok(ABOUT, N_("the access token can be put into {path}", path=path))]

@@ -11,8 +11,8 @@ from hhtoken import errors
 from hhtoken.commands.doctor import findings, settings_check
 from hhtoken.console import durations
 from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY
-from hhtoken.store import account_names
-from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
+from hhtoken.store import account_names, mounts
+from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -51,7 +51,7 @@ def look(path):
     )
     try:
         seen.status = os.lstat(path)
-        seen.mount = mount_of(os.path.realpath(path), _mounts())
+        seen.mount = mounts.mount_of(os.path.realpath(path), mounts.read())
         seen.room = os.statvfs(path)
         seen.files = [(name, os.lstat(os.path.join(path, name))) for name in sorted(os.listdir(path))]
         seen.trouble = _trouble(path)
@@ -97,22 +97,6 @@ def judge(seen):
     return found + _of_strangers(seen, names) + _of_room(seen) + _of_mount(seen) + _kept_aside(seen) + _other_pair(seen)
 
 
-def mount_of(path, mounts):
-    """Given a real path and the text of /proc/self/mountinfo, return ``(mount point, type, is read-only)``, or None."""
-    best = None
-    for line in mounts.splitlines():
-        left, _dash, right = line.partition(" - ")
-        fields, more = left.split(), right.split()
-        if len(fields) < 6 or len(more) < 3:
-            continue
-        point = fields[4].encode().decode("unicode_escape", "replace")  # a space is \\040
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and (best is None or len(point) >= len(best[0])):
-            is_read_only = "ro" in fields[5].split(",") or "ro" in more[2].split(",")
-            best = (point, more[0], is_read_only)
-    return best
-
-
 def _of_directory(seen, names):
     path, found = shlex.quote(seen.path), []
     wanted = _wanted_owner(seen)
@@ -124,11 +108,8 @@ def _of_directory(seen, names):
     if seen.status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(seen.status.st_mode):o}"
         says = N_("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
-        if is_of_its_own(seen.status.st_mode, names):
-            found.append(findings.problem(ABOUT, says, f"chmod 700 {path}", exit_code=errors.IOERR))
-        else:
-            advice = how_to_close(seen.path, seen.status.st_mode, names)
-            found.append(findings.problem(ABOUT, says, advice=advice, exit_code=errors.IOERR))
+        how = how_to_close(seen.path, seen.status.st_mode, names)
+        found.append(findings.of_error(ABOUT, errors.StorageError(says, how)))
     return found
 
 
@@ -153,8 +134,12 @@ def _is_own_file(name):
 def _of_file(seen, name, status):
     path = os.path.join(seen.path, name)
     quoted = shlex.quote(path)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        says = N_("{path} is not a plain file with one name", path=path)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        says = N_("{path} has a second name (a hard link)", path=path)
+        command = f"cp -p {quoted} {quoted}.own && mv {quoted}.own {quoted}"
+        return [findings.problem(ABOUT, says, command, exit_code=errors.IOERR)]
+    if not stat.S_ISREG(status.st_mode):
+        says = N_("{path} is not a plain file", path=path)
         return [findings.problem(ABOUT, says, f"ls -l {quoted}", N_("move it away"), errors.IOERR)]
     if status.st_uid != seen.status.st_uid:
         says = N_("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid)
@@ -241,11 +226,3 @@ def _other_pair(seen):
         return []
     says = N_("the service's pair is another one, in {path}", path=DEFAULT_STATE_DIRECTORY)
     return [findings.note(ABOUT, says, "sudo hhtoken doctor")]
-
-
-def _mounts():
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
