@@ -53,7 +53,8 @@ def run(arguments):
         path = store.directory.path_of(PREVIOUS_FILE)
         reporting.message(N_("the pair that was stored until now is kept in {path}", path=path))
     if os.path.exists(arguments.file) and not _is_ours(store, arguments.file, is_kept):
-        hint = N_("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
+        path = arguments.file
+        hint = N_("a pair in two places is lost at the first refresh: remove {path}, or the pair in it", path=path)
         reporting.message(hint, "hint: ")
     return 0
 

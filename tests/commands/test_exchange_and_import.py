@@ -414,7 +414,7 @@ def test_an_expiry_in_milliseconds_is_not_believed(operator, tmp_path):
 def test_an_import_says_to_remove_the_file_and_leaves_that_to_the_owner(operator, sandbox, tmp_path):
     write_file(tmp_path / "new.json", json.dumps(obtain_pair(sandbox)))
     said = operator.run("import", tmp_path / "new.json").stderr
-    hint = f"a pair in two places is lost at the first refresh: remove {tmp_path / 'new.json'}"
+    hint = f"a pair in two places is lost at the first refresh: remove {tmp_path / 'new.json'}, or the pair in it"
     assert said.endswith(f"hhtoken: hint: {hint}\n")
     assert (tmp_path / "new.json").exists()
 

@@ -94,8 +94,11 @@ def test_settings_and_a_state_directory_that_are_open_are_closed_as_the_commands
 
 def test_a_file_that_is_none_is_looked_at_as_the_command_says(odd):
     odd.store(PAIR, left=1000, life=1000)
+    (odd.state / ".lock").symlink_to("/")
+    type_into_shell(told(r"look at it with (\(ls .+\)), move", odd.run("refresh", "--force", expect=74)), odd)
     os.link(odd.token_file, odd.state / "second")
-    type_into_shell(told(r"look at it with (\(ls .+\)), move", odd.run("show", expect=74)), odd)
+    type_into_shell(told(r"type: (cp .+)", odd.run("show", expect=74)), odd)
+    assert odd.run("show", "--field", "access_token").stdout == "ACCESS\n"
 
 
 def test_a_directory_for_the_published_file_is_made_as_the_command_says(odd, tmp_path):
