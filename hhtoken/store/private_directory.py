@@ -17,18 +17,7 @@ FEWEST_INODES = 2  # for what a refresh has at once: its journal, and beside it 
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
 THROUGH_LINKS = READ_FLAGS & ~os.O_NOFOLLOW
-STATE_FILES = ("token.json", ".lock")  # whichever directory has one of them is a state directory
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-# What a file system has to have, by the error that tells of one without.
-LACKING = {
-    errno.EINVAL: N_("cannot flush a directory (fsync)"),
-    errno.ENOLCK: N_("has no locks (flock), as NFS without its lock daemon"),
-    errno.ENOSYS: N_("has no locks (flock), as NFS without its lock daemon"),
-    errno.EXDEV: N_("is put together from several, so that a rename fails"),
-    errno.ENOTSUP: N_("keeps no modes (chmod), as FAT, NTFS, or WSL's /mnt/c"),
-}
 
 
 class Nested(str):
@@ -193,9 +182,9 @@ class PrivateDirectory:
 
     def why_fixed(self, name):
         """Return the StorageError that says why a file cannot be replaced although it can be written, or None."""
-        from hhtoken.store import mounts
+        from hhtoken.store import places
 
-        if not mounts.is_mount_point(self.path_of(name)):
+        if not places.is_mount_point(self.path_of(name)):
             return None
         return storage_error(N_("write"), self.path_of(name), OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
 
@@ -205,11 +194,13 @@ class PrivateDirectory:
         mode = os.fstat(self.descriptor).st_mode
         if not mode & 0o077:
             return
+        from hhtoken.store import places
+
         names = os.listdir(self.descriptor)
-        if not is_of_its_own(mode, names):
+        if not places.is_of_its_own(mode, names):
             raise errors.StorageError(
                 N_("{path} is open to others and holds files that are not hhtoken's", path=self.path),
-                how_to_close(self.path, mode, names),
+                places.how_to_close(self.path, mode, names),
             )
         try:
             _set_mode(self.descriptor, 0o700)
@@ -286,7 +277,7 @@ def open_directory(path, create=False):
     """
     if not isinstance(path, Nested):
         if os.geteuid() == 0:
-            _require_way(path)
+            _require_way_of_root(path)
         return _open(path, None, path, create)
     directory = open_directory(path.base, create)
     for step in path.steps:
@@ -300,44 +291,23 @@ def open_directory(path, create=False):
     return directory
 
 
-def _require_way(path):
+def _require_way_of_root(path):
     """Raise StorageError where a stranger has made this directory, or could put another one in its place: what root
     writes there would be his. Its own owner may be any user who has got it from root."""
     for way in dict.fromkeys((path, os.path.realpath(path))):
-        steps = [way]
-        while steps[0] != os.path.dirname(steps[0]):
-            steps.insert(0, os.path.dirname(steps[0]))
+        parts = way.strip("/").split("/")
+        steps = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
         trusted = {0, os.lstat("/").st_uid}  # who is nobody where this root is one of a user's own
+        users = trusted | ({os.lstat(way).st_uid} if os.path.lexists(way) else set())
         above = 0
-        for step in steps:
-            try:
-                status = os.lstat(step)
-            except OSError:  # still to be made, or not to be had: who opens it says so
-                break
-            if above & stat.S_IWOTH and (not above & stat.S_ISVTX or status.st_uid not in trusted):
-                raise _made_by_strangers(step, status.st_uid)
-            if step != way and status.st_uid not in trusted | _owner_of(way):
-                raise _made_by_strangers(step, status.st_uid)
+        for step in filter(os.path.lexists, steps):
+            status = os.lstat(step)
+            is_for_all = above & stat.S_IWOTH
+            if is_for_all and not above & stat.S_ISVTX or status.st_uid not in (trusted if is_for_all else users):
+                from hhtoken.store import places
+
+                raise places.of_strangers(step, status.st_uid)
             above = status.st_mode if stat.S_ISDIR(status.st_mode) else 0
-
-
-def _owner_of(path):
-    try:
-        return {os.lstat(path).st_uid}
-    except OSError:
-        return set()
-
-
-def _made_by_strangers(path, user):
-    if user:
-        return errors.StorageError(
-            N_("{path} belongs to user {user}, so root does not use it", path=path, user=user),
-            N_("run it as that user (sudo -u '#{user}' hhtoken …), or name another directory", user=user),
-        )
-    return errors.StorageError(
-        N_("others may write in {path}", path=os.path.dirname(path)),
-        N_("name a directory elsewhere, or type: chmod o-w {path}", path=escaped(os.path.dirname(path))),
-    )
 
 
 def _open(name, outer, path, create):
@@ -346,7 +316,11 @@ def _open(name, outer, path, create):
     is_new = False
     try:
         if create and outer:
-            is_new = _is_made(name, above)
+            try:
+                os.mkdir(name, 0o700, dir_fd=above)
+                is_new = True
+            except FileExistsError:
+                pass
         elif create:
             os.makedirs(path, mode=0o700, exist_ok=True)
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
@@ -364,53 +338,14 @@ def _open(name, outer, path, create):
             ) from None
         raise storage_error(N_("open"), path, error) from None
     status = os.fstat(descriptor)
-    me = os.geteuid()
-    if status.st_uid != me and me != 0:
-        os.close(descriptor)
-        raise errors.StorageError(
-            N_("{path} belongs to user {user}, not to you", path=path, user=status.st_uid),
-            N_(
-                "run it as that user (sudo -u '#{user}' hhtoken …), or name a directory of your own", user=status.st_uid
-            ),
-        )
-    if status.st_mode & 0o022:
-        names = os.listdir(descriptor)
-        os.close(descriptor)
-        raise errors.StorageError(
-            N_("others may write in {path}", path=path), how_to_close(path, status.st_mode, names)
-        )
+    if os.geteuid() not in (0, status.st_uid) or status.st_mode & 0o022:
+        from hhtoken.store import places
+
+        try:
+            raise places.why_unsafe(path, status, os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
     return PrivateDirectory(path, descriptor, status)
-
-
-def is_of_its_own(mode, names):
-    """Given the mode of a directory and the names in it, tell whether it is a state directory, or may become one."""
-    is_for_all = mode & stat.S_ISVTX  # /tmp, whatever lies there
-    return not is_for_all and (not names or not set(STATE_FILES).isdisjoint(names))
-
-
-def how_to_close(path, mode, names):
-    """Given the path of a directory that is open to others, its mode and the names in it, return what to type: nothing
-    that would lock others out of what is theirs, too."""
-    from hhtoken.store import mounts
-
-    if mounts.has_no_modes(path):
-        return _hint(path, errno.ENOTSUP)
-    if is_of_its_own(mode, names):
-        return N_("type: chmod 700 {path}", path=escaped(path))
-    if mode & stat.S_ISVTX:
-        return N_("name a directory of its own with --state-dir")
-    return N_(
-        "name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}", path=escaped(path)
-    )
-
-
-def _is_made(name, descriptor):
-    """Make a directory inside an open one; tell whether it was not there before. Raise OSError."""
-    try:
-        os.mkdir(name, 0o700, dir_fd=descriptor)
-    except FileExistsError:
-        return False
-    return True
 
 
 def write_all(descriptor, data, offset=None):
@@ -437,28 +372,10 @@ def _has_no_modes():
 
 def storage_error(doing, path, error):
     """Given what was being done to a path (a Text) and the OSError, return the StorageError that says so."""
+    from hhtoken.store import places
+
     failure = N_("cannot {do} {path}: {reason}", do=doing, path=path, reason=errors.reason(error))
-    return errors.StorageError(failure, _hint(path, error.errno))
-
-
-def _hint(path, code):
-    if code in LACKING:
-        return N_("its file system {lacks}; name a directory on a local disk with --state-dir", lacks=LACKING[code])
-    room = N_("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
-    hints = {
-        errno.ENOSPC: room,
-        errno.EDQUOT: room,
-        errno.EROFS: N_("make the file system writable again, or name another place with --state-dir"),
-        errno.EACCES: N_("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path),
-        errno.EPERM: N_("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path)),
-        errno.EBUSY: N_("{path} is mounted by itself, so no file can take its place: mount its directory", path=path),
-        errno.EFBIG: N_("raise the limit for the size of files (ulimit -f), then try again"),
-        errno.EMFILE: N_("raise the limit for open files (ulimit -n), then try again"),
-        errno.ENFILE: N_("raise the limit for open files (ulimit -n), then try again"),
-        errno.EISDIR: N_("{path} is to be a file: move the directory in its place away, or name another", path=path),
-        errno.ENAMETOOLONG: N_("name a shorter path with --state-dir"),
-    }
-    return hints.get(code) or N_("look at 'dmesg' for trouble with the disk, then try again")
+    return errors.StorageError(failure, places.hint(path, error.errno))
 
 
 def read_regular(path, limit, flags=READ_FLAGS):

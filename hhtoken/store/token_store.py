@@ -24,7 +24,6 @@ RESCUED_FILE = "journal.rescued"
 RESERVE_FILE = ".reserve.tmp"
 NEW_GRANT, FROM_FILE = "a new grant", "a pair from a file"
 RESERVE_BYTES = 128 * 1024  # for the new pair and the record of it, each as large as they can be
-MANY_FILES = 20
 
 RUNTIME_DIRECTORY = "/run/hh-token"
 
@@ -145,11 +144,7 @@ class TokenStore:
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted."""
-        here = self.directory.exists(JOURNAL_FILE) or self.directory.exists(RESCUED_FILE)
-        return here or (
-            any(map(_may_hold_rescued, self._elsewhere()))
-            and any(directory.exists(name) for directory, name in self._journal_places())
-        )
+        return any(directory.exists(name) for directory, name in self._journal_places())
 
     def is_unsettled(self):
         """Tell whether there is something to put in order, under the lock, before anything new is begun."""
@@ -399,16 +394,12 @@ class TokenStore:
 
     def _journal_places(self):
         """Return where a journal can lie, as ``(directory, name)``: its own place, then those that ``rescue`` tries."""
-        # The real path, since another run may come by another way; 1.0 took the path as it was given.
-        paths = dict.fromkeys((os.path.realpath(self.directory.path), self.directory.path))
-        names = [f"{RESCUED_FILE}-{fingerprint(path)[:16]}" for path in paths] if self._elsewhere() else []
-        elsewhere = [(runtime, name) for runtime in self._elsewhere() for name in names]
-        return [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE), *elsewhere]
-
-    def _elsewhere(self):
+        own = os.fstat(self.directory.descriptor)  # which stays the same by whatever path another run comes
+        name = f"{RESCUED_FILE}-{own.st_dev:x}-{own.st_ino:x}"
         if self._runtimes is None:
             self._runtimes = _runtime_directories()
-        return self._runtimes
+        elsewhere = [(runtime, name) for runtime in self._runtimes]
+        return [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE), *elsewhere]
 
 
 def _pair_from(fields, modified_at):
@@ -417,18 +408,6 @@ def _pair_from(fields, modified_at):
     from hhtoken.store import foreign_pair  # on the first use of another program's file alone
 
     return foreign_pair.read(fields, modified_at, time.time())
-
-
-def _may_hold_rescued(directory):
-    """Tell whether a rescued journal, of whatever pair, may lie here. It spares most runs the hash in its name, which
-    costs them a quarter of their time; but among many files the hash is cheaper."""
-    try:
-        with os.scandir(directory.descriptor) as entries:
-            return any(
-                number == MANY_FILES or entry.name.startswith(RESCUED_FILE) for number, entry in enumerate(entries)
-            )
-    except OSError:
-        return True
 
 
 def _runtime_directories():

@@ -44,7 +44,7 @@ from hhtoken.commands.doctor.visit import (
 from hhtoken.console import language
 from hhtoken.renewal import timers, token_status
 from hhtoken.settings.settings import Settings
-from hhtoken.store import mounts
+from hhtoken.store import places
 
 DAY = 86400
 URI = "https://hh-test.keenetic.pro/callback"
@@ -368,11 +368,11 @@ garbage
     ],
 )
 def test_the_file_system_of_a_path_is_the_mount_nearest_to_it(path, expected):
-    assert mounts.mount_of(path, MOUNTS) == expected
+    assert places.mount_of(path, MOUNTS) == expected
 
 
 def test_without_mounts_nothing_is_said_of_them():
-    assert mounts.mount_of("/", "") is None
+    assert places.mount_of("/", "") is None
     assert kinds(store_check.judge(store_facts(mount=None, room=None))) == ["ok"]
 
 

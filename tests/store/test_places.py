@@ -12,7 +12,7 @@ from conftest import PROGRAM, Operator, obtain_pair, refreshes
 from support import PAIR
 
 from hhtoken.errors import StorageError
-from hhtoken.store import mounts
+from hhtoken.store import places
 from hhtoken.store.private_directory import open_directory
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount and to change owners")
@@ -82,11 +82,11 @@ def test_a_published_file_that_is_mounted_is_told_of(lonely, tmp_path):
 
 def test_a_mount_is_known_by_its_path_whatever_is_in_it(monkeypatch):
     text = "24 22 0:22 / /my\\040d\\134isk/état rw - ext4 /dev/sda1 rw\n"
-    monkeypatch.setattr(mounts, "read", lambda: text)
-    assert mounts.is_mount_point("/my d\\isk/état") and not mounts.is_mount_point("/my d\\isk")
+    monkeypatch.setattr(places, "mounts", lambda: text)
+    assert places.is_mount_point("/my d\\isk/état") and not places.is_mount_point("/my d\\isk")
     monkeypatch.undo()
     monkeypatch.setattr("builtins.open", lambda *_given, **_more: (_ for _ in ()).throw(FileNotFoundError()))
-    assert mounts.read() == ""
+    assert places.mounts() == ""
 
 
 # -- file systems that lack something --
@@ -132,7 +132,7 @@ def test_where_everybody_may_do_all_nobody_is_told_to_change_a_mode(tmp_path, mo
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)
     for kind, says in (("drvfs", "keeps no modes"), ("9p", "keeps no modes"), ("ext4", "chmod 700")):
-        monkeypatch.setattr(mounts, "read", lambda kind=kind: f"24 22 0:22 / {tmp_path} rw - {kind} C: rw\n")
+        monkeypatch.setattr(places, "mounts", lambda kind=kind: f"24 22 0:22 / {tmp_path} rw - {kind} C: rw\n")
         with pytest.raises(StorageError, match="others may write in") as raised:
             open_directory(str(tmp_path / "state"))
         assert says in raised.value.hint

@@ -106,15 +106,6 @@ def test_the_names_of_the_outcomes_stay_since_they_lie_on_disks_and_in_scripts()
     )
 
 
-def test_a_new_record_claims_nothing():
-    claims = Record().as_dict()
-    assert claims.pop("message") is None or isinstance(Record().message, str)
-    assert claims.pop("dead") is False
-    assert all(value is None or (type(value) is int and value == 0) for value in claims.values())
-    numbers = ("at", "exit_code", "not_before", "failures", "failing_since", "perhaps_spent_at")
-    assert all(claims[name] == 0 for name in numbers)
-
-
 def test_nothing_but_the_known_fields_can_get_into_a_record():
     one = record.from_text(b'{"outcome": "renewed", "message": "m", "access_token": "CANARY", "at": 7}')
     assert (one.outcome, one.at) == ("renewed", 7)
@@ -170,27 +161,6 @@ def test_a_value_of_the_wrong_type_counts_as_absent(name, literal):
     one = record.from_text(f'{{"outcome": "try_later", "{name}": {literal}}}'.encode())
     assert getattr(one, name) == record.DEFAULTS[name] and type(getattr(one, name)) is type(record.DEFAULTS[name])
     assert one.outcome == "try_later"
-
-
-@pytest.mark.parametrize(
-    "stored",
-    [
-        {},
-        {"outcome": None, "message": "m"},
-        {"outcome": 5, "message": "m"},
-        {"outcome": ["renewed"], "message": "m"},
-        {"outcome": "no such outcome", "message": "m"},
-    ],
-    ids=json.dumps,
-)
-def test_a_record_without_a_known_outcome_is_none(stored):
-    assert record.from_text(json.dumps(stored).encode()) is None
-
-
-@QUICK
-@given(st.binary(max_size=60))
-def test_arbitrary_bytes_give_a_record_or_none(data):
-    assert record.from_text(data) is None or isinstance(record.from_text(data), Record)
 
 
 def use(last):

@@ -27,57 +27,6 @@ def test_a_damaged_pair_is_65_and_stays_as_it_is(lonely, command, content):
     assert lonely.token_file.read_bytes() == content
 
 
-def test_an_authorization_keeps_a_damaged_file_aside(operator, sandbox):
-    from conftest import come_back
-
-    operator.store(PAIR)
-    operator.token_file.write_bytes(b"{damaged")
-    operator.run("exchange", input=come_back(operator))
-    (kept,) = [name for name in operator.files() if name.startswith("token.json.damaged-")]
-    assert (operator.state / kept).read_bytes() == b"{damaged"
-    operator.run("show", "--field", "access_token")
-
-
-@pytest.mark.parametrize("command", READERS, ids=" ".join)
-def test_a_link_a_fifo_a_folder_and_a_second_name_are_74(lonely, command, tmp_path):
-    lonely.store(PAIR)
-    real = tmp_path / "real.json"
-    lonely.token_file.rename(real)
-    token_file = lonely.token_file
-
-    token_file.symlink_to(real)
-    lonely.run(*command, expect=74)
-    assert real.exists() and token_file.is_symlink()
-    token_file.unlink()
-
-    os.mkfifo(token_file)
-    lonely.run(*command, expect=74)
-    token_file.unlink()
-
-    token_file.mkdir()
-    lonely.run(*command, expect=74)
-    token_file.rmdir()
-
-    os.link(real, token_file)
-    lonely.run(*command, expect=74)
-
-
-def test_a_pair_that_others_could_read_is_closed_to_them_with_a_warning(lonely):
-    lonely.store(PAIR, left=1000, life=1000)
-    lonely.token_file.chmod(0o644)
-    run = lonely.run("show", "--field", "access_token")
-    assert run.stdout == "ACCESS\n" and "warning" in run.stderr
-    assert lonely.token_file.stat().st_mode & 0o777 == 0o600
-    assert lonely.run("show", "--field", "access_token").stderr == ""
-
-
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
-def test_a_directory_where_others_may_write_is_74_with_the_command(lonely, mode):
-    lonely.store(PAIR)
-    lonely.state.chmod(mode)
-    assert "chmod 700" in lonely.run("refresh", expect=74).stderr
-
-
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
 def test_a_directory_with_other_peoples_files_is_refused_and_left_as_it_is(operator, tmp_path, mode):
     folder = tmp_path / "website"
@@ -104,27 +53,6 @@ def test_an_empty_directory_and_one_with_a_pair_are_made_private(operator, expir
     operator.state.chmod(0o755)
     operator.run("refresh")
     assert (tmp_path / "empty").stat().st_mode & 0o777 == operator.state.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_directory_that_cannot_be_made_is_74(lonely):
-    settings = {"HH_CLIENT_ID": "a", "HH_REDIRECT_URI": "http://127.0.0.1:8000/callback"}
-    lonely.run("authorize-url", "--state-dir", "/proc/x", expect=74, **settings)
-
-
-def test_a_state_directory_that_is_a_link_or_a_file_is_74(lonely, tmp_path):
-    lonely.store(PAIR)
-    (tmp_path / "link").symlink_to(lonely.state)
-    (tmp_path / "file").write_text("")
-    for name in ("link", "file"):
-        lonely.run("refresh", "--state-dir", tmp_path / name, expect=74)
-
-
-@AS_ROOT
-def test_a_pair_of_a_foreign_owner_is_74(lonely):
-    before = lonely.store(PAIR)
-    os.chown(lonely.token_file, 12345, 12345)
-    assert "belongs to user 12345" in lonely.run("refresh", expect=74).stderr
-    assert lonely.token_file.read_bytes() == before
 
 
 @AS_ROOT
@@ -165,19 +93,6 @@ def test_the_umask_changes_nothing(operator, sandbox, umask):
         os.umask(previous)
     assert operator.state.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in operator.state.iterdir()} == {0o600}
-
-
-def test_what_a_killed_run_left_is_cleared(operator, sandbox, expired):
-    (operator.state / ".token.json.1.aa.tmp").write_text("half")
-    (operator.state / "mine.tmp").write_text("not ours")
-    operator.run("refresh")
-    assert "mine.tmp" in operator.files() and ".token.json.1.aa.tmp" not in operator.files()
-
-
-def test_a_damaged_record_is_forgotten_not_fatal(operator, sandbox, expired):
-    (operator.state / "last-refresh.json").write_bytes(b"\xff{")
-    operator.run("status", expect=69)
-    operator.run("refresh")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 69632, b"junk" * 20000])

@@ -11,8 +11,8 @@ from hhtoken import errors
 from hhtoken.commands.doctor import findings, settings_check
 from hhtoken.console import durations
 from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY
-from hhtoken.store import account_names, mounts
-from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close
+from hhtoken.store import account_names, places
+from hhtoken.store.private_directory import TEMPORARY_SUFFIX
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -51,7 +51,7 @@ def look(path):
     )
     try:
         seen.status = os.lstat(path)
-        seen.mount = mounts.mount_of(os.path.realpath(path), mounts.read())
+        seen.mount = places.mount_of(os.path.realpath(path), places.mounts())
         seen.room = os.statvfs(path)
         seen.files = [(name, os.lstat(os.path.join(path, name))) for name in sorted(os.listdir(path))]
         seen.trouble = _trouble(path)
@@ -108,7 +108,7 @@ def _of_directory(seen, names):
     if seen.status.st_mode & 0o077:
         mode = f"{stat.S_IMODE(seen.status.st_mode):o}"
         says = N_("{path} is open to others (mode {mode})", path=seen.path, mode=mode)
-        how = how_to_close(seen.path, seen.status.st_mode, names)
+        how = places.how_to_close(seen.path, seen.status.st_mode, names)
         found.append(findings.of_error(ABOUT, errors.StorageError(says, how)))
     return found
 
