@@ -106,34 +106,21 @@ class _Times:
     ``life`` in seconds, or None; ``is_unclear``: a field tells a time, but not in a form that is known."""
 
     def __init__(self, objects, now):
-        self.issues, self.expiries, self.life, self.is_unclear = [], [], None, False
         told = [(_plain(name), value) for fields in objects for name, value in fields.items()]
-        told = [(name, value) for name, value in told if value not in (None, "") and not isinstance(value, bool)]
-        told = [(name, value) for name, value in told if not OF_ANOTHER_TOKEN.search(name)]
+        told = [one for one in told if one[1] not in (None, "") and not isinstance(one[1], bool)]
+        told = [one for one in told if not OF_ANOTHER_TOKEN.search(one[0])]
         lives = [_life(value) for name, value in told if LIFE.search(name)]
         self.life = min(filter(None, lives), default=None)
-        self.is_unclear = None in lives
         latest = now + (self.life or LONGEST_SANE_LIFE_SECONDS) + SAME_SECONDS
-        for name, value in told:
-            if LIFE.search(name):
-                continue
-            if EXPIRY.search(name):
-                self._take(self.expiries, value, latest)
-            elif ISSUE.search(name):
-                self._take(self.issues, value, now + SAME_SECONDS)
-
-    def _take(self, readings, value, latest):
-        moments = [moment for moment in _moments(value) if 0 < moment <= latest]
-        if moments:
-            readings.append(moments)
-        else:
-            self.is_unclear = True
+        expiries = [_moments(one, latest) for name, one in told if EXPIRY.search(name) and not LIFE.search(name)]
+        issues = [_moments(one, now + SAME_SECONDS) for name, one in told if ISSUE.search(name)]
+        self.is_unclear = None in lives or [] in expiries + issues
+        self.issues, self.expiries = list(filter(None, issues)), list(filter(None, expiries))
 
     def judged(self, written_at):
         """Return ``obtained_at``, ``expires_at`` and what is assumed of them."""
-        readings = list(self.expiries)
-        if self.life:
-            readings += [[moment + self.life for moment in moments] for moments in self.issues]
+        lived = [[moment + self.life for moment in moments] for moments in self.issues] if self.life else []
+        readings = self.expiries + lived
         known = sorted(moment for moments in readings for moment in moments)
         agreed = [moment for moment in known if all(_has(moments, moment) for moments in readings)]
         obtained_at = int(min((min(moments) for moments in self.issues), default=written_at))
@@ -161,18 +148,17 @@ def _life(value):
     return sane_life(float(value) if isinstance(value, str) and NUMBER.fullmatch(value.strip()) else value)
 
 
-def _moments(value):
+def _moments(value, latest):
     """Return the Unix seconds that a value can mean: none, one, or two where it names no time zone."""
-    if isinstance(value, str):
-        text = value.strip()
-        if not NUMBER.fullmatch(text):
-            return _from_text(text)
-        value = float(text)
-    if not isinstance(value, (int, float)):
-        return ()
-    while value > LARGEST_SECONDS:
-        value /= 1000
-    return (value,)
+    found = ()
+    if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
+        found = _from_text(value.strip())
+    elif isinstance(value, (str, int, float)):
+        number = float(value)
+        while number > LARGEST_SECONDS:
+            number /= 1000
+        found = (number,)
+    return [moment for moment in found if 0 < moment <= latest]
 
 
 def _from_text(text):

@@ -45,28 +45,23 @@ def hint(path, code):
     return hints.get(code) or N_("look at 'dmesg' for trouble with the disk, then try again")
 
 
-def of_strangers(path, user):
-    """Given a step on the way of root that is a stranger's, and its owner, return the StorageError."""
-    if user:
-        return errors.StorageError(
-            N_("{path} belongs to user {user}, so root does not use it", path=path, user=user),
-            N_("run it as that user (sudo -u '#{user}' hhtoken …), or name another directory", user=user),
-        )
-    above = os.path.dirname(path)
-    how = N_("name a directory elsewhere, or type: chmod o-w {path}", path=escaped(above))
-    return errors.StorageError(N_("others may write in {path}", path=above), how)
+def why_not_yours(path, user):
+    """Given a path that belongs to a user who is not to be trusted here, return the StorageError."""
+    return errors.StorageError(
+        N_("{path} belongs to user {user}, not to you", path=path, user=user),
+        N_("run it as that user (sudo -u '#{user}' hhtoken …), or name a directory of your own", user=user),
+    )
 
 
-def why_unsafe(path, status, names):
-    """Given the path of a directory that is not ours alone, its status and the names in it, return the StorageError."""
-    if os.geteuid() not in (0, status.st_uid):
-        return errors.StorageError(
-            N_("{path} belongs to user {user}, not to you", path=path, user=status.st_uid),
-            N_(
-                "run it as that user (sudo -u '#{user}' hhtoken …), or name a directory of your own", user=status.st_uid
-            ),
-        )
-    return errors.StorageError(N_("others may write in {path}", path=path), how_to_close(path, status.st_mode, names))
+def why_open(path, mode, names):
+    """Given the path of a directory where others may write, its mode and the names in it, return the StorageError."""
+    return errors.StorageError(N_("others may write in {path}", path=path), how_to_close(path, mode, names))
+
+
+def why_step_open(path):
+    """The same of a directory that ours lies in, where others could put another one in its place."""
+    how = N_("name a directory elsewhere, or type: chmod o-w {path}", path=escaped(path))
+    return errors.StorageError(N_("others may write in {path}", path=path), how)
 
 
 def is_of_its_own(mode, names):

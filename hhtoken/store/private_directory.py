@@ -299,15 +299,19 @@ def _require_way_of_root(path):
         steps = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
         trusted = {0, os.lstat("/").st_uid}  # who is nobody where this root is one of a user's own
         users = trusted | ({os.lstat(way).st_uid} if os.path.lexists(way) else set())
-        above = 0
+        outer = above = None
         for step in filter(os.path.lexists, steps):
             status = os.lstat(step)
-            is_for_all = above & stat.S_IWOTH
-            if is_for_all and not above & stat.S_ISVTX or status.st_uid not in (trusted if is_for_all else users):
+            is_for_all = above and stat.S_ISDIR(above.st_mode) and above.st_mode & stat.S_IWOTH
+            if status.st_uid not in (trusted if is_for_all else users):
                 from hhtoken.store import places
 
-                raise places.of_strangers(step, status.st_uid)
-            above = status.st_mode if stat.S_ISDIR(status.st_mode) else 0
+                raise places.why_not_yours(step, status.st_uid)
+            if is_for_all and not above.st_mode & stat.S_ISVTX:
+                from hhtoken.store import places
+
+                raise places.why_step_open(outer)
+            outer, above = step, status
 
 
 def _open(name, outer, path, create):
@@ -338,14 +342,15 @@ def _open(name, outer, path, create):
             ) from None
         raise storage_error(N_("open"), path, error) from None
     status = os.fstat(descriptor)
-    if os.geteuid() not in (0, status.st_uid) or status.st_mode & 0o022:
-        from hhtoken.store import places
+    if os.geteuid() in (0, status.st_uid) and not status.st_mode & 0o022:
+        return PrivateDirectory(path, descriptor, status)
+    from hhtoken.store import places
 
-        try:
-            raise places.why_unsafe(path, status, os.listdir(descriptor))
-        finally:
-            os.close(descriptor)
-    return PrivateDirectory(path, descriptor, status)
+    names = os.listdir(descriptor)
+    os.close(descriptor)
+    if os.geteuid() not in (0, status.st_uid):
+        raise places.why_not_yours(path, status.st_uid)
+    raise places.why_open(path, status.st_mode, names)
 
 
 def write_all(descriptor, data, offset=None):

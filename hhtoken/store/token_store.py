@@ -66,7 +66,10 @@ class TokenStore:
 
     def load(self):
         """Return the StoredPair. Raise AuthorizationNeededError where there is none, DataError where it is damaged."""
-        stored = self._read_token_file()
+        try:
+            stored = self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
+        except errors.DataError:
+            raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024)) from None
         if stored is None:
             raise no_pair(self.directory.path)
         data, modified_ns = stored
@@ -186,7 +189,7 @@ class TokenStore:
         from hhtoken.store import journal
 
         try:
-            stored = self._read_token_file()
+            stored = self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
         except errors.DataError:
             stored = None
         try:
@@ -375,12 +378,6 @@ class TokenStore:
         for directory, name in self._journal_places():
             if directory.exists(name):
                 directory.remove(name)
-
-    def _read_token_file(self):
-        try:
-            return self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
-        except errors.DataError:
-            raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024)) from None
 
     def _damaged(self, why):
         path = self.directory.path_of(TOKEN_FILE)
