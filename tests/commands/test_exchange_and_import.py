@@ -1,13 +1,11 @@
 """``hhtoken exchange``: a pasted code or address; ``hhtoken import``: a pair from a file."""
 
 import errno
-import fcntl
 import json
 import os
 import pty
 import subprocess
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -22,15 +20,13 @@ from conftest import (
     obtain_pair,
     program_with,
     refreshes,
-    wait_for,
 )
 
 from hhtoken import errors
 from hhtoken.commands import import_pair
-from hhtoken.pair import pair_from_answer
 from hhtoken.provider.answer import Answer
 from hhtoken.store import journal
-from hhtoken.store.token_store import fingerprint, open_store
+from hhtoken.store.token_store import fingerprint
 
 
 @pytest.mark.parametrize(
@@ -305,27 +301,6 @@ def test_the_stored_file_is_taken_as_it_is_once_what_was_received_is_in_place(op
     operator.run("import", operator.token_file)
     assert operator.stored()["refresh_token"] == new
     assert "token.json.prev" not in operator.files() and "journal" not in operator.files()
-
-
-def test_the_stored_file_is_taken_as_it_is_once_a_refresh_in_flight_is_over(lonely):
-    fields = {"access_token": "ACCESS", "refresh_token": "REFRESH"}
-    lonely.store(fields)
-    with open(lonely.state / ".lock", "w") as lock:
-        os.chmod(lock.fileno(), 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        running = lonely.start("import", lonely.token_file)
-        wait_for(lambda: has_open(running.pid, lonely.state / ".lock"))
-        newer = {**fields, "refresh_token": "NEWER", "expires_in": 1000}
-        open_store(str(lonely.state)).save(pair_from_answer(newer, time.time()), replaces=fingerprint("REFRESH"))
-    running.communicate(timeout=30)
-    assert running.returncode == 0 and lonely.stored()["refresh_token"] == "NEWER"
-
-
-def has_open(pid, file):
-    try:
-        return any(path.samefile(file) for path in Path(f"/proc/{pid}/fd").iterdir())
-    except FileNotFoundError:  # it was closed between the two looks
-        return False
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,16 @@ import fcntl
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import PROGRAM, Operator, obtain_pair, program_with, refreshes
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT
 
 from hhtoken import errors
 from hhtoken.commands import show
 from hhtoken.commands.parser import build_parser
 from hhtoken.main import plain_arguments
-from hhtoken.pair import pair_from_answer
-from hhtoken.store.token_store import open_store
 
 PAIR = {"access_token": "ACCESS", "refresh_token": "REFRESH", "scope": "a b", "n": 1}
 
@@ -91,32 +87,6 @@ def test_show_and_status_agree_on_an_expiry_that_was_edited_by_hand(operator, sa
         assert (said["usable"], said["seconds_left"], said["expires_at"]) == (False, 0, expires_at)
     operator.run("show", "--field", "access_token", expect=69)
     assert "expired" in operator.run("show", expect=69).stdout
-
-
-def test_readers_never_see_a_torn_file(operator, sandbox):
-    """A writer replaces the file as fast as it can. Readers, until they have seen twenty pairs, see the old one or the
-    new one, never a mix."""
-    operator.store(PAIR, left=1000, life=1000)
-    store = open_store(str(operator.state))
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[2]); from hhtoken.store.token_store import open_store\n"
-        "store = open_store(sys.argv[1])\n"
-        "seen = set()\n"
-        "while len(seen) < 20:\n"
-        "    fields = store.load().pair.fields\n"
-        "    seen.add(fields['access_token'])\n"
-        "    assert fields['access_token'][1:] == fields['refresh_token'][1:], 'torn'\n"
-    )
-    now = int(time.time())
-    number, pair = 0, pair_from_answer({"access_token": "A0", "refresh_token": "R0", "expires_in": 60}, now)
-    store.save(pair)
-    root = str(ROOT)
-    readers = [subprocess.Popen([sys.executable, "-c", program, str(operator.state), root]) for _ in range(2)]
-    while any(reader.poll() is None for reader in readers):
-        number += 1
-        fields = {"access_token": f"A{number}", "refresh_token": f"R{number}", "expires_in": 60, "pad": "x" * 5000}
-        store.save(pair_from_answer(fields, now))
-    assert [reader.returncode for reader in readers] == [0, 0]
 
 
 @pytest.mark.parametrize("tongue", ["en_US.UTF-8", "ru_RU.UTF-8"])

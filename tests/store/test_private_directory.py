@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 from types import SimpleNamespace
@@ -263,13 +262,6 @@ def test_want_of_room_is_seen_without_writing(directory, monkeypatch, facts, sai
     assert trouble is None or trouble.hint
 
 
-@pytest.mark.parametrize("me, said", [(0, "operation not permitted"), (1000, "permission denied")])
-def test_a_directory_that_may_not_be_written_is_seen(directory, monkeypatch, me, said):
-    monkeypatch.setattr(os, "geteuid", lambda: me)
-    monkeypatch.setattr(os, "access", lambda *_words, **_options: False)
-    assert str(directory.why_no_room(1)) == f"cannot write in {directory.path}: {said}"
-
-
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o601])
 def test_a_file_that_others_could_read_is_closed_to_them_with_a_warning(directory, mode, capfd):
     put(directory, mode=mode)
@@ -300,12 +292,6 @@ def test_a_new_file_is_private_from_the_first_moment(directory, monkeypatch, mak
     finally:
         os.umask(before)
     assert modes == [0o600]
-
-
-def test_no_descriptor_is_inherited_by_other_programs(directory):
-    put(directory)
-    descriptors = [directory.descriptor, directory.open("file"), directory.create("new")]
-    assert all(fcntl.fcntl(descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC for descriptor in descriptors)
 
 
 # -- writing --
@@ -398,25 +384,6 @@ def test_a_file_is_kept_aside_or_removed_and_one_that_cannot_be_stays_and_is_nam
     for _ in range(2):
         directory.remove("file.damaged")
     assert directory.names() == ["taken"]
-
-
-def test_what_cannot_be_removed_is_an_error_or_left_where_it_does_not_matter(directory):
-    os.mkdir(path_in(directory))
-    with pytest.raises(StorageError, match="cannot remove .*file"):
-        directory.remove("file")
-    directory.discard("file")
-    directory.discard("none")
-    assert os.listdir(directory.path) == ["file"]
-
-
-def test_a_version_changes_with_each_replacement_whatever_the_time_says(directory):
-    directory.replace("file", b"one", 5)
-    first = directory.version("file")
-    assert directory.version("file") == first and directory.exists("file")
-    directory.replace("file", b"two", 5)
-    second = directory.version("file")
-    os.utime(path_in(directory), ns=(6, 6))
-    assert len({first, second, directory.version("file")}) == 3
 
 
 def test_only_our_own_temporary_files_are_swept_away(directory):

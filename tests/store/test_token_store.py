@@ -103,11 +103,6 @@ def test_a_damaged_pair_is_said_to_be_damaged_and_left(store, state, data, why):
     assert (state / "token.json").read_bytes() == data
 
 
-def test_the_largest_pair_that_is_written_is_also_read(store):
-    store.save(pair_of("NEW", x="x" * 65_000))
-    assert store.load().pair.fields["x"] == "x" * 65_000
-
-
 # -- the record --
 
 
@@ -163,13 +158,6 @@ def test_a_dead_pair_takes_no_place_from_another_that_is_kept(store, state, is_d
     store.save(pair_of("THIRD"))
     assert access_token_in(state / "token.json.prev") == ("OLD-A" if is_dead else "NEW-A")
     assert access_token_in(state / "token.json") == "THIRD-A"
-
-
-def test_a_pair_that_cannot_be_kept_aside_does_not_stand_in_the_way_of_the_new_one(store, state):
-    store.save(OLD)
-    (state / "token.json.prev").mkdir()
-    store.save(NEW)
-    assert access_token_in(state / "token.json") == "NEW-A"
 
 
 def test_a_damaged_pair_is_kept_aside_under_the_time_of_day(store, state):
@@ -264,14 +252,6 @@ def test_a_first_request_is_rehearsed_without_a_token_file(store, state, monkeyp
     store.begin(INTENT).close()
     assert names == [".rehearsal"]
     assert files(state) == [".reserve.tmp", "journal"]
-
-
-def test_a_damaged_pair_too_large_to_rehearse_with_does_not_stop_an_authorization(store, state):
-    put(state / "token.json", b"x" * 70_000)
-    store.begin(INTENT).close()
-    assert (state / "token.json").read_bytes() == b"x" * 70_000
-    store.save(NEW)
-    assert access_token_in(state / "token.json") == "NEW-A"
 
 
 def test_the_room_is_given_back_when_it_is_needed(store, state):
@@ -447,16 +427,6 @@ def test_each_saved_pair_is_published_and_stays_published_until_the_next(publish
     assert published(publishing) == "NEW-A\n"
 
 
-def test_what_cannot_be_published_or_withdrawn_is_a_warning_with_a_hint(publishing, tmp_path, capfd):
-    (tmp_path / "public" / "token").mkdir()
-    publishing.save(NEW)
-    publishing.unpublish()
-    said = capfd.readouterr().err
-    assert "warning: the access token is not published" in said and "warning: the access token is still pub" in said
-    assert said.count("hhtoken: hint: ") == 2
-    assert publishing.load().pair.access_token == "NEW-A"
-
-
 def test_a_forgotten_pair_leaves_nothing_behind_that_could_be_one(publishing, state, tmp_path, monkeypatch):
     publishing.save(OLD)
     publishing.save(NEW)
@@ -472,11 +442,3 @@ def test_a_forgotten_pair_leaves_nothing_behind_that_could_be_one(publishing, st
     assert files(state) == ["pending.json"]
     assert files(tmp_path / "public") == []
     assert order[-1] == "journal", "the last, so that an interrupted removal can be explained"
-
-
-def test_a_closed_store_holds_no_descriptor(store, state, runtime):
-    store.is_unsettled()
-    store.close()
-    held = [os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if name.isdigit()
-            and os.path.lexists(f"/proc/self/fd/{name}")]  # fmt: skip
-    assert not [path for path in held if path in (str(state), str(runtime))]
