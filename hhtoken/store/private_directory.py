@@ -291,27 +291,38 @@ def open_directory(path, create=False):
     return directory
 
 
-def _require_way_of_root(path):
+def _require_way_of_root(path, is_real=False):
     """Raise StorageError where a stranger has made this directory, or could put another one in its place: what root
     writes there would be his. Its own owner may be any user who has got it from root."""
-    for way in dict.fromkeys((path, os.path.realpath(path))):
-        parts = way.strip("/").split("/")
-        steps = ["/" + "/".join(parts[:count]) for count in range(len(parts) + 1)]
-        trusted = {0, os.lstat("/").st_uid}  # who is nobody where this root is one of a user's own
-        users = trusted | ({os.lstat(way).st_uid} if os.path.lexists(way) else set())
-        outer = above = None
-        for step in filter(os.path.lexists, steps):
-            status = os.lstat(step)
-            is_for_all = above and stat.S_ISDIR(above.st_mode) and above.st_mode & stat.S_IWOTH
-            if status.st_uid not in (trusted if is_for_all else users):
-                from hhtoken.store import places
+    way = _statuses(path)
+    trusted = {0, way[0][1].st_uid}  # the owner of / is nobody where this root is one of a user's own
+    users = trusted | {way[-1][1].st_uid} if way[-1][0] == path else trusted
+    outer = above = None
+    for step, status in way:
+        is_for_all = above and stat.S_ISDIR(above.st_mode) and above.st_mode & stat.S_IWOTH
+        if status.st_uid not in (trusted if is_for_all else users):
+            from hhtoken.store import places
 
-                raise places.why_not_yours(step, status.st_uid)
-            if is_for_all and not above.st_mode & stat.S_ISVTX:
-                from hhtoken.store import places
+            raise places.why_not_yours(step, status.st_uid)
+        if is_for_all and not above.st_mode & stat.S_ISVTX:
+            from hhtoken.store import places
 
-                raise places.why_step_open(outer)
-            outer, above = step, status
+            raise places.why_step_open(outer)
+        outer, above = step, status
+    if not is_real and any(stat.S_ISLNK(status.st_mode) for _step, status in way):
+        _require_way_of_root(os.path.realpath(path), True)
+
+
+def _statuses(path):
+    """Return ``[(step, os.stat_result)]`` from / down to an absolute path, as far as it exists."""
+    found, step = [("/", os.lstat("/"))], ""
+    for name in filter(None, path.split("/")):
+        step = f"{step}/{name}"
+        try:
+            found.append((step, os.lstat(step)))
+        except OSError:
+            break
+    return found
 
 
 def _open(name, outer, path, create):
