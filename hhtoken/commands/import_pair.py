@@ -62,7 +62,7 @@ def run(arguments):
 def _told(pair):
     if pair.seconds_left(time.time()):
         moment = durations.local(pair.expires_at)
-        lives = N_("imported: the access token lives until {moment}", moment=moment)
+        lives = N_("imported: the access token is valid until {moment}", moment=moment)
         return N_("{imported}; {assumed}", imported=lives, assumed=pair.assumed) if pair.assumed else lives
     expired = pair.assumed or N_("the access token has expired")
     return N_("imported: {expired}; type 'hhtoken refresh'", expired=expired)

@@ -72,7 +72,7 @@ def _find(fields):
     at_top = _tokens(fields)
     found = {tokens: found[tokens] for tokens in at_top} or found
     if len(found) > 1:
-        raise ValueError(N_("it holds more than one pair, and does not say which to take"))
+        raise ValueError(N_("it holds more than one pair"))
     if found:
         return found.popitem()
     alone = {name: fields[name] for name in ("access_token", "refresh_token") if fields.get(name) not in (None, "")}

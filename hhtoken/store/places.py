@@ -19,7 +19,7 @@ LACKING = {
     errno.EINVAL: N_("cannot flush a directory (fsync)"),
     errno.ENOLCK: N_("has no locks (flock), as NFS without its lock daemon"),
     errno.ENOSYS: N_("has no locks (flock), as NFS without its lock daemon"),
-    errno.EXDEV: N_("is put together from several, so that a rename fails"),
+    errno.EXDEV: N_("is put together from several, so a rename fails"),
     errno.ENOTSUP: N_("keeps no modes (chmod), as FAT, NTFS, or WSL's /mnt/c"),
 }
 
@@ -35,7 +35,9 @@ def hint(path, code):
         errno.EROFS: N_("make the file system writable again, or name another place with --state-dir"),
         errno.EACCES: N_("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path),
         errno.EPERM: N_("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path)),
-        errno.EBUSY: N_("{path} is mounted by itself, so no file can take its place: mount its directory", path=path),
+        errno.EBUSY: N_(
+            "{path} is a mount point, so it cannot be replaced: mount the directory that holds it", path=path
+        ),
         errno.EFBIG: N_("raise the limit for the size of files (ulimit -f), then try again"),
         errno.EMFILE: N_("raise the limit for open files (ulimit -n), then try again"),
         errno.ENFILE: N_("raise the limit for open files (ulimit -n), then try again"),

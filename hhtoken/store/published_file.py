@@ -87,7 +87,7 @@ def _open_directory(path, owner):
         raise errors.ConfigError(N_("there is no directory {path}", path=where), _how_to_make(where))
     if directory.owner not in (0, owner, os.geteuid()):
         directory.close()
-        says = N_("{path} belongs to user {user}, who is not the pair's owner", path=where, user=directory.owner)
+        says = N_("{path} belongs to user {user}, who does not own the pair", path=where, user=directory.owner)
         raise errors.ConfigError(says, _how_to_make(where))
     return directory
 

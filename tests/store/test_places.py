@@ -43,7 +43,7 @@ def mounted(operator, tmp_path):
 
 
 CANNOT = "cannot write {path}: device or resource busy"
-HOW = "{path} is mounted by itself, so no file can take its place: mount its directory"
+HOW = "{path} is a mount point, so it cannot be replaced: mount the directory that holds it"
 
 
 @AS_ROOT
@@ -108,7 +108,7 @@ LACKING = {
     "locks of others": ("flock", "error=EOPNOTSUPP", "has no locks"),
     "one device": ("renameat", "error=EXDEV", "is put together from several"),
     "modes": ("fchmod", "error=EPERM", "keeps no modes"),
-    "a place": ("renameat", "error=EBUSY", "mount its directory"),
+    "a place": ("renameat", "error=EBUSY", "mount the directory"),
 }
 
 

@@ -415,7 +415,7 @@ HINTS = {
     errno.EROFS: "make the file system writable",
     errno.EACCES: "as the owner",
     errno.EPERM: "lsattr",
-    errno.EBUSY: "mount its directory",
+    errno.EBUSY: "mount the directory",
     errno.EINVAL: "cannot flush",
     errno.ENOLCK: "no locks",
     errno.EXDEV: "several",
