@@ -33,9 +33,6 @@ class Pair:
         self.expires_at = expires_at
         self.assumed = assumed
 
-    def __repr__(self):
-        return f"<Pair of {self.obtained_at}, until {self.expires_at}>"
-
     @property
     def access_token(self):
         return self.fields["access_token"]

@@ -19,7 +19,8 @@ SUMMARY = N_("run a command with HH_ACCESS_TOKEN in its environment; renews the 
 LOGS_FAILURES = False  # like show: a script may call it every second; a renewal that fails is logged all the same
 
 VARIABLE = "HH_ACCESS_TOKEN"
-OURS_ALONE = ("HH_CLIENT_SECRET", "HH_CLIENT_SECRET_FILE")  # not for the command, which needs no more than the token
+# Not for the command, which needs no more than the token.
+OURS_ALONE = ("HH_CLIENT_SECRET", "HH_CLIENT_SECRET_FILE", "CREDENTIALS_DIRECTORY")
 
 # As env(1), nice(1) and the shells have it.
 CANNOT_RUN, NOT_FOUND = 126, 127

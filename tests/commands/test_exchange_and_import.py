@@ -92,29 +92,6 @@ def test_a_code_that_lost_its_answer_asks_for_a_new_authorization(operator, sand
     operator.run("exchange", input=come_back(operator))
 
 
-@pytest.mark.parametrize(
-    "fault, mend",
-    [
-        ("account_is_locked", "write to HeadHunter's support and quote the request id"),
-        ("login_not_verified", "write to HeadHunter's support and quote the request id"),
-        ("password_invalidated", "restore the password on hh.ru"),
-    ],
-)
-def test_trouble_with_the_account_is_to_be_mended_before_the_next_try(operator, sandbox, fault, mend):
-    sandbox.weather.add(fault)
-    run = operator.run("exchange", input=come_back(operator), expect=77)
-    assert (
-        run.stderr.splitlines()[-1]
-        == f"hhtoken: hint: {mend}; then type 'hhtoken login', and open the address that it prints"
-    )
-    operator.store(obtain_pair(sandbox))
-    sandbox.weather.add(fault)
-    run = operator.run("refresh", expect=77)
-    assert run.stderr.splitlines()[-1] == f"hhtoken: hint: {mend}; then type 'hhtoken refresh'"
-    told = operator.run("notice").stdout
-    assert f"to do: {mend}; then type 'hhtoken refresh'" in told and "http" not in told
-
-
 @pytest.mark.parametrize("fault, code", [("bad_redirect_url", 78), ("account_not_found", 78), ("code_expired", 77)])
 def test_a_refused_code_has_its_exit_code(operator, sandbox, fault, code):
     sandbox.weather.add(fault)

@@ -91,7 +91,8 @@ def test_descriptors_umask_signals_and_environment_are_the_callers(holder, optio
 def test_nothing_but_the_access_token_is_handed_on(holder):
     run = holder.run(
         "exec", "--", "env",
-        HH_CLIENT_SECRET="CANARY-SECRET", HH_CLIENT_SECRET_FILE="/canary/file", HH_ACCESS_TOKEN="STALE", MINE="kept",
+        HH_CLIENT_SECRET="CANARY-SECRET", HH_CLIENT_SECRET_FILE="/canary/file", CREDENTIALS_DIRECTORY="/canary",
+        HH_ACCESS_TOKEN="STALE", MINE="kept",
     )  # fmt: skip
     assert "HH_ACCESS_TOKEN=ACCESS\n" in run.stdout and "MINE=kept\n" in run.stdout
     for word in ("CANARY", "canary", "HH_CLIENT_SECRET", "REFRESH", "STALE"):

@@ -66,12 +66,6 @@ def refuses(monkeypatch, *names):
 # -- opening --
 
 
-def test_no_directory_is_no_pair_and_none_is_made(state):
-    with pytest.raises(AuthorizationNeededError, match=f"there is no pair in {state} yet"):
-        open_store(str(state))
-    assert not state.exists()
-
-
 def test_a_fingerprint_is_the_sha_256_and_none_of_none():
     assert fingerprint("OLD-R") == hashlib.sha256(b"OLD-R").hexdigest()
     assert fingerprint("/\udcff") == hashlib.sha256(b"/\xff").hexdigest()
