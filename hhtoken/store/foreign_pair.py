@@ -23,6 +23,7 @@ from hhtoken.text import N_
 
 DEEPEST = 3  # levels below the top: {"profiles": {"default": {"token": {…}}}}
 SAME_SECONDS = 60  # two tools read their clocks, or round, so far apart
+EARLIEST_SECONDS = 10**9  # of 2001: a smaller number is no moment
 LARGEST_SECONDS = 10**11  # of the year 5138; larger numbers count milliseconds, microseconds, …
 
 # Names, in lower case and of letters and digits alone; each may have a prefix: hh_access_token, hhRefreshToken.
@@ -35,6 +36,7 @@ ISSUE = re.compile(
     r"|stor|authoriz|request)(ed|e|ion|al)?(at|on|time|date|timestamp|ts|ms)+$"
     r"|^(created|issued|obtained|iat|timestamp|lastrefresh)$"
 )
+KNOWN = re.compile("|".join(one.pattern for one in (LIFE, EXPIRY, ISSUE)) + "|token$|^access$|^refresh$")
 NUMBER = re.compile(r"\d{1,25}(\.\d*)?")
 MAIL_ZONE = re.compile(r"(GMT|UTC|[+-]\d{4})$")  # without a zone, such a date is read as of UTC
 ISO_8601 = re.compile(
@@ -103,7 +105,7 @@ def _tokens(fields):
 
 class _Times:
     """What objects tell of the times: ``issues`` and ``expiries``, each a list of moments that one field can mean;
-    ``life`` in seconds, or None; ``is_unclear``: a field tells a time, but not in a form that is known."""
+    ``life`` in seconds, or None; ``is_unclear``: a field tells a time in a form, or by a name, that is not known."""
 
     def __init__(self, objects, now):
         told = [(_plain(name), value) for fields in objects for name, value in fields.items()]
@@ -114,7 +116,9 @@ class _Times:
         latest = now + (self.life or LONGEST_SANE_LIFE_SECONDS) + SAME_SECONDS
         expiries = [_moments(one, latest) for name, one in told if EXPIRY.search(name) and not LIFE.search(name)]
         issues = [_moments(one, now + SAME_SECONDS) for name, one in told if ISSUE.search(name)]
-        self.is_unclear = None in lives or [] in expiries + issues
+        others = [_moments(one, latest) for name, one in told if not KNOWN.search(name)]
+        is_told_otherwise = any(moments and min(moments) > EARLIEST_SECONDS for moments in others)
+        self.is_unclear = None in lives or [] in expiries + issues or is_told_otherwise
         self.issues, self.expiries = list(filter(None, issues)), list(filter(None, expiries))
 
     def judged(self, written_at):

@@ -131,6 +131,8 @@ UNTOLD = [
     {"expiry": "0001-01-01T00:00:00Z", "expires_in": LIFE},
     {"expires_at": 0, "expires_in": LIFE},
     {"created_at": "yesterday", "expires_in": LIFE},
+    {"since": NOW - 5, "expires_in": LIFE},
+    {"when": "2023-11-01T00:00:00Z", "expires_in": LIFE},
     {"expires_in": 0},
     {"expires_in": NOW + 1000},
     {"expires_at": NOW + 2 * LIFE, "expires_in": LIFE},
