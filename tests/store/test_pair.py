@@ -93,27 +93,8 @@ def test_an_odd_life_costs_nothing_but_itself(literal):
 # -- tokens --
 
 
-NO_TOKENS = [
-    None,
-    "",
-    " ",
-    "a b",
-    " a",
-    "a\n",
-    "a\r\nX: y",
-    "a\x00",
-    "a\x7f",
-    "\u0442\u043e\u043a\u0435\u043d",
-    "a\u00e9",
-    "a\ud800",
-    "x" * 8193,
-    "x" * 20000,
-    5,
-    True,
-    ["a"],
-    {"a": "b"},
-    b"a",
-]
+NO_TOKENS = [None, "", " ", "a b", " a", "a\n", "a\r\nX: y", "a\x00", "a\x7f", "токен", "aé", "a\ud800", "x" * 8193]
+NO_TOKENS += [5, True, ["a"], {"a": "b"}, b"a"]
 
 
 def from_stored(fields, _now):

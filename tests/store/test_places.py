@@ -166,53 +166,26 @@ def of_stranger(path, mode=0o700):
     return path
 
 
-def made_first(place):
-    return of_stranger(place / "state"), "sudo -u '#4242' hhtoken"
-
-
-def below_a_step(place):
-    of_stranger(place / "step", 0o755)
-    (place / "step" / "state").mkdir(mode=0o700)
-    return place / "step" / "state", "sudo -u '#4242' hhtoken"
-
-
-def still_to_be_made(place):
-    return of_stranger(place / "step", 0o755) / "a" / "state", "sudo -u '#4242' hhtoken"
-
-
-def through_a_link(place):
-    (place / "real").mkdir(mode=0o755)
-    (place / "real" / "state").mkdir(mode=0o700)
-    (place / "link").symlink_to(place / "real")
-    os.chown(place / "link", STRANGER, STRANGER, follow_symlinks=False)
-    return place / "link" / "state", "sudo -u '#4242' hhtoken"
-
-
-def link_into_a_strangers(place):
-    below_a_step(place)
-    (place / "link").symlink_to(place / "step")
-    return place / "link" / "state", "sudo -u '#4242' hhtoken"
-
-
-def where_all_may_rename(place):
-    (place / "open").mkdir()
-    (place / "open").chmod(0o777)
-    (place / "open" / "state").mkdir(mode=0o700)
-    return place / "open" / "state", f"chmod o-w {place}/open"
-
-
-STRANGE = [made_first, below_a_step, still_to_be_made, through_a_link, link_into_a_strangers, where_all_may_rename]
+RUN_AS = "sudo -u '#4242' hhtoken"
+STRANGE = {  # what is done in a directory like /tmp; the state directory; the hint
+    "made first": ("mkdir state; chown 4242 state", "state", RUN_AS),
+    "below a step": ("mkdir -p step/state; chown 4242 step", "step/state", RUN_AS),
+    "still to be made": ("mkdir step; chown 4242 step", "step/a/state", RUN_AS),
+    "through a link": ("mkdir -p real/state; ln -s real link; chown -h 4242 link", "link/state", RUN_AS),
+    "a link into a step": ("mkdir -p step/state; chown 4242 step; ln -s step link", "link/state", RUN_AS),
+    "where all may rename": ("mkdir -p open/state; chmod 777 open", "open/state", "chmod o-w "),
+}
 
 
 @AS_ROOT
-@pytest.mark.parametrize("make", STRANGE, ids=lambda make: make.__name__)
-def test_root_keeps_no_pair_where_a_stranger_may_take_it(lonely, everybodys, tmp_path, make):
-    state, hint = make(everybodys)
+@pytest.mark.parametrize("how", STRANGE)
+def test_root_keeps_no_pair_where_a_stranger_may_take_it(lonely, everybodys, tmp_path, how):
+    commands, state, hint = STRANGE[how]
+    subprocess.run(["sh", "-c", f"umask 022; {commands}"], cwd=everybodys, check=True)
     (tmp_path / "pair.json").write_text(json.dumps({**PAIR, "expires_in": 1000}))
-    (tmp_path / "pair.json").chmod(0o600)
     before = sorted(everybodys.rglob("*"))
     for command in (["import", tmp_path / "pair.json"], ["refresh"], ["status"], ["show"]):
-        assert hint in lonely.run(*command, "--state-dir", state, expect=74).stderr
+        assert hint in lonely.run(*command, "--state-dir", everybodys / state, expect=74).stderr
     assert sorted(everybodys.rglob("*")) == before, "nothing is made there"
 
 
