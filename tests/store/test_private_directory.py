@@ -262,6 +262,28 @@ def test_want_of_room_is_seen_without_writing(directory, monkeypatch, facts, sai
     assert trouble is None or trouble.hint
 
 
+@pytest.mark.parametrize("me, said", [(0, "operation not permitted"), (1000, "permission denied")])
+def test_a_directory_that_may_not_be_written_is_seen(directory, monkeypatch, me, said):
+    monkeypatch.setattr(os, "geteuid", lambda: me)
+    monkeypatch.setattr(os, "access", lambda *_words, **_options: False)
+    assert str(directory.why_no_room(1)) == f"cannot write in {directory.path}: {said}"
+
+
+def test_a_disk_that_fails_is_an_error_that_names_the_place_and_holds_no_descriptor(directory, monkeypatch):
+    held = open_descriptors(directory)
+    for name in ("fstatvfs", "listdir", "fchmod"):
+        broken(monkeypatch, name)
+    assert str(directory.why_no_room(1)) == f"cannot look at {directory.path}: input/output error"
+    with pytest.raises(StorageError, match="cannot read .*state: input/output error"):
+        directory.names()
+    with pytest.raises(OSError, match="Input/output error"):
+        directory.create("file")
+    monkeypatch.undo()
+    assert open_descriptors(directory) == held
+    with pytest.raises(StorageError, match=r"^cannot open .*: file name too long$"):
+        open_directory(os.path.join(directory.path, "x" * 300))
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o601])
 def test_a_file_that_others_could_read_is_closed_to_them_with_a_warning(directory, mode, capfd):
     put(directory, mode=mode)

@@ -1,5 +1,6 @@
 """The published access token: at each new pair, for a group, whole; and never worth a failure of what matters."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from support import PAIR
 from hhtoken import errors
 from hhtoken.pair import pair_from_answer
 from hhtoken.store import published_file
+from hhtoken.store.private_directory import open_directory
 from hhtoken.store.token_store import open_store
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change groups and mount")
@@ -166,6 +168,17 @@ def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in():
         os.chmod(place, 0o2710)
         assert as_service(lambda: published_file.publish(path, "ACCESS", 1, 4242)) == ""
         assert (os.stat(path).st_gid, os.stat(path).st_mode & 0o7777) == (4343, 0o640)
+
+
+def test_who_is_not_in_the_group_of_the_directory_cannot_give_it_to_a_file(place, monkeypatch):
+    with contextlib.closing(open_directory(str(place))) as directory:
+        monkeypatch.setattr(os, "geteuid", lambda: 1)
+        for group, is_refused in ((place.stat().st_gid, False), (place.stat().st_gid + 1, True)):
+            monkeypatch.setattr(os, "getegid", lambda group=group: group)
+            monkeypatch.setattr(os, "getgroups", list)
+            with pytest.raises(errors.StorageError) if is_refused else contextlib.nullcontext() as caught:
+                published_file._require_group(directory)
+    assert caught.value.hint == f"type: chmod g+s {place}"
 
 
 def test_a_link_is_no_published_token(place):

@@ -154,6 +154,18 @@ def test_a_dead_pair_takes_no_place_from_another_that_is_kept(store, state, is_d
     assert access_token_in(state / "token.json") == "THIRD-A"
 
 
+def test_neither_a_pair_too_large_to_read_nor_one_that_cannot_be_kept_aside_stands_in_the_way_of_a_new_one(
+    store, state
+):
+    put(state / "token.json", b"x" * 70_000)
+    store.begin(INTENT).close()
+    assert (state / "token.json").read_bytes() == b"x" * 70_000
+    store.save(OLD)
+    (state / "token.json.prev").mkdir()
+    store.save(NEW)
+    assert access_token_in(state / "token.json") == "NEW-A"
+
+
 def test_a_damaged_pair_is_kept_aside_under_the_time_of_day(store, state):
     put(state / "token.json", b"{damaged")
     before = int(time.time())
@@ -236,6 +248,8 @@ def test_a_request_is_begun_with_room_held_for_the_new_pair_and_the_old_one_unto
     assert (state / "token.json").stat().st_ino != inode, "rehearsed: written again"
     assert files(state) == [".reserve.tmp", "journal", "token.json"]
     assert (state / ".reserve.tmp").stat().st_size == 128 * 1024
+    store.release()
+    assert files(state) == ["journal", "token.json"]
     assert store.is_unsettled()
     assert store.leftovers() == [(INTENT, None)]
 
@@ -410,6 +424,8 @@ def published(store):
 
 
 def test_each_saved_pair_is_published_and_stays_published_until_the_next(publishing, tmp_path):
+    publishing.publish()
+    assert files(tmp_path / "public") == [], "there is no pair yet"
     for pair in (OLD, NEW):
         publishing.save(pair)
         assert published(publishing) == pair.access_token + "\n"
