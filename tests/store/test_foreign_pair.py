@@ -253,13 +253,6 @@ def test_a_living_token_is_valid_as_long_as_its_file_says(operator, sandbox, tmp
     assert refreshes(sandbox) == 0
 
 
-def test_a_life_alone_is_said_to_be_assumed_where_the_file_is_found_in_place(lonely):
-    lonely.state.mkdir(mode=0o700)
-    write(lonely.token_file, {**PAIR, "expires_in": 1000}, age=400)
-    status = json.loads(lonely.run("status", "--json").stdout)
-    assert 590 < status["seconds_left"] <= 600 and "its own time" in status["reason"]
-
-
 def test_two_pairs_in_a_file_are_65(operator, tmp_path):
     file = write(tmp_path / "tool.json", {"a": PAIR, "b": {**PAIR, "access_token": "OTHER"}})
     assert "more than one pair" in operator.run("import", file, expect=65).stderr

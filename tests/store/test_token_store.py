@@ -192,15 +192,6 @@ def test_an_answer_of_no_use_with_a_token_in_it_is_not_overwritten_by_one_withou
     assert (state / "answer.kept.token").read_bytes() == BODY
 
 
-def test_two_imports_in_a_row_leave_both_earlier_pairs(store, state):
-    for number, pair in enumerate((OLD, NEW, pair_of("B"))):
-        store.save(pair)
-        if number:  # as an import does; the first one came of a renewal
-            store.remember(record.Record(outcome="authorized", refresh_token_sha256=fingerprint(pair.refresh_token)))
-    kept = [name for name in files(state) if name.startswith("token.json.")]
-    assert sorted(access_token_in(state / name) for name in kept) == ["NEW-A", "OLD-A"]
-
-
 def test_what_other_hosts_have_too_is_not_spent_here_alone(store):
     store.save(OLD)
     with store.claim(False, time.time) as elsewhere:
