@@ -10,7 +10,6 @@ ASSUMED_LIFE_SECONDS = 14 * 24 * 3600  # what HeadHunter gives; used where an an
 LONGEST_SANE_LIFE_SECONDS = 366 * 24 * 3600
 LONGEST_TOKEN_CHARACTERS = 8192  # what HTTP servers take as a header line
 LARGEST_FILE_BYTES = 64 * 1024
-LATEST_SANE_MOMENT = 2**40  # far away; a larger one counts milliseconds (of 2004 and later)
 LONGEST_NUMBER_DIGITS = 40  # int() refuses over 4300 digits with a ValueError, which would cost the whole answer
 
 OUR_FIELDS = ("obtained_at", "expires_at")
@@ -23,19 +22,16 @@ class Pair:
     """Access token and refresh token that the provider issued together.
 
     ``fields``: every field of the provider's answer, unchanged. ``obtained_at``, ``expires_at``: Unix seconds.
-    ``life_is_assumed``: the answer named no sane ``expires_in``. ``refresh_token`` is None where there is none.
+    ``assumed``: what was assumed of these, a Text, or None. ``refresh_token`` is None where there is none.
     """
 
-    __slots__ = ("fields", "obtained_at", "expires_at", "life_is_assumed")
+    __slots__ = ("fields", "obtained_at", "expires_at", "assumed")
 
-    def __init__(self, fields, obtained_at, expires_at, life_is_assumed=False):
+    def __init__(self, fields, obtained_at, expires_at, assumed=None):
         self.fields = fields
         self.obtained_at = obtained_at
         self.expires_at = expires_at
-        self.life_is_assumed = life_is_assumed
-
-    def __repr__(self):
-        return f"<Pair of {self.obtained_at}, until {self.expires_at}>"
+        self.assumed = assumed
 
     @property
     def access_token(self):
@@ -134,31 +130,28 @@ def pair_from_answer(fields, received_at, kept_refresh_token=None):
         fields.pop("refresh_token", None)
         if kept_refresh_token:
             fields["refresh_token"] = kept_refresh_token
-    _require_tokens(fields)
+    require_tokens(fields)
     life = sane_life(fields.get("expires_in"))
-    return Pair(fields, int(received_at), int(received_at) + (life or ASSUMED_LIFE_SECONDS), life is None)
+    assumed = None if life else N_("the answer names no expiry, so 14 days are assumed")
+    return Pair(fields, int(received_at), int(received_at) + (life or ASSUMED_LIFE_SECONDS), assumed)
 
 
-def pair_from_stored(fields, modified_at):
-    """Given the fields of a ``token.json`` and its modification time, return the Pair; raise ValueError as above.
+def is_ours(fields):
+    """Given the fields of a file, tell whether hhtoken has written it; ``hhtoken.store.foreign_pair`` reads others."""
+    obtained_at, expires_at = (fields.get(name) for name in OUR_FIELDS)
+    is_timed = type(obtained_at) is type(expires_at) is int and expires_at - obtained_at <= LONGEST_SANE_LIFE_SECONDS
+    return is_timed and "access_token" in fields
 
-    A file of the predecessor has no ``obtained_at``: its modification time stands in.
-    """
-    obtained_at = _whole(fields.get("obtained_at"))
-    if obtained_at is None or obtained_at > LATEST_SANE_MOMENT:
-        obtained_at = int(modified_at)
-    life = sane_life(fields.get("expires_in"))
-    expires_at = _whole(fields.get("expires_at"))
-    if expires_at is not None and expires_at - obtained_at > LONGEST_SANE_LIFE_SECONDS:  # milliseconds, say
-        expires_at = None
-    assumed = expires_at is None and life is None
-    if expires_at is None:
-        expires_at = obtained_at + (life or ASSUMED_LIFE_SECONDS)
+
+def pair_from_stored(fields):
+    """Given the fields of a ``token.json`` that hhtoken has written, return the Pair; raise ValueError as above."""
+    if not is_ours(fields):
+        raise ValueError(N_("no usable access_token in it, or no times"))
     kept = {name: value for name, value in fields.items() if name not in OUR_FIELDS}
     if kept.get("refresh_token") in (None, ""):  # as in an answer: absent, however it is written
         kept.pop("refresh_token", None)
-    _require_tokens(kept)
-    return Pair(kept, obtained_at, expires_at, assumed)
+    require_tokens(kept)
+    return Pair(kept, fields["obtained_at"], fields["expires_at"])
 
 
 def pair_to_text(pair):
@@ -189,7 +182,8 @@ def sane_life(value):
     return seconds if seconds is not None and 0 < seconds <= LONGEST_SANE_LIFE_SECONDS else None
 
 
-def _require_tokens(fields):
+def require_tokens(fields):
+    """Given fields, raise ValueError, without secrets, unless their tokens can be used."""
     if not is_token(fields.get("access_token")):
         raise ValueError(N_("no usable access_token in it"))
     if "refresh_token" in fields and not is_token(fields["refresh_token"]):

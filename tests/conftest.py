@@ -155,7 +155,7 @@ class Operator:
         """Write a pair as hhtoken does, with so many seconds left to live; by default one that has just expired."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         expires_at = int(time.time()) + left
-        fields = {"token_type": "bearer", "expires_in": life, **pair}
+        fields = {"token_type": "bearer", **pair, "expires_in": life}
         fields.update(obtained_at=expires_at - life, expires_at=expires_at)
         self.token_file.write_text(json.dumps(fields))
         self.token_file.chmod(0o600)

@@ -80,7 +80,7 @@ def _become(words, environment, umask):
     try:
         os.execvpe(words[0], words, environment)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) or not _is_anywhere(words[0], environment):
+        if isinstance(error, FileNotFoundError):
             what = N_("{command}: there is no such command", command=words[0])
             raise CannotRun(what, _hint_where(words[0]), NOT_FOUND) from None
         raise CannotRun(
@@ -88,13 +88,6 @@ def _become(words, environment, umask):
             N_("it has to be a program: see 'ls -l', 'chmod +x', and its first line (#!/bin/sh)"),
             CANNOT_RUN,
         ) from None
-
-
-def _is_anywhere(command, environment):
-    """Tell whether there is such a file at all: a directory of PATH that we may not enter counts as an error, too."""
-    if "/" in command:
-        return True
-    return any(os.path.exists(os.path.join(place, command)) for place in os.get_exec_path(environment))
 
 
 def _hint_where(command):

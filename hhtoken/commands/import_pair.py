@@ -6,10 +6,10 @@ import time
 from hhtoken import errors
 from hhtoken.console import durations, reporting
 from hhtoken.console.language import _
-from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, pair_from_stored, parse_object
+from hhtoken.pair import LARGEST_FILE_BYTES, MARK_FIELD, parse_object
 from hhtoken.renewal import record_keeping, recovery, report
 from hhtoken.settings.settings import load_settings
-from hhtoken.store import opening, record
+from hhtoken.store import foreign_pair, opening, record
 from hhtoken.store.private_directory import THROUGH_LINKS, read_regular
 from hhtoken.store.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
 from hhtoken.text import N_
@@ -30,13 +30,13 @@ def run(arguments):
             N_("name a file; one called '-' is './-'"),
         )
     settings = load_settings(arguments)
-    pair, has_expiry = _read(arguments.file)
+    pair = _read(arguments.file)
     if not opening.is_shared(settings):
         pair.fields.pop(MARK_FIELD, None)  # from here on it is this host's alone
     store = opening.of_settings(settings, create=True)
     with store.lock(replacing=FROM_FILE):
         recovery.recover(store)
-        pair = _chosen(store, arguments.file, pair, has_expiry)
+        pair = _chosen(store, arguments.file, pair)
         if pair.is_shared and not opening.is_shared(settings):  # the stored one; in place there is nothing to import
             raise shared_elsewhere(store.directory.path)
         previous = store.directory.version(PREVIOUS_FILE)
@@ -48,30 +48,36 @@ def run(arguments):
         is_kept = store.directory.version(PREVIOUS_FILE) != previous
         _remember(store, pair)
     reporting.event(f"imported a pair; expires_at={pair.expires_at}", reporting.NOTICE)
-    left = pair.seconds_left(time.time())
-    moment = durations.local(pair.expires_at)
-    lives = N_("imported: the access token lives until {moment}", moment=moment)
-    expired = N_("imported: the access token has expired; type 'hhtoken refresh'")
-    reporting.message(lives if left else expired)
+    reporting.message(_told(pair))
     if is_kept:
         path = store.directory.path_of(PREVIOUS_FILE)
         reporting.message(N_("the pair that was stored until now is kept in {path}", path=path))
     if os.path.exists(arguments.file) and not _is_ours(store, arguments.file, is_kept):
-        hint = N_("a pair in two places is lost at the first refresh: remove {path}", path=arguments.file)
+        path = arguments.file
+        hint = N_("a pair in two places is lost at the first refresh: remove {path}, or the pair in it", path=path)
         reporting.message(hint, "hint: ")
     return 0
 
 
-def _chosen(store, path, pair, has_expiry):
-    """Given the Pair that was read from a file before the lock was held, and whether that says when it expires, return
-    the one to save. Raise UsageError where it is spent, or a newer one lives."""
+def _told(pair):
+    if pair.seconds_left(time.time()):
+        moment = durations.local(pair.expires_at)
+        lives = N_("imported: the access token is valid until {moment}", moment=moment)
+        return N_("{imported}; {assumed}", imported=lives, assumed=pair.assumed) if pair.assumed else lives
+    expired = pair.assumed or N_("the access token has expired")
+    return N_("imported: {expired}; type 'hhtoken refresh'", expired=expired)
+
+
+def _chosen(store, path, pair):
+    """Given the Pair that was read from a file before the lock was held, return the one to save. Raise UsageError where
+    it is spent, or a newer one lives."""
     try:
         stored = store.load().pair
     except (errors.AuthorizationNeededError, errors.DataError):
         return pair
     if _is_at(store, TOKEN_FILE, path):
         return stored  # a refresh may have replaced it meanwhile
-    if stored.access_token == pair.access_token and not has_expiry:
+    if stored.access_token == pair.access_token and pair.assumed:
         return stored  # its own times are better than those of a copy
     last = store.record_of(stored)
     if pair.refresh_token == stored.refresh_token:
@@ -106,7 +112,7 @@ def _remember(store, pair):
         last,
         outcome=record.AUTHORIZED,
         at=int(time.time()),  # the pair may be older
-        message=N_("imported a pair"),
+        message=N_("imported a pair; {assumed}", assumed=pair.assumed) if pair.assumed else N_("imported a pair"),
         refresh_token_sha256=fingerprint(pair.refresh_token),
         lives_until=pair.expires_at,
     )
@@ -126,7 +132,7 @@ def _is_at(store, name, path):
 
 
 def _read(path):
-    """Return the Pair in a file, and whether the file says when it expires; raise UsageError or DataError."""
+    """Return the Pair in a file; raise UsageError or DataError."""
     try:
         data, status = read_regular(path, LARGEST_FILE_BYTES + 1, THROUGH_LINKS)
     except OSError as error:
@@ -140,8 +146,7 @@ def _read(path):
     try:
         if len(data) > LARGEST_FILE_BYTES:
             raise ValueError(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024))
-        fields = parse_object(data)
-        pair = pair_from_stored(fields, status.st_mtime)
+        pair = foreign_pair.read(parse_object(data), status.st_mtime, time.time())
         if not pair.refresh_token:
             raise ValueError(N_("no refresh_token in it"))
     except ValueError as error:
@@ -149,4 +154,4 @@ def _read(path):
             N_("{path} makes no sense: {why}", path=path, why=error.args[0]),
             N_("it needs access_token and refresh_token"),
         ) from None
-    return pair, "expires_at" in fields
+    return pair

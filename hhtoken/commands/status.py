@@ -107,7 +107,7 @@ def _published(settings):
     try:
         path = settings.published_file()
         if path:
-            published_file.check(path)
+            published_file.check(path, settings.state_directory())
         return path
     except errors.Error as error:
         return error

@@ -19,7 +19,7 @@ def report_saved(store, pair, answer, outcome, message, spent_sha256=None, is_ne
     saved = judgement.saved(outcome, message, pair, answer, fingerprint(pair.refresh_token), spent_sha256)
     remember(store, saved)
     if is_news:
-        assumed = "; the answer named no life, 14 days are assumed" if pair.life_is_assumed else ""
+        assumed = f"; {pair.assumed}" if pair.assumed else ""
         reporting.event(f"{saved.message}; expires_at={pair.expires_at}{assumed}", reporting.NOTICE)
     return saved
 

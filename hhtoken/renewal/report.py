@@ -163,8 +163,10 @@ def look(store, now):
     except errors.DataError as error:
         return of_error(error, last, now)
     report = of_pair(pair, store.record_of(pair), now, in_flight)
+    if pair.assumed and report.state in (VALID, DUE):
+        report.reason = N_("{state}; {assumed}", state=report.reason, assumed=pair.assumed)
     is_next_refresh_at_stake = not report.is_usable and report.state in (DUE, NOT_YET, TRY_LATER, OUTCOME_UNKNOWN)
-    trouble = store.why_no_room() if is_next_refresh_at_stake else None
+    trouble = store.why_fixed() or (store.why_no_room() if is_next_refresh_at_stake else None)
     return _in_want_of_room(report, trouble) if trouble else report
 
 

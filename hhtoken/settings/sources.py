@@ -70,7 +70,9 @@ class Sources:
         content = read_file(path, optional=not self.named)
         if content is None:
             return
-        data, self._is_public = content
+        data, status = content
+        self._is_public = _is_public(status)
+        _require_trusted(self.env_file_path, status, self.environment.get("SUDO_UID"))
         try:
             self._from_file = env_file.parse(data.decode())
         except (UnicodeDecodeError, env_file.Malformed) as error:
@@ -107,8 +109,8 @@ class Sources:
             named_by = None
         if not path:
             return None, place
-        data, is_public = read_file(path, named_by=named_by)
-        if is_public:
+        data, status = read_file(path, named_by=named_by)
+        if _is_public(status):
             raise _public(place, path)
         secret = data.decode("utf-8-sig", "replace").strip()
         secret = "" if "\ufffd" in secret else secret
@@ -131,7 +133,7 @@ def expanded(path):
 
 
 def read_file(path, optional=False, named_by=None, largest=LARGEST_SETTINGS_FILE_BYTES):
-    """Return ``(bytes, everybody may read it)`` of a settings file; None where an optional one cannot be had.
+    """Return ``(bytes, os.stat_result)`` of a settings file; None where an optional one cannot be had.
     ``named_by``: the setting that its path comes from, for messages, or None."""
     what = N_("{path}, which {name} names", path=path, name=named_by) if named_by else path
     try:
@@ -147,7 +149,23 @@ def read_file(path, optional=False, named_by=None, largest=LARGEST_SETTINGS_FILE
         raise errors.ConfigError(N_("{path} is not a regular file", path=what), N_("name a file"))
     if len(data) > largest:
         raise errors.ConfigError(N_("{path} is too large for settings", path=what), N_("name the right file"))
-    return data, bool(status.st_mode & 0o007)
+    return data, status
+
+
+def _is_public(status):
+    return bool(status.st_mode & 0o007)
+
+
+def _require_trusted(path, status, sudo_uid):
+    """Raise ConfigError where a stranger may write the settings, which say where the refresh token is sent."""
+    me = os.geteuid()
+    if status.st_uid not in (0, me) and not (me == 0 and sudo_uid == str(status.st_uid)):
+        says = N_("{path} belongs to user {user}, neither root nor you", path=path, user=status.st_uid)
+        raise errors.ConfigError(says, N_("if you trust it, type: sudo chown {me} {path}", me=me, path=escaped(path)))
+    is_groups = status.st_mode & 0o020 and status.st_gid not in (0, os.getegid())
+    if is_groups or status.st_mode & 0o002:
+        says = N_("others may write in {path}", path=path)
+        raise errors.ConfigError(says, N_("type: chmod go-w {path}", path=escaped(path)))
 
 
 def _public(what, path):

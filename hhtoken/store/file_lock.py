@@ -45,6 +45,7 @@ def _wait(descriptor, path, tick):
             return
         except OSError as error:
             if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
+                error.errno = errno.ENOLCK if error.errno in (errno.EINVAL, errno.EOPNOTSUPP) else error.errno
                 raise storage_error(N_("lock"), path, error) from None
         if time.monotonic() >= deadline:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()

@@ -17,7 +17,6 @@ FEWEST_INODES = 2  # for what a refresh has at once: its journal, and beside it 
 
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
 THROUGH_LINKS = READ_FLAGS & ~os.O_NOFOLLOW
-STATE_FILES = ("token.json", ".lock")  # whichever directory has one of them is a state directory
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -181,20 +180,30 @@ class PrivateDirectory:
             return None
         return storage_error(N_("write in"), self.path, OSError(why, os.strerror(why)))
 
+    def why_fixed(self, name):
+        """Return the StorageError that says why a file cannot be replaced although it can be written, or None."""
+        from hhtoken.store import places
+
+        if not places.is_mount_point(self.path_of(name)):
+            return None
+        return storage_error(N_("write"), self.path_of(name), OSError(errno.EBUSY, os.strerror(errno.EBUSY)))
+
     def close_to_others(self):
         """Before the first write: give the directory mode 0700 if it is ours alone. Raise StorageError where it is
         somebody else's: a mistyped path must not lock a machine out."""
         mode = os.fstat(self.descriptor).st_mode
         if not mode & 0o077:
             return
+        from hhtoken.store import places
+
         names = os.listdir(self.descriptor)
-        if not is_of_its_own(mode, names):
+        if not places.is_of_its_own(mode, names):
             raise errors.StorageError(
                 N_("{path} is open to others and holds files that are not hhtoken's", path=self.path),
-                how_to_close(self.path, mode, names),
+                places.how_to_close(self.path, mode, names),
             )
         try:
-            os.fchmod(self.descriptor, 0o700)
+            _set_mode(self.descriptor, 0o700)
         except OSError as error:
             raise storage_error(N_("set the mode of"), self.path, error) from None
 
@@ -212,17 +221,16 @@ class PrivateDirectory:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise self._unsafe(name, N_("is not a regular file"))
+        path, typed = self.path_of(name), escaped(self.path_of(name))
         if status.st_nlink > 1:
-            raise self._unsafe(name, N_("has a second name (a hard link)"))
+            raise errors.StorageError(
+                N_("{path} has a second name (a hard link)", path=path),
+                N_("to give it a file of its own, type: cp -p {path} {path}.own && mv {path}.own {path}", path=typed),
+            )
         if status.st_uid not in (self.owner, os.geteuid()):
-            path = self.path_of(name)
             raise errors.StorageError(
                 N_("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid),
-                N_(
-                    "if you trust it, type: chown --reference={owner} {path}",
-                    owner=escaped(self.path),
-                    path=escaped(path),
-                ),
+                N_("if you trust it, type: chown --reference={owner} {path}", owner=escaped(self.path), path=typed),
             )
         if status.st_mode & 0o077:
             self._close_to_others(name, descriptor)
@@ -231,7 +239,7 @@ class PrivateDirectory:
         from hhtoken.console import reporting
 
         try:
-            os.fchmod(descriptor, 0o600)
+            _set_mode(descriptor, 0o600)
         except OSError as error:
             raise storage_error(N_("set the mode of"), self.path_of(name), error) from None
         path = self.path_of(name)
@@ -245,7 +253,10 @@ class PrivateDirectory:
         )
 
     def _give_to_owner(self, descriptor, mode=0o600):
-        os.fchmod(descriptor, mode)  # whatever the umask is
+        try:
+            _set_mode(descriptor, mode)  # whatever the umask is
+        except PermissionError:  # the file is new and ours, so this is its file system's word
+            raise _has_no_modes() from None
         if self.owner != os.geteuid():
             os.fchown(descriptor, self.owner, self.group)
         elif mode & 0o070 and os.fstat(descriptor).st_gid != self.group:
@@ -265,6 +276,8 @@ def open_directory(path, create=False):
     Return None where it does not exist. Raise StorageError where it is unsafe or cannot be opened.
     """
     if not isinstance(path, Nested):
+        if os.geteuid() == 0:
+            _require_way_of_root(path)
         return _open(path, None, path, create)
     directory = open_directory(path.base, create)
     for step in path.steps:
@@ -278,13 +291,51 @@ def open_directory(path, create=False):
     return directory
 
 
+def _require_way_of_root(path, is_real=False):
+    """Raise StorageError where a stranger has made this directory, or could put another one in its place: what root
+    writes there would be his. Its own owner may be any user who has got it from root."""
+    way = _statuses(path)
+    trusted = {0, way[0][1].st_uid}  # the owner of / is nobody where this root is one of a user's own
+    users = trusted | {way[-1][1].st_uid} if way[-1][0] == path else trusted
+    outer = above = None
+    for step, status in way:
+        is_for_all = above and stat.S_ISDIR(above.st_mode) and above.st_mode & stat.S_IWOTH
+        if status.st_uid not in (trusted if is_for_all else users):
+            from hhtoken.store import places
+
+            raise places.why_not_yours(step, status.st_uid)
+        if is_for_all and not above.st_mode & stat.S_ISVTX:
+            from hhtoken.store import places
+
+            raise places.why_step_open(outer)
+        outer, above = step, status
+    if not is_real and any(stat.S_ISLNK(status.st_mode) for _step, status in way):
+        _require_way_of_root(os.path.realpath(path), True)
+
+
+def _statuses(path):
+    """Return ``[(step, os.stat_result)]`` from / down to an absolute path, as far as it exists."""
+    found, step = [("/", os.lstat("/"))], ""
+    for name in filter(None, path.split("/")):
+        step = f"{step}/{name}"
+        try:
+            found.append((step, os.lstat(step)))
+        except OSError:
+            break
+    return found
+
+
 def _open(name, outer, path, create):
     """Open the directory ``name``, of the PrivateDirectory ``outer`` where there is one; ``path``: its whole path."""
     above = outer.descriptor if outer else None
     is_new = False
     try:
         if create and outer:
-            is_new = _is_made(name, above)
+            try:
+                os.mkdir(name, 0o700, dir_fd=above)
+                is_new = True
+            except FileExistsError:
+                pass
         elif create:
             os.makedirs(path, mode=0o700, exist_ok=True)
         descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
@@ -302,49 +353,15 @@ def _open(name, outer, path, create):
             ) from None
         raise storage_error(N_("open"), path, error) from None
     status = os.fstat(descriptor)
-    me = os.geteuid()
-    if status.st_uid != me and me != 0:
-        os.close(descriptor)
-        raise errors.StorageError(
-            N_("{path} belongs to user {user}, not to you", path=path, user=status.st_uid),
-            N_(
-                "run it as that user (sudo -u '#{user}' hhtoken …), or name a directory of your own", user=status.st_uid
-            ),
-        )
-    if status.st_mode & 0o022:
-        names = os.listdir(descriptor)
-        os.close(descriptor)
-        raise errors.StorageError(
-            N_("others may write in {path}", path=path), how_to_close(path, status.st_mode, names)
-        )
-    return PrivateDirectory(path, descriptor, status)
+    if os.geteuid() in (0, status.st_uid) and not status.st_mode & 0o022:
+        return PrivateDirectory(path, descriptor, status)
+    from hhtoken.store import places
 
-
-def is_of_its_own(mode, names):
-    """Given the mode of a directory and the names in it, tell whether it is a state directory, or may become one."""
-    is_for_all = mode & stat.S_ISVTX  # /tmp, whatever lies there
-    return not is_for_all and (not names or not set(STATE_FILES).isdisjoint(names))
-
-
-def how_to_close(path, mode, names):
-    """Given the path of a directory that is open to others, its mode and the names in it, return what to type: nothing
-    that would lock others out of what is theirs, too."""
-    if is_of_its_own(mode, names):
-        return N_("type: chmod 700 {path}", path=escaped(path))
-    if mode & stat.S_ISVTX:
-        return N_("name a directory of its own with --state-dir")
-    return N_(
-        "name a directory of its own with --state-dir; or, if it is one, type: chmod 700 {path}", path=escaped(path)
-    )
-
-
-def _is_made(name, descriptor):
-    """Make a directory inside an open one; tell whether it was not there before. Raise OSError."""
-    try:
-        os.mkdir(name, 0o700, dir_fd=descriptor)
-    except FileExistsError:
-        return False
-    return True
+    names = os.listdir(descriptor)
+    os.close(descriptor)
+    if os.geteuid() not in (0, status.st_uid):
+        raise places.why_not_yours(path, status.st_uid)
+    raise places.why_open(path, status.st_mode, names)
 
 
 def write_all(descriptor, data, offset=None):
@@ -359,30 +376,22 @@ def write_all(descriptor, data, offset=None):
         view = view[written:]
 
 
+def _set_mode(descriptor, mode):
+    os.fchmod(descriptor, mode)
+    if os.fstat(descriptor).st_mode & 0o777 & ~mode:
+        raise _has_no_modes()
+
+
+def _has_no_modes():
+    return OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+
 def storage_error(doing, path, error):
     """Given what was being done to a path (a Text) and the OSError, return the StorageError that says so."""
+    from hhtoken.store import places
+
     failure = N_("cannot {do} {path}: {reason}", do=doing, path=path, reason=errors.reason(error))
-    return errors.StorageError(failure, _hint(path, error))
-
-
-def _hint(path, error):
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return N_("make room on the file system of {path} (see 'df -h' and 'df -i'), then try again", path=path)
-    if error.errno == errno.EROFS:
-        return N_("make the file system writable again, or name another place with --state-dir")
-    if error.errno == errno.EACCES:
-        return N_("run it as the owner of {path}, or name a directory of your own with --state-dir", path=path)
-    if error.errno == errno.EPERM:
-        return N_("look at 'lsattr {path}' (chattr -i, -a) and at 'ls -ld {path}'", path=escaped(path))
-    if error.errno == errno.EFBIG:
-        return N_("raise the limit for the size of files (ulimit -f), then try again")
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return N_("raise the limit for open files (ulimit -n), then try again")
-    if error.errno == errno.EISDIR:
-        return N_("{path} is to be a file: move the directory in its place away, or name another file", path=path)
-    if error.errno == errno.ENAMETOOLONG:
-        return N_("name a shorter path with --state-dir")
-    return N_("look at 'dmesg' for trouble with the disk, then try again")
+    return errors.StorageError(failure, places.hint(path, error.errno))
 
 
 def read_regular(path, limit, flags=READ_FLAGS):

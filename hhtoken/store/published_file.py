@@ -8,15 +8,13 @@ import contextlib
 import errno
 import os
 import stat
-import time
 
 from hhtoken import errors
 from hhtoken.pair import LONGEST_TOKEN_CHARACTERS, is_token
-from hhtoken.store.private_directory import TEMPORARY_SUFFIX, open_directory, read_regular
+from hhtoken.store.private_directory import open_directory, read_regular
 from hhtoken.text import N_, escaped
 
 MODE = 0o640
-LEFTOVER_SECONDS = 60  # so old is no file that is being written at this moment
 
 
 def is_current(path, modified_ns):
@@ -28,39 +26,31 @@ def is_current(path, modified_ns):
     return stat.S_ISREG(status.st_mode) and status.st_mtime_ns == modified_ns
 
 
-def check(path):
-    """Raise the StorageError with which publishing would fail there, as far as that can be told; change nothing."""
-    directory = _open_directory(path)
-    try:
+def check(path, state):
+    """Given where to publish the token of a state directory, raise the ConfigError or StorageError with which that
+    would fail, as far as can be told; change nothing."""
+    owner = os.stat(state).st_uid if os.path.exists(state) else os.geteuid()
+    with contextlib.closing(_open_directory(path, owner)) as directory:
         _require_group(directory)
-    finally:
-        directory.close()
+        fixed = directory.why_fixed(os.path.basename(path))
+    if fixed:
+        raise fixed
 
 
-def publish(path, access_token, modified_ns):
-    """Put an access token into the published file, whole or not at all; raise StorageError."""
-    directory = _open_directory(path)
-    try:
-        _remove_leftovers(directory, os.path.basename(path))
+def publish(path, access_token, modified_ns, owner):
+    """Put an access token into the published file, whole or not at all; raise ConfigError, StorageError.
+
+    ``owner``: of the state directory. For anyone else's directory not even root publishes."""
+    with contextlib.closing(_open_directory(path, owner)) as directory:
         _require_group(directory)
         directory.replace(os.path.basename(path), f"{access_token}\n".encode(), modified_ns, MODE)
-    finally:
-        directory.close()
 
 
-def withdraw(path):
-    """Remove the published file; one that is not there is no error. Raise StorageError."""
-    try:
-        directory = _open_directory(path)
-    except errors.StorageError:
-        if not os.path.lexists(path):
-            return
-        raise
-    try:
-        _remove_leftovers(directory, os.path.basename(path))
-        directory.remove(os.path.basename(path))
-    finally:
-        directory.close()
+def withdraw(path, owner):
+    """Remove the published file; one that is not there is no error. Raise ConfigError, StorageError."""
+    if os.path.lexists(path):
+        with contextlib.closing(_open_directory(path, owner)) as directory:
+            directory.remove(os.path.basename(path))
 
 
 def read(path):
@@ -87,46 +77,28 @@ def read(path):
     return token
 
 
-def _open_directory(path):
-    where, name = os.path.split(path)
+def _open_directory(path, owner):
+    where = os.path.dirname(path)
     try:
         directory = open_directory(where)
     except errors.StorageError as error:
-        raise errors.StorageError(error.message, _how_to_make(where, name)) from None
+        raise errors.ConfigError(error.message, _how_to_make(where)) from None
     if directory is None:
-        raise errors.StorageError(N_("there is no directory {path}", path=where), _how_to_make(where, name))
+        raise errors.ConfigError(N_("there is no directory {path}", path=where), _how_to_make(where))
+    if directory.owner not in (0, owner, os.geteuid()):
+        directory.close()
+        says = N_("{path} belongs to user {user}, who does not own the pair", path=where, user=directory.owner)
+        raise errors.ConfigError(says, _how_to_make(where))
     return directory
 
 
-def _remove_leftovers(directory, name):
-    """Remove the temporary files of this one that killed runs have left: a token is in them, which others may read."""
-    with contextlib.suppress(errors.StorageError, OSError):
-        for found in directory.names():
-            if found.startswith(f".{name}.") and found.endswith(TEMPORARY_SUFFIX):
-                # Not the time of modification, which is that of token.json.
-                written_at = os.stat(found, dir_fd=directory.descriptor, follow_symlinks=False).st_ctime
-                if time.time() - written_at > LEFTOVER_SECONDS:
-                    directory.discard(found)
-
-
-def _how_to_make(where, name):
-    """Return how to make the directory; where there is one that others use, too, that it is none for this."""
-    if os.path.lexists(where) and not _is_of_its_own(where, name):
-        return N_("name a file in a directory of its own, for example /run/hh-token/access_token")
+def _how_to_make(where):
+    """Return what to type: nothing that changes a directory that others use, too."""
+    place = "/run/hh-token" if os.path.lexists(where) else where
     return N_(
-        "see 'The published file' in docs/reference.md: install -d -m 2710 -o OWNER -g GROUP {path}",
-        path=escaped(where),
+        "name a file in a directory of its own; to make one, type: install -d -m 2710 -o OWNER -g GROUP {path}",
+        path=escaped(place),
     )
-
-
-def _is_of_its_own(where, name):
-    """Tell whether a directory is for published files alone; each account's begins with the name of the main one."""
-    try:
-        mode, found = os.lstat(where).st_mode, os.listdir(where)
-    except OSError:
-        return False
-    is_for_all = mode & stat.S_ISVTX or not stat.S_ISDIR(mode)
-    return not is_for_all and all(one.lstrip(".").startswith(name) or name.startswith(one) for one in found)
 
 
 def _require_group(directory):

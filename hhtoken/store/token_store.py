@@ -4,7 +4,7 @@ import os
 import time
 
 from hhtoken import errors
-from hhtoken.pair import LARGEST_FILE_BYTES, hand_on_mark, pair_from_stored, pair_to_text, parse_stored
+from hhtoken.pair import LARGEST_FILE_BYTES, hand_on_mark, is_ours, pair_from_stored, pair_to_text, parse_stored
 from hhtoken.store.private_directory import open_directory, storage_error
 from hhtoken.text import N_
 
@@ -25,7 +25,6 @@ RESCUED_FILE = "journal.rescued"
 RESERVE_FILE = ".reserve.tmp"
 NEW_GRANT, FROM_FILE = "a new grant", "a pair from a file"
 RESERVE_BYTES = 128 * 1024  # for the new pair and the record of it, each as large as they can be
-MANY_FILES = 20
 
 RUNTIME_DIRECTORY = "/run/hh-token"
 
@@ -68,13 +67,16 @@ class TokenStore:
 
     def load(self):
         """Return the StoredPair. Raise AuthorizationNeededError where there is none, DataError where it is damaged."""
-        stored = self._read_token_file()
+        try:
+            stored = self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
+        except errors.DataError:
+            raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024)) from None
         if stored is None:
             raise no_pair(self.directory.path)
         data, modified_ns = stored
         if not self._loaded or (self._loaded.data, self._loaded.modified_ns) != stored:  # parsed once for each content
             try:
-                pair = pair_from_stored(parse_stored(data), modified_ns // 10**9)
+                pair = _pair_from(parse_stored(data), modified_ns // 10**9)
             except ValueError as error:
                 raise self._damaged(error.args[0]) from None
             self._loaded = StoredPair(pair, data, modified_ns)
@@ -121,11 +123,7 @@ class TokenStore:
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted."""
-        here = self.directory.exists(JOURNAL_FILE) or self.directory.exists(RESCUED_FILE)
-        return here or (
-            any(map(_may_hold_rescued, self._elsewhere()))
-            and any(directory.exists(name) for directory, name in self._journal_places())
-        )
+        return any(directory.exists(name) for directory, name in self._journal_places())
 
     def is_unsettled(self):
         """Tell whether there is something to put in order, under the lock, before anything new is begun."""
@@ -135,7 +133,11 @@ class TokenStore:
         """Return the StorageError for which ``begin`` would fail, as far as can be seen without writing, or None."""
         from hhtoken.store import journal
 
-        return self.directory.why_no_room(RESERVE_BYTES + journal.SIZE)
+        return self.why_fixed() or self.directory.why_no_room(RESERVE_BYTES + journal.SIZE)
+
+    def why_fixed(self):
+        """Return the StorageError for which no new pair can ever take its place here, or None."""
+        return self.directory.why_fixed(TOKEN_FILE)
 
     # -- for writers, under the lock --
 
@@ -163,11 +165,33 @@ class TokenStore:
         from hhtoken.store import journal
 
         try:
-            stored = self._read_token_file()
+            stored = self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
         except errors.DataError:
             stored = None
-        self.rehearse(TOKEN_FILE, stored)
+        try:
+            self.rehearse(TOKEN_FILE, stored)
+        except errors.StorageError as error:
+            self._remember_fixed(intent.get("refresh_token_sha256"), error)
+            raise
         return journal.begin(self.directory, JOURNAL_FILE, intent)
+
+    def _remember_fixed(self, token, error):
+        """Write down that no run can renew the pair before somebody has changed its place."""
+        from hhtoken.store import record
+
+        if not (token and self.why_fixed()):
+            return
+        last = self.record()
+        failed = record.after(
+            last if last and last.refresh_token_sha256 == token else None,
+            outcome=record.MISCONFIGURED,
+            at=int(time.time()),
+            message=error.message,
+            hint=error.hint,
+            exit_code=error.exit_code,
+            refresh_token_sha256=token,
+        )
+        self.remember(failed)
 
     def rehearse(self, name, stored):
         """Prove that a file can be replaced: write the very file again, unchanged (``stored``: its bytes and its
@@ -218,9 +242,9 @@ class TokenStore:
                 return
             while stored.pair.access_token != done:  # a peer may have stored and published a newer one meanwhile
                 done = stored.pair.access_token
-                published_file.publish(self.published, done, stored.modified_ns)
+                published_file.publish(self.published, done, stored.modified_ns, self.directory.owner)
                 stored = self.load()
-        except errors.StorageError as error:
+        except (errors.StorageError, errors.ConfigError) as error:
             _warn(N_("the access token is not published: {reason}", reason=error.message), error.hint)
         except errors.Error:
             pass  # there is none
@@ -232,8 +256,8 @@ class TokenStore:
         from hhtoken.store import published_file
 
         try:
-            published_file.withdraw(self.published)
-        except errors.StorageError as error:
+            published_file.withdraw(self.published, self.directory.owner)
+        except (errors.StorageError, errors.ConfigError) as error:
             _warn(N_("the access token is still published: {reason}", reason=error.message), error.hint)
 
     def forget(self):
@@ -336,12 +360,6 @@ class TokenStore:
             if directory.exists(name):
                 directory.remove(name)
 
-    def _read_token_file(self):
-        try:
-            return self.directory.read(TOKEN_FILE, LARGEST_FILE_BYTES)
-        except errors.DataError:
-            raise self._damaged(N_("larger than {size} KiB", size=LARGEST_FILE_BYTES // 1024)) from None
-
     def _damaged(self, why):
         path = self.directory.path_of(TOKEN_FILE)
         return errors.DataError(
@@ -354,28 +372,20 @@ class TokenStore:
 
     def _journal_places(self):
         """Return where a journal can lie, as ``(directory, name)``: its own place, then those that ``rescue`` tries."""
-        # The real path, since another run may come by another way; 1.0 took the path as it was given.
-        paths = dict.fromkeys((os.path.realpath(self.directory.path), self.directory.path))
-        names = [f"{RESCUED_FILE}-{fingerprint(path)[:16]}" for path in paths] if self._elsewhere() else []
-        elsewhere = [(runtime, name) for runtime in self._elsewhere() for name in names]
-        return [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE), *elsewhere]
-
-    def _elsewhere(self):
+        own = os.fstat(self.directory.descriptor)  # which stays the same by whatever path another run comes
+        name = f"{RESCUED_FILE}-{own.st_dev:x}-{own.st_ino:x}"
         if self._runtimes is None:
             self._runtimes = _runtime_directories()
-        return self._runtimes
+        elsewhere = [(runtime, name) for runtime in self._runtimes]
+        return [(self.directory, JOURNAL_FILE), (self.directory, RESCUED_FILE), *elsewhere]
 
 
-def _may_hold_rescued(directory):
-    """Tell whether a rescued journal, of whatever pair, may lie here. It spares most runs the hash in its name, which
-    costs them a quarter of their time; but among many files the hash is cheaper."""
-    try:
-        with os.scandir(directory.descriptor) as entries:
-            return any(
-                number == MANY_FILES or entry.name.startswith(RESCUED_FILE) for number, entry in enumerate(entries)
-            )
-    except OSError:
-        return True
+def _pair_from(fields, modified_at):
+    if is_ours(fields):
+        return pair_from_stored(fields)
+    from hhtoken.store import foreign_pair  # on the first use of another program's file alone
+
+    return foreign_pair.read(fields, modified_at, time.time())
 
 
 def _runtime_directories():

@@ -147,9 +147,9 @@ def test_it_waits_for_the_renewal_that_just_happens(lonely):
 
 def test_it_waits_for_a_published_file_that_comes(tmp_path):
     path = tmp_path / "access_token"
-    threading.Timer(0.5, published_file.publish, [str(path), "NEWER", 1]).start()
+    threading.Timer(0.5, published_file.publish, [str(path), "NEWER", 1, 0]).start()
     assert access_token(published=str(path)) == "NEWER"
-    threading.Timer(0.5, published_file.publish, [str(path), "NEWEST", 2]).start()
+    threading.Timer(0.5, published_file.publish, [str(path), "NEWEST", 2, 0]).start()
     assert access_token(published=str(path), instead_of="NEWER") == "NEWEST"
 
 

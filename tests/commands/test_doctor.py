@@ -34,6 +34,7 @@ from hhtoken.console import language
 from hhtoken.renewal import timers
 from hhtoken.renewal.timers import Renewers
 from hhtoken.settings.settings import Settings
+from hhtoken.store import places
 
 DAY = 86400
 URI = "https://hh-test.keenetic.pro/callback"
@@ -253,7 +254,8 @@ def test_a_state_directory_as_it_should_be_has_only_good_lines():
         (store_facts(("journal", status(0o644)), path="/a b"), "chmod 600 '/a b/journal'", 74),
         (store_facts(("journal", status(uid=0))), "chown --reference=/var/lib/hh-token /var/lib/hh-token/journal", 74),
         (store_facts(("journal", status(0o200))), "chmod 600 /var/lib/hh-token/journal", 74),
-        (store_facts(("journal", status(nlink=2))), "ls -l /var/lib/hh-token/journal", 74),
+        (store_facts((".lock", status(nlink=2)), path="/s"), "cp -p /s/.lock /s/.lock.own && mv /s/.lock.own /s/.lock",
+         74),
         (store_facts((".lock", status(kind=stat.S_IFLNK))), "ls -l /var/lib/hh-token/.lock", 74),
         (store_facts((".lock", status(kind=stat.S_IFDIR))), "ls -l /var/lib/hh-token/.lock", 74),
         (store_facts(status=status(0o700, 0, kind=stat.S_IFDIR), files=[]),
@@ -342,11 +344,11 @@ garbage
     ],
 )
 def test_the_file_system_of_a_path_is_the_mount_nearest_to_it(path, expected):
-    assert doctor.state_directory.mount_of(path, MOUNTS) == expected
+    assert places.mount_of(path, MOUNTS) == expected
 
 
 def test_without_mounts_nothing_is_said_of_them():
-    assert doctor.state_directory.mount_of("/", "") is None
+    assert places.mount_of("/", "") is None
     assert kinds(doctor.state_directory.judge(store_facts(mount=None, free=None))) == ["ok"]
 
 

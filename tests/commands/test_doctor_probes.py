@@ -350,9 +350,9 @@ def test_without_requests_doctor_still_runs_and_names_the_package(operator, sand
     "place, mode, code, says, advice",
     [
         ("run/access_token", 0o710, 0, "ok       published file: the access token can be put into ", ""),
-        ("run/access_token", 0o777, 74, "others may write in ", "install -d -m 2710 -o OWNER -g GROUP "),
-        ("run/access_token", 0o1777, 74, "others may write in ", "name a file in a directory of its own"),
-        ("run/none/access_token", 0o710, 74, "there is no directory ", "install -d -m 2710 -o OWNER -g GROUP "),
+        ("run/access_token", 0o777, 78, "others may write in ", "install -d -m 2710 -o OWNER -g GROUP "),
+        ("run/access_token", 0o1777, 78, "others may write in ", "name a file in a directory of its own"),
+        ("run/none/access_token", 0o710, 78, "there is no directory ", "install -d -m 2710 -o OWNER -g GROUP "),
         ("", 0o710, 78, "is not the absolute path of a file", "for example /run/hh-token/access_token"),
         ("state/token.json", 0o710, 78, "is among hhtoken's own files", "name a file in a directory of its own"),
     ],

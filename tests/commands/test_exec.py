@@ -24,11 +24,6 @@ def test_the_command_has_the_token_in_its_environment(holder):
     assert (run.stdout, run.stderr) == ("ACCESS\n", "")
 
 
-def test_the_dashes_may_be_left_out(holder):
-    assert holder.run("exec", *TOKEN).stdout == "ACCESS\n"
-    assert holder.run("exec", "--min-seconds", "5", *TOKEN).stdout == "ACCESS\n"
-
-
 @pytest.mark.parametrize("dashes", [["--"], []])
 def test_what_stands_behind_belongs_to_the_command(holder, dashes):
     words = ["printf", "%s\n", "--help", "--min-seconds", "-x", "--", "refresh", "--state-dir", "/nowhere"]
@@ -56,14 +51,6 @@ def test_the_command_gets_its_signals_itself_and_its_death_is_seen(holder, name)
     process.send_signal(getattr(signal, name))
     _out, err = process.communicate(timeout=10)
     assert process.returncode == -getattr(signal, name) and err == ""
-
-
-def test_a_command_that_handles_a_signal_ends_as_it_likes(holder):
-    process = holder.start("exec", "--", "sh", "-c", "trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done")
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
-    assert process.returncode == 7
 
 
 LOOK = (
@@ -101,15 +88,6 @@ def test_descriptors_umask_signals_and_environment_are_the_callers(holder, optio
     assert within == without
 
 
-def test_the_same_holds_behind_a_renewal(operator, expired):
-    environment = {**operator.environment, "SSLKEYLOGFILE": "/nowhere/keys"}
-    del environment["HH_CLIENT_SECRET"]
-    without = surroundings(environment)[1]
-    within = surroundings(environment, *PROGRAM, "exec", "--")[1]
-    assert within[1].pop("HH_ACCESS_TOKEN") == operator.stored()["access_token"]
-    assert within == without
-
-
 def test_nothing_but_the_access_token_is_handed_on(holder):
     run = holder.run(
         "exec", "--", "env",
@@ -140,21 +118,10 @@ def test_no_command_is_wrong_usage(holder):
         assert "no command to run" in run.stderr and "hhtoken exec -- " in run.stderr
 
 
-def test_an_unknown_flag_is_wrong_usage_and_nothing_runs(holder):
-    assert holder.run("exec", "--min-second", "5", "--", "echo", "ran", expect=2).stdout == ""
-
-
 @pytest.mark.parametrize("command", ["no-such-command", "./no-such-command", "/no/such/command"])
 def test_a_command_that_is_not_there_is_127(holder, command):
     run = holder.run("exec", "--", command, expect=127)
     assert f"error: {command}: there is no such command" in run.stderr and "hint: " in run.stderr
-
-
-def test_a_directory_of_the_path_that_may_not_be_entered_hides_no_missing_command(holder, tmp_path):
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0)
-    path = f"{closed}:{holder.environment['PATH']}"
-    assert holder.run("exec", "--", "no-such-command", expect=127, PATH=path).stdout == ""
 
 
 def test_a_command_that_cannot_be_run_is_126(holder, tmp_path):
@@ -179,12 +146,6 @@ def test_without_a_usable_token_the_command_does_not_run_and_the_exit_code_says_
     lonely.run(*touch, expect=65)
     lonely.run(*touch, expect=78, HHTOKEN_ENV_FILE="/no/such/file")
     assert not (lonely.state.parent / "ran").exists()
-
-
-def test_what_cannot_be_renewed_any_more_says_so(operator, sandbox, expired):
-    sandbox.weather.add("token_deactivated")
-    run = operator.run("exec", "--", "true", expect=77)
-    assert "hhtoken login" in run.stderr
 
 
 def test_an_interrupt_while_it_renews_saves_the_pair_and_runs_nothing_new(operator, sandbox, expired):

@@ -1,8 +1,6 @@
 """What is swept: a refresh and the exchange of a code, each from a fresh start, and what became of the pair."""
 
 import shutil
-import socket
-from urllib.parse import urlsplit
 
 import requests
 from conftest import AGENT, Operator, obtain_pair, refreshes
@@ -84,19 +82,6 @@ class ExchangeEpisode(RefreshEpisode):
             return LOST
         self.sandbox.provider.check_user_token(self.operator.stored()["access_token"])
         return SAVED
-
-
-class CallbackEpisode(ExchangeEpisode):
-    """The same with ``serve-callback``; ``come_back`` is the browser, which comes over a socket."""
-
-    arguments = ("serve-callback",)
-
-    def come_back(self):
-        parts = urlsplit(self.input.strip())
-        with socket.create_connection((parts.hostname, parts.port), timeout=10) as browser:
-            browser.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
-            while browser.recv(65536):
-                pass
 
 
 EPISODES = {"refresh": RefreshEpisode, "exchange": ExchangeEpisode}

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import zlib
 from pathlib import Path
@@ -28,15 +27,12 @@ IS_LONG = bool(os.environ.get("HHTOKEN_FAULTS_LONG"))  # make test-faults-long
 
 _CALL = re.compile(r"^(?:(\d+) +)?(\w+)\((.*)")
 
-# The program, whose first worker waits to be traced: it says its number, and goes on when something comes. The threads
-# of the listener's connections, which http.server names by what they run, go on.
+# The program, whose first worker waits to be traced: it says its number, and goes on when something comes.
 _HELD = """\
 import os, runpy, sys, threading
 ready, go, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 run = threading.Thread.run
 def held(self):
-    if "process_request" in self.name:
-        return run(self)
     threading.Thread.run = run
     os.write(ready, b"%d\\n" % threading.get_native_id())
     os.read(go, 1)
@@ -98,23 +94,11 @@ def trace_main(operator, arguments, input, log):
     return _calls(log, MAIN)
 
 
-def trace_worker(operator, arguments, input, log, come_back=None):
+def trace_worker(operator, arguments, input, log):
     """Run the program; return the Calls of its worker thread."""
-    ended = _run_worker(operator, arguments, input, log, ["-y", "-s", "60"], come_back)
+    ended = _run_worker(operator, arguments, input, log, ["-y", "-s", "60"])
     assert ended.code == 0, ended.stderr
     return _calls(log, WORKER)[1:]  # the first is the seam's read()
-
-
-def trace_listener(operator, log, come_back):
-    """Run ``serve-callback``; return the Calls of its main thread from the browser's return on."""
-    ended = _run_listener(operator, log, ["-y", "-s", "60"], come_back)
-    assert ended.code == 0, ended.stderr
-    return _calls(log, MAIN)
-
-
-def kill_listener(operator, log, call, come_back):
-    """Run ``serve-callback`` with a SIGKILL at a Call of its main thread; return an Ended."""
-    return _run_listener(operator, log, _injection(call, "signal=SIGKILL"), come_back)
 
 
 def share(calls, part, parts):
@@ -123,7 +107,7 @@ def share(calls, part, parts):
     return [call for call in calls if call.lot() % parts == part]
 
 
-def run_with(operator, arguments, input, log, call, fault, everafter=False, worker=(), come_back=None):
+def run_with(operator, arguments, input, log, call, fault, everafter=False, worker=()):
     """Run the program with a fault, in strace's words, at a Call (``everafter``: and at all later ones of its name);
     return an Ended.
 
@@ -132,7 +116,7 @@ def run_with(operator, arguments, input, log, call, fault, everafter=False, work
     """
     options = _injection(call, fault, everafter)
     if call.thread == WORKER:
-        return _run_worker(operator, arguments, input, log, options, come_back)
+        return _run_worker(operator, arguments, input, log, options)
     if worker and not fault.startswith("signal") and call.nth > sum(other.name == call.name for other in worker):
         options += ["-f", "--seccomp-bpf"]
     run = subprocess.run(
@@ -146,8 +130,7 @@ def _injection(call, fault, everafter=False):
     return ["-e", f"trace={call.name}", "-e", f"inject={call.name}:{fault}:when={call.nth}{'+' * everafter}"]
 
 
-def _run_worker(operator, arguments, input, log, options, come_back=None):
-    """``come_back``: what the browser does once the program listens."""
+def _run_worker(operator, arguments, input, log, options):
     ready, say_ready = os.pipe()
     wait, go = os.pipe()
     with contextlib.ExitStack() as cleanup:
@@ -164,27 +147,10 @@ def _run_worker(operator, arguments, input, log, options, come_back=None):
         program.stdin.write(input)
         program.stdin.close()
         program.stdin = None
-        if come_back:
-            wait_until_it_listens(program)
-            cleanup.enter_context(in_background(come_back))
         thread = os.read(ready, 20).decode().strip()
         assert thread, program.communicate(timeout=PATIENCE_SECONDS)[1]
         with _attached(thread, log, options):
             os.write(go, b"g")
-            _out, err = program.communicate(timeout=PATIENCE_SECONDS)
-    return Ended(program.returncode if program.returncode >= 0 else None, err, _hits(log))
-
-
-def _run_listener(operator, log, options, come_back):
-    with contextlib.ExitStack() as cleanup:
-        program = subprocess.Popen(
-            [*PROGRAM, "serve-callback"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=operator.environment,
-        )  # fmt: skip
-        cleanup.callback(program.kill)
-        wait_until_it_listens(program)
-        with _attached(str(program.pid), log, options), in_background(come_back):
             _out, err = program.communicate(timeout=PATIENCE_SECONDS)
     return Ended(program.returncode if program.returncode >= 0 else None, err, _hits(log))
 
@@ -197,20 +163,6 @@ def wait_until_it_listens(program):
     while Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
         assert time.monotonic() < deadline
         time.sleep(0.002)
-
-
-@contextlib.contextmanager
-def in_background(act):
-    """Do something that may fail while the program goes on; wait for its end."""
-
-    def attempt():
-        with contextlib.suppress(OSError):
-            act()
-
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    yield
-    thread.join()
 
 
 @contextlib.contextmanager

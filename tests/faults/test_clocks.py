@@ -162,50 +162,10 @@ def test_a_clock_that_is_set_by_seconds_costs_no_gap(skew, tmp_path, monkeypatch
     assert max(gaps) <= 5 + max(0, -skew), gaps
 
 
-# The program with another time.time(). Not libfaketime: Debian 12's lets time.sleep() of Python 3.11 fail with EINVAL
-# where it leaves the monotonic clock alone, and lets timeouts expire at once where it does not.
+# The program with another time.time(): a file says by how many seconds it is off. Not libfaketime: Debian 12's lets
+# time.sleep() of Python 3.11 fail with EINVAL where it leaves the monotonic clock alone, and lets timeouts expire at
+# once where it does not.
 _ELSEWHEN = """\
-import runpy, sys, time
-off, right = int(sys.argv[1]), time.time
-time.time = lambda: right() + off
-time.time_ns = lambda: int(time.time() * 10**9)
-sys.argv = sys.argv[2:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_the_program_itself_with_a_wrong_clock(wrong, sandbox, tmp_path):
-    off = WRONG[wrong] if wrong != "in 1970" else 60 - int(time.time())
-    elsewhen = [PYTHON, "-IS", "-c", _ELSEWHEN, str(off), HHTOKEN]
-    operator = Operator(tmp_path / "state", sandbox.environment())
-    sandbox.provider.expires_in = 600
-    operator.store(obtain_pair(sandbox), left=600, life=660)
-    for _ in range(5):
-        operator.run("refresh", program=elsewhen)
-    assert refreshes(sandbox) <= 1
-    for program in (elsewhen, PROGRAM):
-        sandbox.provider.expire()
-        operator.run("refresh", "--force", program=program)
-        sandbox.provider.check_user_token(operator.stored()["access_token"])
-    operator.run("show", "--field", "access_token", program=PROGRAM)
-
-
-@pytest.mark.parametrize("days", [1 / 24, 1, 3650])
-def test_a_record_of_the_time_when_the_clock_was_ahead_stops_no_refresh(days, sandbox, tmp_path):
-    operator = Operator(tmp_path / "state", sandbox.environment())
-    operator.store(obtain_pair(sandbox))
-    sandbox.provider.expire()
-    sandbox.weather.add("html_502")
-    operator.run("refresh", expect=75, program=PROGRAM)
-    ahead = time.time() + days * 24 * 3600
-    os.utime(operator.state / "last-refresh.json", (ahead, ahead))
-    operator.run("refresh", program=PROGRAM)
-    sandbox.provider.check_user_token(operator.stored()["access_token"])
-
-
-# As above, but the clock is set while the program runs: a file says by how many seconds it is off.
-_SET_MEANWHILE = """\
 import runpy, sys, time
 file, right = sys.argv[1], time.time
 def off():
@@ -218,19 +178,43 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+def elsewhen(path, off):
+    """Return the program with a clock that is off; another text in the file at the path sets it anew."""
+    path.write_text(str(off))
+    return [PYTHON, "-IS", "-c", _ELSEWHEN, str(path), HHTOKEN]
+
+
+def off_by(wrong):
+    return WRONG[wrong] if wrong != "in 1970" else 60 - int(time.time())
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_program_itself_with_a_wrong_clock(wrong, sandbox, tmp_path):
+    wrongly = elsewhen(tmp_path / "off", off_by(wrong))
+    operator = Operator(tmp_path / "state", sandbox.environment())
+    sandbox.provider.expires_in = 600
+    operator.store(obtain_pair(sandbox), left=600, life=660)
+    for _ in range(5):
+        operator.run("refresh", program=wrongly)
+    assert refreshes(sandbox) <= 1
+    for program in (wrongly, PROGRAM):
+        sandbox.provider.expire()
+        operator.run("refresh", "--force", program=program)
+        sandbox.provider.check_user_token(operator.stored()["access_token"])
+    operator.run("show", "--field", "access_token", program=PROGRAM)
+
+
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("was_wrong_first", [False, True])
 def test_a_clock_that_is_set_during_the_request_costs_nothing(wrong, was_wrong_first, sandbox, tmp_path):
-    off = WRONG[wrong] if wrong != "in 1970" else 60 - int(time.time())
-    offs = (off, 0) if was_wrong_first else (0, off)
+    offs = (off_by(wrong), 0) if was_wrong_first else (0, off_by(wrong))
     file = tmp_path / "off"
-    file.write_text(str(offs[0]))
+    words = [*elsewhen(file, offs[0]), "refresh", "--force"]
     operator = Operator(tmp_path / "state", sandbox.environment())
     operator.store(obtain_pair(sandbox))
     sandbox.provider.expire()
     sandbox.provider.expires_in = 600
     sandbox.weather.add("slow")
-    words = [PYTHON, "-IS", "-c", _SET_MEANWHILE, str(file), HHTOKEN, "refresh", "--force"]
     program = subprocess.Popen(words, env=operator.environment, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: refreshes(sandbox) == 1)
     (tmp_path / "new").write_text(str(offs[1]))

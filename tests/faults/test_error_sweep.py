@@ -2,7 +2,7 @@
 nothing that came is lost.
 
 What may fail without any harm is named here: the note in the lock file, and the removal of a reserve that is not
-there. strace cannot shorten a write, only skip it and lie; so short writes are made in this process.
+there.
 """
 
 import errno
@@ -23,7 +23,6 @@ from hhtoken.store.token_store import RESERVE_FILE, open_store
 
 PARTS = 4
 OTHERS = ("ENOSPC", "EDQUOT", "EROFS", "EPERM")  # which of them it is changes no more than the hint
-WRITES = 8  # at least, of a refresh
 CHANGING = (
     "write", "pwrite64", "fallocate", "ftruncate", "fchmod", "fchown", "utimensat", "fsync", "fdatasync", "renameat",
     "unlinkat",
@@ -104,32 +103,6 @@ def fail(episode, call, error, everafter, log, worker, must_refuse, is_after):
         assert is_issued and ended.code in (errors.OK, errors.IOERR), f"{what}: {ended}"
     result = episode.end()
     assert result == SAVED or result != LOST and not is_issued, f"{result}: {what}"
-
-
-@pytest.mark.parametrize("everafter", [False, True], ids=["once", "for ever"])
-@pytest.mark.parametrize("nth", range(WRITES))
-def test_a_write_may_be_as_short_as_a_byte(sandbox, tmp_path, nth, everafter, monkeypatch):
-    episode = RefreshEpisode(sandbox, tmp_path / "state")
-    episode.begin()
-    made = []
-
-    def shorten(name):
-        original = getattr(os, name)
-
-        def short(descriptor, data, *offset):
-            made.append(name)
-            is_short = len(made) > nth if everafter else len(made) == nth + 1
-            return original(descriptor, bytes(data)[:1] if is_short else data, *offset)
-
-        monkeypatch.setattr(os, name, short)
-
-    shorten("write")
-    shorten("pwrite")
-    settings = Settings(episode.operator.environment)
-    exchange.renew(open_store(str(episode.operator.state)), token_endpoint_of(settings))
-    assert len(made) > nth, "no write was short"
-    assert refreshes(sandbox) == 1
-    sandbox.provider.check_user_token(episode.operator.stored()["access_token"])
 
 
 def test_a_disk_that_refuses_everything_for_a_while_after_the_request_costs_no_pair(sandbox, tmp_path, monkeypatch):

@@ -2,23 +2,20 @@
 
 It may be lost only once the request has left and the answer has not been written down: the window that nobody can
 close. Of the calls that importing ``requests`` makes, under the lock but long before anything is written, one in a
-hundred is taken. An exchange goes the way of a refresh, whoever starts it: outside the window, and outside
+hundred is taken. An exchange, whoever starts it, goes the way of a refresh: outside the window, and outside
 ``make test-faults-long``, every other of its calls is taken.
 """
 
 import pytest
 
-from faults.episodes import EPISODES, LOST, NOT_ISSUED, SAVED, CallbackEpisode
+from faults.episodes import EPISODES, LOST, NOT_ISSUED, SAVED
 from faults.strace import (
     IS_LONG,
     MAIN,
     WORKER,
-    kill_listener,
     require_strace,
     run_with,
     share,
-    trace_listener,
-    trace_worker,
     traces,
 )
 from hhtoken.store.token_store import JOURNAL_FILE
@@ -63,7 +60,7 @@ def window(calls):
 def waiting(calls):
     """Given the Calls of the main thread, return those from the start of the worker until it puts down the head of the
     answer itself."""
-    start = max(index for index, call in enumerate(calls) if call.name.startswith("clone"))  # the first: a connection's
+    start = max(index for index, call in enumerate(calls) if call.name.startswith("clone"))
     end = next(i for i, call in enumerate(calls) if i > start and call.name == "pwrite64" and call.what == JOURNAL_FILE)
     return calls[start:end]
 
@@ -109,25 +106,3 @@ def test_a_kill_at_any_call_costs_no_pair_but_in_the_window(name, part, sandbox,
     for call in filter(tally.is_wanted, share(main_points(main) + worker, part, PARTS)):
         episode.begin()
         tally.add(call, run_with(episode.operator, episode.arguments, episode.input, log, call, KILL))
-
-
-@pytest.mark.parametrize("part", range(PARTS))
-def test_a_kill_of_serve_callback_costs_no_pair_but_in_the_window(part, sandbox, tmp_path, note):
-    """From the browser's return on to the exit."""
-    require_strace()
-    episode = CallbackEpisode(sandbox, tmp_path / "state")
-    log = tmp_path / "log"
-    operator, arguments, browser = episode.operator, episode.arguments, episode.come_back
-    episode.begin()
-    main = trace_listener(operator, log, browser)
-    episode.begin()
-    worker = trace_worker(operator, arguments, "", log, browser)
-    assert "accept4" in [call.name for call in main[:3]] and main[-1].name == "exit_group", main
-    tally = Tally(episode, "serve-callback", main, worker, note)
-    for call in filter(tally.is_wanted, share(main + worker, part, PARTS)):
-        episode.begin()
-        if call.thread == WORKER:
-            ended = run_with(operator, arguments, "", log, call, KILL, come_back=browser)
-        else:
-            ended = kill_listener(operator, log, call, browser)
-        tally.add(call, ended)

@@ -105,7 +105,8 @@ def test_no_room_for_a_thread_is_found_before_the_request(sandbox):
         shutil.copytree(Path(HHTOKEN).parent, place / "bin")
         stored = operator.store(obtain_pair(sandbox))
         sandbox.provider.expire()
-        for path in (place, operator.state, operator.token_file):
+        place.chmod(0o755)
+        for path in (operator.state, operator.token_file):
             os.chown(path, SOMEBODY, SOMEBODY)
 
         def limit():

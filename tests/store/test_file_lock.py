@@ -1,12 +1,10 @@
 """The lock: one holder at a time, on a real file."""
 
-import errno
-import fcntl
 import os
 
 import pytest
 
-from hhtoken.errors import StorageError, TryLaterError
+from hhtoken.errors import TryLaterError
 from hhtoken.store import file_lock
 from hhtoken.store.private_directory import open_directory
 
@@ -39,13 +37,3 @@ def test_a_holder_that_left_no_note_can_still_be_looked_up(directory, monkeypatc
             with file_lock.held(directory, ".lock"):
                 pass
     assert "fuser -v" in raised.value.hint
-
-
-def test_a_file_system_without_locks_is_an_error_and_not_a_busy_lock(directory, monkeypatch):
-    def no_locks(_descriptor, _operation):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))  # NFS without its lock daemon
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(StorageError, match="cannot lock .*no locks available"):
-        with file_lock.held(directory, ".lock"):
-            pytest.fail("nothing may happen without the lock")

@@ -48,11 +48,6 @@ def broken(monkeypatch, name, is_hit=lambda *_given, **_more: True):
     monkeypatch.setattr(os, name, fail)
 
 
-def test_the_intent_is_on_disk_before_anything_is_sent(directory):
-    journal.begin(directory, "journal", INTENT).close()
-    assert journal.read(directory, "journal") == (INTENT, None)
-
-
 def test_room_for_the_largest_answer_is_reserved(directory):
     journal.begin(directory, "journal", INTENT).close()
     status = os.stat(path_in(directory))
@@ -72,25 +67,6 @@ def test_an_answer_in_pieces_reads_back_whole(directory):
     intent, found = journal.read(directory, "journal")
     assert intent == INTENT
     assert as_it_was(found) == as_it_was(answer)
-
-
-def test_the_largest_answer_fits(directory):
-    written = journal.begin(directory, "journal", INTENT)
-    body = b"x" * 64 * 1024
-    written.append(body)
-    written.finish(Answer(200, body, True))
-    written.close()
-    assert journal.read(directory, "journal")[1].body == body
-    assert os.stat(path_in(directory)).st_size == 4096 + 64 * 1024
-
-
-def test_a_body_that_ends_in_zeros_keeps_them_once_its_head_is_there(directory):
-    written = journal.begin(directory, "journal", INTENT)
-    written.append(b"{}\0\0")
-    written.finish(Answer(500, b"{}\0\0", False))
-    written.close()
-    found = journal.read(directory, "journal")[1]
-    assert (found.status, found.body, found.complete) == (500, b"{}\0\0", False)
 
 
 def test_a_body_whose_head_never_came_speaks_for_itself(directory):
@@ -124,14 +100,6 @@ def test_a_disk_that_refuses_a_piece_is_remembered_and_the_rest_stands_in_its_pl
     monkeypatch.undo()
     with open(path_in(directory), "rb") as file:
         assert file.read()[4096:4104] == (b"\0\0\0\0" if offset == 4096 else b"0123") + b"4567"
-
-
-def test_an_answer_that_is_not_flushed_is_not_durable(directory, monkeypatch):
-    written = journal.begin(directory, "journal", INTENT)
-    broken(monkeypatch, "fdatasync")
-    written.finish(Answer(200, BODY, True))
-    assert not written.durable
-    written.close()
 
 
 def test_a_first_answer_that_cannot_be_cleared_makes_the_journal_untrustworthy(directory, monkeypatch):
@@ -176,10 +144,6 @@ def test_an_old_journal_is_replaced(directory):
     first.close()
     journal.begin(directory, "journal", INTENT).close()
     assert journal.read(directory, "journal") == (INTENT, None)
-
-
-def test_where_there_is_no_journal_nothing_is_unsettled(directory):
-    assert journal.read(directory, "journal") is None
 
 
 def test_a_journal_written_elsewhere_in_one_go_reads_back_the_same(directory):

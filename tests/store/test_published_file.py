@@ -3,13 +3,11 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import tempfile
-import time
 
 import pytest
-from conftest import come_back, obtain_pair, refreshes, wait_for
+from conftest import PROGRAM, come_back, obtain_pair, refreshes, wait_for
 from support import PAIR
 
 from hhtoken import errors
@@ -37,110 +35,29 @@ def published(place, operator, lonely):
     return path
 
 
-def by_refresh(operator, sandbox):
-    operator.run("refresh")
+def backup_of(operator, sandbox):
+    path = operator.state.parent / "backup.json"
+    path.write_text(json.dumps(obtain_pair(sandbox)))
+    path.chmod(0o600)
+    return path
 
 
-def by_show(operator, sandbox):
-    operator.run("show", "--refresh")
+WAYS = {
+    "refresh": lambda operator, sandbox: operator.run("refresh"),
+    "show": lambda operator, sandbox: operator.run("show", "--refresh"),
+    "exec": lambda operator, sandbox: operator.run("exec", "true"),
+    "exchange": lambda operator, sandbox: operator.run("exchange", input=come_back(operator)),
+    "import": lambda operator, sandbox: operator.run("import", backup_of(operator, sandbox)),
+}
 
 
-def by_exec(operator, sandbox):
-    operator.run("exec", "true")
-
-
-def by_exchange(operator, sandbox):
-    operator.run("exchange", input=come_back(operator))
-
-
-def by_serve_callback(operator, sandbox):
-    import requests
-
-    process = operator.start("serve-callback")
-    callback = sandbox.settings.redirect_uri
-    wait_for(lambda: is_open(callback))
-    back = come_back(operator)
-    requests.get(back, timeout=10)
-    assert process.wait(20) == 0
-    process.communicate()
-
-
-def is_open(address):
-    import requests
-
-    try:
-        return requests.get(address, timeout=10).status_code == 400
-    except requests.ConnectionError:
-        return False
-
-
-def by_import(operator, sandbox):
-    backup = operator.state.parent / "backup.json"
-    backup.write_text(json.dumps(obtain_pair(sandbox)))
-    backup.chmod(0o600)
-    operator.run("import", backup)
-
-
-def by_recovery(operator, sandbox):
-    """A run killed behind the answer has left its pair in the journal."""
-    sandbox.weather.add("slow")
-    process = operator.start("refresh")
-    wait_for(lambda: refreshes(sandbox) == 1)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    stored = operator.token_file.read_bytes()
-    journal = operator.state / "journal"
-    from hhtoken.provider.answer import Answer
-    from hhtoken.store import journal as journals
-
-    intent = {"kind": "code", "started_at": json.loads(stored)["obtained_at"]}
-    answer = Answer(200, json.dumps(obtain_pair(sandbox)).encode(), True)
-    journal.write_bytes(journals.text_of(intent, answer))
-    journal.chmod(0o600)
-    operator.run("refresh")
-    assert operator.token_file.read_bytes() != stored
-
-
-WAYS = [by_refresh, by_show, by_exec, by_exchange, by_serve_callback, by_import, by_recovery]
-
-
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_each_new_pair_is_published(operator, sandbox, expired, published, way):
+@pytest.mark.parametrize("way", WAYS)
+def test_each_new_pair_is_published_and_nothing_else_of_it(operator, sandbox, expired, published, way):
     assert not published.exists()
-    way(operator, sandbox)
+    WAYS[way](operator, sandbox)
     assert published.read_text() == operator.stored()["access_token"] + "\n"
-    assert published.stat().st_mode & 0o7777 == 0o640
+    assert published.stat().st_mode & 0o7777 == 0o640 and os.listdir(published.parent) == [published.name]
     assert operator.stored()["access_token"] != json.loads(expired)["access_token"]
-
-
-def test_nothing_else_is_published_and_nothing_is_left_beside_it(operator, sandbox, expired, published, place):
-    operator.run("refresh")
-    assert os.listdir(place) == ["access_token"]
-    assert operator.stored()["refresh_token"] not in published.read_text()
-
-
-@pytest.mark.parametrize("way", ["publish", "withdraw"])
-def test_what_a_killed_run_left_is_swept_once_nobody_can_be_writing_it(published, place, monkeypatch, way):
-    writing, foreign = f".{published.name}.4242.0123abcd.tmp", ".other.4242.0123abcd.tmp"
-    for name in (writing, foreign):
-        (place / name).write_text("ACCESS\n")
-        os.utime(place / name, ns=(1, 1))  # as token.json, which may be of long ago
-    publish = {"publish": lambda: published_file.publish(str(published), "NEWER", 1),
-               "withdraw": lambda: published_file.withdraw(str(published))}[way]  # fmt: skip
-    publish()
-    assert {writing, foreign} <= set(os.listdir(place))
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 61)
-    publish()
-    assert set(os.listdir(place)) - {published.name} == {foreign}
-
-
-def test_it_is_replaced_whole_and_a_reader_keeps_what_it_has_opened(operator, sandbox, expired, published):
-    published.write_text("x" * 100)
-    with open(published) as old:
-        operator.run("refresh")
-        assert old.read() == "x" * 100
-    assert published.read_text() == operator.stored()["access_token"] + "\n"
 
 
 def test_a_refresh_with_nothing_due_publishes_what_is_missing_or_stale_and_else_writes_nothing(lonely, published):
@@ -171,64 +88,29 @@ def test_a_refresh_publishes_before_it_waits(lonely, published):
     process.communicate(timeout=10)
 
 
-def test_a_link_is_replaced_and_never_followed(operator, sandbox, expired, published, tmp_path):
-    other = tmp_path / "other"
-    other.write_text("precious")
-    published.symlink_to(other)
-    operator.run("refresh")
-    assert other.read_text() == "precious" and not published.is_symlink()
-
-
-def absent(place, published, monkeypatch):
-    place.rmdir()
-    return "there is no directory"
-
-
-def writable_by_others(place, published, monkeypatch):
-    place.chmod(0o777)
-    return "others may write"
-
-
-def everybodys(place, published, monkeypatch):
-    place.chmod(0o1777)
-    return "name a file in a directory of its own"
-
-
-def used_by_others(place, published, monkeypatch):
-    place.chmod(0o770)
-    (place / "other").write_text("")
-    return "name a file in a directory of its own"
-
-
-def a_link(place, published, monkeypatch):
+def link(place):
     place.rename(place.parent / "real")
     place.symlink_to(place.parent / "real")
-    return "not a directory of its own"
 
 
-def a_folder_in_its_place(place, published, monkeypatch):
-    published.mkdir()
-    return "is a directory"
+TROUBLES = {
+    "there is no directory": lambda place: place.rmdir(),
+    "others may write": lambda place: place.chmod(0o777),
+    "name a file in a directory of its own": lambda place: place.chmod(0o1777),
+    "not a directory of its own": link,
+    "is a directory": lambda place: (place / "access_token").mkdir(),
+    "install -d -m 2710": lambda place: (place.rmdir(), place.write_text("")),
+}
 
 
-def a_file_above(place, published, monkeypatch):
-    place.rmdir()
-    place.write_text("")
-    return "name a file in a directory of its own"
-
-
-TROUBLES = [absent, writable_by_others, everybodys, used_by_others, a_link, a_folder_in_its_place, a_file_above]
-
-
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+@pytest.mark.parametrize("why", TROUBLES)
 def test_trouble_is_a_warning_with_a_hint_and_no_failure_and_is_mended_by_the_next_run(
-    operator, sandbox, expired, place, published, monkeypatch, trouble
+    operator, sandbox, expired, place, published, why
 ):
-    why = trouble(place, published, monkeypatch)
+    TROUBLES[why](place)
     said = operator.run("refresh").stderr
     assert "hhtoken: warning: the access token is not published: " in said and why in said
     assert "hhtoken: hint: " in said and "renewed the pair" in said
-    assert operator.stored()["refresh_token"] != json.loads(expired)["refresh_token"]
     assert operator.files() == [".lock", "last-refresh.json", "token.json"]
     assert operator.run("refresh").stderr == said[: said.index("hhtoken: renewed")], "an own attempt each time"
     subprocess.run(["rm", "-rf", str(place)], check=True)
@@ -247,27 +129,9 @@ def test_a_setting_that_names_no_file_is_78_before_anything_is_sent(operator, sa
 
 
 @AS_ROOT
-def test_a_full_disk_is_a_warning_and_leaves_what_was_there(operator, sandbox, expired, place, published):
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=710", "full", str(place)], check=True)
-    try:
-        assert os.path.ismount(place)
-        published.write_text("older\n")
-        with open(place / "ballast", "wb", buffering=0) as ballast:
-            with pytest.raises(OSError):
-                while True:
-                    ballast.write(b"x" * 4096)
-        assert "no space left" in operator.run("refresh").stderr
-        assert published.read_text() == "older\n" and len(os.listdir(place)) == 2
-        (place / "ballast").unlink()
-        assert operator.run("refresh").stderr == ""
-        assert published.read_text() == operator.stored()["access_token"] + "\n"
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-@AS_ROOT
 def test_the_directory_decides_owner_and_group(operator, sandbox, expired, place, published):
-    os.chown(place, 4242, 4343)
+    for path, group in ((place, 4343), (operator.state, 4242), (operator.token_file, 4242)):
+        os.chown(path, 4242, group)
     operator.run("refresh")
     status = published.stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (4242, 4343, 0o640)
@@ -299,23 +163,21 @@ def test_a_service_needs_a_setgid_directory_for_a_group_that_it_is_not_in():
         os.chown(place, 4242, 4343)
         os.chmod(place, 0o710)
         path = os.path.join(place, "access_token")
-        told = as_service(lambda: published_file.publish(path, "ACCESS", 1))
+        told = as_service(lambda: published_file.publish(path, "ACCESS", 1, 4242))
         assert f"type: chmod g+s {place}" in told and not os.path.exists(path)
         os.chmod(place, 0o2710)
-        assert as_service(lambda: published_file.publish(path, "ACCESS", 1)) == ""
+        assert as_service(lambda: published_file.publish(path, "ACCESS", 1, 4242)) == ""
         assert (os.stat(path).st_gid, os.stat(path).st_mode & 0o7777) == (4343, 0o640)
 
 
 def test_who_is_not_in_the_group_of_the_directory_cannot_give_it_to_a_file(place, monkeypatch):
-    published_file.check(str(place / "access_token"))
-    with monkeypatch.context() as stranger, contextlib.closing(open_directory(str(place))) as directory:
-        stranger.setattr(os, "geteuid", lambda: 1)
-        stranger.setattr(os, "getegid", lambda: place.stat().st_gid + 1)
-        stranger.setattr(os, "getgroups", list)
-        with pytest.raises(errors.StorageError, match="do not get its group") as caught:
-            published_file._require_group(directory)
-        stranger.setattr(os, "getgroups", lambda: [place.stat().st_gid])
-        published_file._require_group(directory)
+    with contextlib.closing(open_directory(str(place))) as directory:
+        monkeypatch.setattr(os, "geteuid", lambda: 1)
+        for group, is_refused in ((place.stat().st_gid, False), (place.stat().st_gid + 1, True)):
+            monkeypatch.setattr(os, "getegid", lambda group=group: group)
+            monkeypatch.setattr(os, "getgroups", list)
+            with pytest.raises(errors.StorageError) if is_refused else contextlib.nullcontext() as caught:
+                published_file._require_group(directory)
     assert caught.value.hint == f"type: chmod g+s {place}"
 
 
@@ -332,11 +194,11 @@ def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, publishe
     publish, newer = published_file.publish, pair_from_answer({**PAIR, "access_token": "NEWER"}, 1)
     overtaken = []
 
-    def slow_publish(path, token, modified_ns):
+    def slow_publish(path, token, *more):
         if not overtaken:
             overtaken.append(token)
             open_store(str(lonely.state), published=str(published)).save(newer)
-        publish(path, token, modified_ns)
+        publish(path, token, *more)
 
     monkeypatch.setattr(published_file, "publish", slow_publish)
     store.publish()
@@ -344,10 +206,7 @@ def test_a_pair_that_comes_while_an_older_one_is_published_wins(lonely, publishe
 
 
 def test_each_account_has_a_published_file_of_its_own(operator, sandbox, published):
-    backup = operator.state.parent / "backup.json"
-    backup.write_text(json.dumps(obtain_pair(sandbox)))
-    backup.chmod(0o600)
-    operator.run("import", backup, "--account", "second")
+    operator.run("import", backup_of(operator, sandbox), "--account", "second")
     assert not published.exists()
     second = published.with_name("access_token-second")
     assert second.exists()
@@ -358,99 +217,41 @@ def test_each_account_has_a_published_file_of_its_own(operator, sandbox, publish
     assert (published.read_text(), second.read_text()) == ("ACCESS\n", token)
 
 
-def test_it_is_withdrawn_without_a_trace(lonely, published, place):
+def test_it_is_withdrawn_without_a_trace_or_with_a_warning(lonely, published, place, capfd):
     lonely.store(PAIR, left=1000, life=1000)
     store = open_store(str(lonely.state), published=str(published))
-    store.publish()
-    assert published.exists()
-    store.unpublish()
-    store.unpublish()
-    assert os.listdir(place) == []
-    place.rmdir()
-    store.unpublish()
-
-
-def test_what_cannot_be_withdrawn_is_a_warning(lonely, published, place, capfd):
-    lonely.store(PAIR, left=1000, life=1000)
-    store = open_store(str(lonely.state), published=str(published))
+    for _ in range(2):
+        store.publish()
+        assert published.exists()
+        store.unpublish()
+        assert os.listdir(place) == []
     store.publish()
     place.chmod(0o777)
     store.unpublish()
-    assert "still published" in capfd.readouterr().err
+    assert "still published" in capfd.readouterr().err and published.exists()
 
 
-def test_without_the_setting_nothing_is_published(lonely, place):
-    lonely.store(PAIR, left=1000, life=1000)
-    lonely.run("refresh")
-    open_store(str(lonely.state)).unpublish()
-    assert os.listdir(place) == []
-
-
-def test_a_plain_show_knows_nothing_of_it(lonely, published):
-    lonely.store(PAIR, left=1000, life=1000)
-    lonely.run("show", "--field", "access_token")
-    assert not published.exists()
-
-
-def at_token_json(state, tmp_path):
-    return state / "token.json"
-
-
-def at_a_new_name(state, tmp_path):
-    return state / "published"
-
-
-def of_an_account(state, tmp_path):
-    return state / "accounts" / "alice" / "token.json"
-
-
-def through_dots(state, tmp_path):
-    return f"{tmp_path}/nowhere/../{state.name}/../{state.name}/token.json"
-
-
-def through_a_link_above(state, tmp_path):
-    (tmp_path / "link").symlink_to(state.parent)
-    return tmp_path / "link" / state.name / "token.json"
-
-
-def through_a_link(state, tmp_path):
-    (tmp_path / "link").symlink_to(state)
-    return tmp_path / "link" / "token.json"
-
-
-INSIDE = [at_token_json, at_a_new_name, of_an_account, through_dots, through_a_link_above, through_a_link]
-
-
-@pytest.mark.parametrize("place", INSIDE, ids=lambda place: place.__name__)
-def test_a_file_in_the_state_directory_is_refused_before_anything_is_spent(operator, sandbox, expired, tmp_path, place):
-    inside = str(place(operator.state, tmp_path))
-    before = operator.token_file.read_bytes()
-    for command in (["refresh"], ["show", "--refresh"], ["exec", "true"], ["--account", "alice", "refresh"]):
-        said = operator.run(*command, expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stderr
-        assert "HHTOKEN_PUBLISH" in said and "hhtoken: hint: " in said
-    said = operator.run("refresh", "--all", expect=errors.CONFIG, HHTOKEN_PUBLISH=inside).stderr
-    assert "HHTOKEN_PUBLISH" in said
-    assert operator.token_file.read_bytes() == before and refreshes(sandbox) == 0
-
-
-def test_a_file_in_a_state_directory_that_is_still_to_be_made_is_refused_before_the_code_is_spent(operator):
-    back, inside = come_back(operator), operator.state / "new" / "token.json"
-    new = ("--state-dir", inside.parent)
-    said = operator.run(*new, "exchange", input=back, expect=errors.CONFIG, HHTOKEN_PUBLISH=str(inside)).stderr
-    assert "HHTOKEN_PUBLISH" in said and not inside.parent.exists()
-    operator.run("exchange", input=back)
+INSIDE = {
+    "in place": "{state}/token.json",
+    "of an account": "{state}/accounts/alice/token.json",
+    "through dots": "{above}/nowhere/../state/../state/token.json",
+    "through a link": "{above}/link/token.json",
+    "under another mount": "{above}/mounted/token.json",
+}
 
 
 @AS_ROOT
-def test_a_state_directory_is_known_under_another_mount(operator, sandbox, expired, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    subprocess.run(["mount", "--bind", str(operator.state), str(elsewhere)], check=True)
-    try:
-        operator.run("refresh", expect=errors.CONFIG, HHTOKEN_PUBLISH=str(elsewhere / "token.json"))
-        operator.run("refresh", expect=errors.CONFIG, HHTOKEN_PUBLISH=str(elsewhere / "accounts" / "a"))
-    finally:
-        subprocess.run(["umount", str(elsewhere)], check=True)
+@pytest.mark.parametrize("place", INSIDE)
+def test_a_file_in_the_state_directory_is_refused_before_anything_is_spent(operator, sandbox, expired, tmp_path, place):
+    (tmp_path / "link").symlink_to(operator.state)
+    (tmp_path / "mounted").mkdir()
+    mount = ["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh"]
+    program = [*mount, str(operator.state), str(tmp_path / "mounted"), *PROGRAM]
+    inside = INSIDE[place].format(state=operator.state, above=tmp_path)
+    for command in (["refresh"], ["show", "--refresh"], ["exec", "true"], ["refresh", "--all"]):
+        said = operator.run(*command, expect=errors.CONFIG, program=program, HHTOKEN_PUBLISH=inside).stderr
+        assert "HHTOKEN_PUBLISH" in said and "hhtoken: hint: " in said
+    assert operator.token_file.read_bytes() == expired and refreshes(sandbox) == 0
 
 
 def test_the_settings_file_is_never_replaced_by_the_token(operator, sandbox, expired, tmp_path):

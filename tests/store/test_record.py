@@ -63,29 +63,9 @@ def test_a_sentence_that_is_read_back_can_still_be_said_in_another_language():
         assert (one, one.template, one.values) == (sentence, sentence.template, sentence.values)
 
 
-@pytest.mark.parametrize("message", ["a", "z"])
-def test_a_sentence_that_was_changed_in_the_file_is_taken_as_it_stands(message):
-    stored = json.loads(record.to_text(Record(outcome=record.NOT_DUE, message=N_("nothing is due"))))
-    found = record.from_text(json.dumps({**stored, "message": message}))
-    assert found.message == message and not isinstance(found.message, type(N_("")))
-
-
-@pytest.mark.parametrize(
-    "name, value, read",
-    [
-        ("at", 0, 0),
-        ("at", -1, 0),
-        ("at", 2**40 - 1, 2**40 - 1),
-        ("at", 2**40, 0),
-        ("provider_ahead", -5, -5),
-        ("provider_ahead", -(2**40), -(2**40)),
-        ("provider_ahead", -(2**40) - 1, 0),
-        ("provider_ahead", 2**40, 0),
-    ],
-)
-def test_a_moment_that_no_clock_can_say_counts_as_absent(name, value, read):
-    found = record.from_text(json.dumps({"outcome": record.NOT_DUE, name: value}))
-    assert getattr(found, name) == read
+@pytest.mark.parametrize("name, value", [("at", 0), ("at", 2**40 - 1), ("provider_ahead", -(2**40))])
+def test_a_moment_that_some_clock_can_say_is_taken(name, value):
+    assert getattr(record.from_text(json.dumps({"outcome": record.NOT_DUE, name: value})), name) == value
 
 
 def test_the_file_is_one_json_object_with_every_field():
@@ -106,22 +86,6 @@ def test_the_names_of_the_outcomes_stay_since_they_lie_on_disks_and_in_scripts()
     )
 
 
-def test_a_new_record_claims_nothing():
-    claims = Record().as_dict()
-    assert claims.pop("message") is None or isinstance(Record().message, str)
-    assert claims.pop("dead") is False
-    assert all(value is None or (type(value) is int and value == 0) for value in claims.values())
-    numbers = ("at", "exit_code", "not_before", "failures", "failing_since", "perhaps_spent_at")
-    assert all(claims[name] == 0 for name in numbers)
-
-
-def test_nothing_but_the_known_fields_can_get_into_a_record():
-    one = record.from_text(b'{"outcome": "renewed", "message": "m", "access_token": "CANARY", "at": 7}')
-    assert (one.outcome, one.at) == ("renewed", 7)
-    assert b"CANARY" not in record.to_text(one)
-    assert not hasattr(one, "access_token")
-
-
 @pytest.mark.parametrize(
     "data",
     [b"", b"\0" * 100, b"null", b"5", b"[]", b'"text"', b'{"outcome": "renewed"', b"\xff\xfe", b"[" * 100000],
@@ -131,66 +95,29 @@ def test_damage_is_no_record(data):
     assert record.from_text(data) is None
 
 
-@pytest.mark.parametrize(
-    "name, literal",
-    [
-        ("at", '"7"'),
-        ("at", "7.5"),
-        ("at", "null"),
-        ("at", "true"),
-        ("at", "NaN"),
-        ("exit_code", '"75"'),
-        ("exit_code", "[]"),
-        ("dead", "1"),
-        ("dead", '"yes"'),
-        ("dead", "null"),
-        ("not_before", "1e3"),
-        ("failures", "{}"),
-        ("failing_since", "Infinity"),
-        ("perhaps_spent_at", "false"),
-        ("at", "-1"),
-        ("at", str(10**30)),
-        ("exit_code", "42"),
-        ("exit_code", "1"),
-        ("exit_code", "true"),
-        ("exit_code", "false"),
-        ("exit_code", "75.0"),
-        ("failures", "-100"),
-        ("http_status", '"400"'),
-        ("http_status", "true"),
-        ("message", "[]"),
-        ("message", "5"),
-        ("hint", "[]"),
-        ("error", "5"),
-        ("request_id", "[1]"),
-        ("refresh_token_sha256", "1.5"),
-    ],
-)
+WRONG = {
+    "at": ['"7"', "7.5", "null", "true", "NaN", "-1", str(10**30), str(2**40)],
+    "exit_code": ['"75"', "[]", "42", "1", "true", "false", "75.0"],
+    "dead": ["1", '"yes"', "null"],
+    "not_before": ["1e3"],
+    "failures": ["{}", "-100"],
+    "failing_since": ["Infinity"],
+    "perhaps_spent_at": ["false"],
+    "provider_ahead": [str(2**40), str(-(2**40) - 1)],
+    "http_status": ['"400"', "true"],
+    "message": ["[]", "5"],
+    "hint": ["[]"],
+    "error": ["5"],
+    "request_id": ["[1]"],
+    "refresh_token_sha256": ["1.5"],
+}
+
+
+@pytest.mark.parametrize("name, literal", [(name, literal) for name, literals in WRONG.items() for literal in literals])
 def test_a_value_of_the_wrong_type_counts_as_absent(name, literal):
     one = record.from_text(f'{{"outcome": "try_later", "{name}": {literal}}}'.encode())
     assert getattr(one, name) == record.DEFAULTS[name] and type(getattr(one, name)) is type(record.DEFAULTS[name])
     assert one.outcome == "try_later"
-
-
-@pytest.mark.parametrize(
-    "stored",
-    [
-        {},
-        {"outcome": None, "message": "m"},
-        {"outcome": 5, "message": "m"},
-        {"outcome": ["renewed"], "message": "m"},
-        {"outcome": "no such outcome", "message": "m"},
-    ],
-    ids=json.dumps,
-)
-def test_a_record_without_a_known_outcome_is_none(stored):
-    assert record.from_text(json.dumps(stored).encode()) is None
-
-
-@QUICK
-@given(st.binary(max_size=60))
-def test_arbitrary_bytes_give_a_record_or_none(data):
-    assert record.from_text(data) is None or isinstance(record.from_text(data), Record)
 
 
 def use(last):
@@ -213,22 +140,20 @@ def use(last):
         report.to_prometheus([(None, found)])
 
 
+LATER = {"outcome": "try_later", "message": "m"}
+
+
 @pytest.mark.parametrize(
     "stored",
     [
         {},
-        {"outcome": None, "message": "m"},
-        {"outcome": 5, "message": "m"},
-        {"outcome": "no such outcome", "message": "m"},
-        {"outcome": "try_later"},
-        {"outcome": "try_later", "message": 5, "hint": 5},
-        {"outcome": "authorization_needed", "message": "m", "exit_code": 42, "not_before": 1_700_000_100},
-        {"outcome": "authorization_needed", "message": "m", "exit_code": 1, "dead": True},
-        {"outcome": "try_later", "message": "m", "failures": -100},
-        {"outcome": "not_yet", "message": "m", "failures": -100},
-        {"outcome": "outcome_unknown", "message": "m", "perhaps_spent_at": 10**30},
-        {"outcome": "outcome_unknown", "message": "m", "perhaps_spent_at": -(10**18)},
-        {"outcome": "try_later", "message": "m", "at": 10**30, "failing_since": 10**30, "not_before": 10**30},
+        {**LATER, "outcome": 5},
+        {**LATER, "message": 5, "hint": 5},
+        {**LATER, "outcome": "authorization_needed", "exit_code": 42, "not_before": 1_700_000_100, "dead": True},
+        {**LATER, "failures": -100},
+        {**LATER, "outcome": "not_yet", "failures": -100},
+        {**LATER, "outcome": "outcome_unknown", "perhaps_spent_at": 10**30},
+        {**LATER, "at": 10**30, "failing_since": 10**30, "not_before": 10**30},
         FULL.as_dict(),
     ],
     ids=lambda stored: json.dumps(stored)[:60],

@@ -97,7 +97,7 @@ def test_a_mark_that_makes_no_sense_is_none(mark):
 
 
 def test_a_mark_outlives_the_file():
-    stored = pair_from_stored(json.loads(pair_to_text(pair("a", 7))), 0)
+    stored = pair_from_stored(json.loads(pair_to_text(pair("a", 7))))
     told = {"store": "store", "generation": 7, "provider_expires_at": 2000, "is_in_etcd": True}
     assert mark_of(stored).as_dict() == told
 
@@ -109,7 +109,7 @@ def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
         made.fields["odd"] = odd
         data = pair_to_text(made)
         assert len(data) <= LARGEST_FILE_BYTES
-        assert mark_of(pair_from_stored(json.loads(data), 0)).generation == 7
+        assert mark_of(pair_from_stored(json.loads(data))).generation == 7
 
 
 def test_the_provider_cannot_set_a_mark():
@@ -302,7 +302,7 @@ def test_what_an_interrupted_refresh_received_stays_shared(operator, sandbox):
     journal.finish(Answer(status=200, body=issued.content, complete=True, received_at=int(time.time())))
     journal.close()
     operator.run("refresh", expect=(0, 78))
-    mark = mark_of(pair_from_stored(operator.stored(), 0))
+    mark = mark_of(pair_from_stored(operator.stored()))
     assert operator.stored()["access_token"] == issued.json()["access_token"]
     assert (mark.store, mark.generation, mark.is_in_etcd) == ("store", 5, False)
     operator.run("refresh", "--force", expect=78)

@@ -4,7 +4,6 @@ import json
 import os
 
 import pytest
-from conftest import copy_for_all
 from support import PAIR
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change owners")
@@ -27,68 +26,6 @@ def test_a_damaged_pair_is_65_and_stays_as_it_is(lonely, command, content):
     assert lonely.token_file.read_bytes() == content
 
 
-def test_an_authorization_keeps_a_damaged_file_aside(operator, sandbox):
-    from conftest import come_back
-
-    operator.store(PAIR)
-    operator.token_file.write_bytes(b"{damaged")
-    operator.run("exchange", input=come_back(operator))
-    (kept,) = [name for name in operator.files() if name.startswith("token.json.damaged-")]
-    assert (operator.state / kept).read_bytes() == b"{damaged"
-    operator.run("show", "--field", "access_token")
-
-
-@pytest.mark.parametrize("command", READERS, ids=" ".join)
-def test_a_link_a_fifo_a_folder_and_a_second_name_are_74(lonely, command, tmp_path):
-    lonely.store(PAIR)
-    real = tmp_path / "real.json"
-    lonely.token_file.rename(real)
-    token_file = lonely.token_file
-
-    token_file.symlink_to(real)
-    lonely.run(*command, expect=74)
-    assert real.exists() and token_file.is_symlink()
-    token_file.unlink()
-
-    os.mkfifo(token_file)
-    lonely.run(*command, expect=74)
-    token_file.unlink()
-
-    token_file.mkdir()
-    lonely.run(*command, expect=74)
-    token_file.rmdir()
-
-    os.link(real, token_file)
-    lonely.run(*command, expect=74)
-
-
-def test_a_pair_that_others_could_read_is_closed_to_them_with_a_warning(lonely):
-    lonely.store(PAIR, left=1000, life=1000)
-    lonely.token_file.chmod(0o644)
-    run = lonely.run("show", "--field", "access_token")
-    assert run.stdout == "ACCESS\n" and "warning" in run.stderr
-    assert lonely.token_file.stat().st_mode & 0o777 == 0o600
-    assert lonely.run("show", "--field", "access_token").stderr == ""
-
-
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
-def test_a_directory_where_others_may_write_is_74_with_the_command(lonely, mode):
-    lonely.store(PAIR)
-    lonely.state.chmod(mode)
-    assert "chmod 700" in lonely.run("refresh", expect=74).stderr
-
-
-@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
-def test_a_directory_with_other_peoples_files_is_refused_and_left_as_it_is(operator, tmp_path, mode):
-    folder = tmp_path / "website"
-    folder.mkdir()
-    (folder / "index.html").write_text("hello")
-    folder.chmod(mode)
-    assert "chmod 700" in operator.run("authorize-url", "--state-dir", folder, expect=74).stderr
-    assert folder.stat().st_mode & 0o777 == mode
-    assert [path.name for path in folder.iterdir()] == ["index.html"]
-
-
 def test_a_directory_for_everybody_is_not_to_be_closed(operator, tmp_path):
     folder = tmp_path / "tmp"
     folder.mkdir()
@@ -98,35 +35,6 @@ def test_a_directory_for_everybody_is_not_to_be_closed(operator, tmp_path):
         assert "name a directory of its own with --state-dir" in refused and "chmod" not in refused
 
 
-def test_an_empty_directory_and_one_with_a_pair_are_made_private(operator, expired, tmp_path):
-    (tmp_path / "empty").mkdir(mode=0o755)
-    operator.run("authorize-url", "--state-dir", tmp_path / "empty")
-    operator.state.chmod(0o755)
-    operator.run("refresh")
-    assert (tmp_path / "empty").stat().st_mode & 0o777 == operator.state.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_directory_that_cannot_be_made_is_74(lonely):
-    settings = {"HH_CLIENT_ID": "a", "HH_REDIRECT_URI": "http://127.0.0.1:8000/callback"}
-    lonely.run("authorize-url", "--state-dir", "/proc/x", expect=74, **settings)
-
-
-def test_a_state_directory_that_is_a_link_or_a_file_is_74(lonely, tmp_path):
-    lonely.store(PAIR)
-    (tmp_path / "link").symlink_to(lonely.state)
-    (tmp_path / "file").write_text("")
-    for name in ("link", "file"):
-        lonely.run("refresh", "--state-dir", tmp_path / name, expect=74)
-
-
-@AS_ROOT
-def test_a_pair_of_a_foreign_owner_is_74(lonely):
-    before = lonely.store(PAIR)
-    os.chown(lonely.token_file, 12345, 12345)
-    assert "belongs to user 12345" in lonely.run("refresh", expect=74).stderr
-    assert lonely.token_file.read_bytes() == before
-
-
 @AS_ROOT
 def test_the_owner_of_the_directory_owns_every_file_whoever_runs_it(operator, sandbox, expired):
     os.chown(operator.state, 12345, 12346)
@@ -134,24 +42,6 @@ def test_the_owner_of_the_directory_owns_every_file_whoever_runs_it(operator, sa
     operator.run("authorize-url")
     operator.run("refresh")
     assert {(path.stat().st_uid, path.stat().st_gid) for path in operator.state.iterdir()} == {(12345, 12346)}
-
-
-@AS_ROOT
-def test_a_stranger_is_told_whose_directory_it_is(lonely, tmp_path):
-    import shutil
-
-    lonely.store(PAIR)
-    if not shutil.which("setpriv"):
-        pytest.skip("no setpriv here")
-    home = tmp_path
-    while home != home.parent:  # let the stranger come as far as the state directory itself
-        home.chmod(home.stat().st_mode | 0o055)
-        home = home.parent
-        if str(home) == "/tmp":
-            break
-    stranger = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
-    run = lonely.run("refresh", expect=74, program=[*stranger, *["/usr/bin/python3", "-I", copy_for_all(tmp_path)]])
-    assert str(lonely.state) in run.stderr
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o777])
@@ -165,19 +55,6 @@ def test_the_umask_changes_nothing(operator, sandbox, umask):
         os.umask(previous)
     assert operator.state.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in operator.state.iterdir()} == {0o600}
-
-
-def test_what_a_killed_run_left_is_cleared(operator, sandbox, expired):
-    (operator.state / ".token.json.1.aa.tmp").write_text("half")
-    (operator.state / "mine.tmp").write_text("not ours")
-    operator.run("refresh")
-    assert "mine.tmp" in operator.files() and ".token.json.1.aa.tmp" not in operator.files()
-
-
-def test_a_damaged_record_is_forgotten_not_fatal(operator, sandbox, expired):
-    (operator.state / "last-refresh.json").write_bytes(b"\xff{")
-    operator.run("status", expect=69)
-    operator.run("refresh")
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 69632, b"junk" * 20000])
@@ -211,49 +88,6 @@ def test_a_first_pair_in_the_journal_is_a_run_to_complete_not_a_missing_pair(ope
     assert operator.run("show", "--field", "access_token").stdout == "NEW-A\n"
 
 
-def test_a_new_grant_in_the_journal_replaces_an_older_pair_and_no_newer_one(operator, sandbox, expired):
-    import time
-
-    leave_journal(operator, {"kind": "code", "started_at": int(time.time()) - 10**6}, NEW)
-    operator.run("refresh")
-    assert len(list(operator.state.glob("token.json.unclaimed-*"))) == 1
-    leave_journal(operator, {"kind": "code", "started_at": int(time.time())}, NEW)
-    operator.run("refresh")
-    assert operator.stored()["refresh_token"] == "NEW-R"
-
-
-def test_the_same_access_token_with_a_new_refresh_token_is_a_new_pair(operator, expired):
-    import hashlib
-    import time
-
-    old = json.loads(expired)
-    intent = {
-        "kind": "refresh",
-        "refresh_token_sha256": hashlib.sha256(old["refresh_token"].encode()).hexdigest(),
-        "started_at": int(time.time()),
-    }
-    leave_journal(operator, intent, {**NEW, "access_token": old["access_token"]})
-    operator.run("refresh")
-    assert operator.stored()["refresh_token"] == "NEW-R"
-
-
-def test_what_an_interrupted_refusal_echoed_is_not_repeated(operator, sandbox, expired):
-    import hashlib
-
-    from hhtoken.provider.answer import Answer
-    from hhtoken.store import journal
-    from hhtoken.store.private_directory import open_directory
-
-    secret = json.loads(expired)["refresh_token"]
-    intent = {"kind": "refresh", "refresh_token_sha256": hashlib.sha256(secret.encode()).hexdigest(), "started_at": 1}
-    body = json.dumps({"error": "weird", "error_description": secret}).encode()
-    written = journal.text_of(intent, Answer(400, body, True, request_id=secret))
-    open_directory(str(operator.state)).replace("journal", written)
-    sandbox.weather.add("html_503")
-    run = operator.run("refresh", expect=75)
-    assert secret not in run.stderr + (operator.state / "last-refresh.json").read_text()
-
-
 def test_an_answer_of_no_use_that_cannot_be_kept_is_still_said_to_be_of_no_use(operator, sandbox, expired):
     (operator.state / "answer.kept").mkdir()
     sandbox.weather.add("html_200_before")
@@ -271,19 +105,3 @@ def test_a_damaged_list_of_authorizations_is_65_with_the_command(operator, entry
     (operator.state / "pending.json").write_text(json.dumps({"authorizations": [entry]}))
     (operator.state / "pending.json").chmod(0o600)
     assert "rm " in operator.run("exchange", input="code", expect=65).stderr
-
-
-def test_a_journal_of_a_pair_that_was_replaced_meanwhile_is_kept_aside(operator, sandbox, expired):
-    from hhtoken.provider.answer import Answer
-    from hhtoken.store import journal
-    from hhtoken.store.private_directory import open_directory
-
-    theirs = {"access_token": "OTHER-A", "refresh_token": "OTHER-R", "expires_in": 60}
-    intent = {"kind": "refresh", "refresh_token_sha256": "of another pair", "started_at": 1}
-    written = journal.text_of(intent, Answer(200, json.dumps(theirs).encode(), True))
-    open_directory(str(operator.state)).replace("journal", written)
-    run = operator.run("refresh")
-    assert "warning" in run.stderr
-    (kept,) = operator.state.glob("token.json.unclaimed-*")
-    assert json.loads(kept.read_text())["refresh_token"] == "OTHER-R"
-    assert operator.stored()["refresh_token"] not in ("OTHER-R", json.loads(expired)["refresh_token"])

@@ -12,8 +12,12 @@ from support import NOW
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
+<<<<<<< HEAD
 from hhtoken.renewal import policy
 from hhtoken.store import journal, record, token_store
+=======
+from hhtoken.store import record, token_store
+>>>>>>> store
 from hhtoken.store.token_store import fingerprint, open_store
 
 INTENT = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW}
@@ -67,12 +71,6 @@ def refuses(monkeypatch, *names):
 # -- opening --
 
 
-def test_no_directory_is_no_pair_and_none_is_made(state):
-    with pytest.raises(AuthorizationNeededError, match=f"there is no pair in {state} yet"):
-        open_store(str(state))
-    assert not state.exists()
-
-
 def test_a_fingerprint_is_the_sha_256_and_none_of_none():
     assert fingerprint("OLD-R") == hashlib.sha256(b"OLD-R").hexdigest()
     assert fingerprint("/\udcff") == hashlib.sha256(b"/\xff").hexdigest()
@@ -80,26 +78,6 @@ def test_a_fingerprint_is_the_sha_256_and_none_of_none():
 
 
 # -- loading --
-
-
-def test_a_saved_pair_is_loaded_with_the_file_that_it_came_from(store, state):
-    store.save(NEW)
-    stored = store.load()
-    assert stored.pair.all_fields() == NEW.all_fields()
-    assert stored.data == (state / "token.json").read_bytes()
-    assert stored.modified_ns == (state / "token.json").stat().st_mtime_ns
-
-
-def test_a_predecessors_file_was_obtained_when_it_was_written(store, state):
-    (state / "token.json").write_bytes(BODY)
-    os.utime(state / "token.json", ns=(0, NOW * 10**9 + 999_999_999))
-    (state / "token.json").chmod(0o600)
-    assert store.load().pair.obtained_at == NOW
-
-
-def test_an_empty_store_has_no_pair(store, state):
-    with pytest.raises(AuthorizationNeededError, match=f"there is no pair in {state} yet"):
-        store.load()
 
 
 def put(path, data):
@@ -122,11 +100,6 @@ def test_a_damaged_pair_is_said_to_be_damaged_and_left(store, state, data, why):
         store.load()
     assert "hhtoken import FILE" in raised.value.hint
     assert (state / "token.json").read_bytes() == data
-
-
-def test_the_largest_pair_that_is_written_is_also_read(store):
-    store.save(pair_of("NEW", x="x" * 65_000))
-    assert store.load().pair.fields["x"] == "x" * 65_000
 
 
 # -- the record --
@@ -158,22 +131,11 @@ def test_a_record_that_cannot_be_read_counts_as_none(store, state, spoil):
 # -- saving --
 
 
-def test_a_first_pair_is_put_in_place_and_nothing_else(store, state):
-    store.save(NEW)
-    assert files(state) == ["token.json"]
-
-
 def test_the_pair_that_was_spent_for_the_new_one_is_not_kept(store, state):
     store.save(OLD)
     store.save(NEW, replaces=fingerprint("OLD-R"))
     assert files(state) == ["token.json"]
     assert access_token_in(state / "token.json") == "NEW-A"
-
-
-def test_the_same_refresh_token_again_is_no_other_pair(store, state):
-    store.save(OLD)
-    store.save(pair_of("OLD", scope="x"))
-    assert files(state) == ["token.json"]
 
 
 @pytest.mark.parametrize("replaces", [None, fingerprint("THIRD-R")])
@@ -197,14 +159,12 @@ def test_a_dead_pair_takes_no_place_from_another_that_is_kept(store, state, is_d
     assert access_token_in(state / "token.json") == "THIRD-A"
 
 
-def test_a_dead_pair_is_kept_where_no_other_is(store, state):
-    store.save(OLD)
-    store.remember(record.Record(outcome="renewed", refresh_token_sha256=fingerprint("OLD-R"), dead=True))
-    store.save(NEW)
-    assert access_token_in(state / "token.json.prev") == "OLD-A"
-
-
-def test_a_pair_that_cannot_be_kept_aside_does_not_stand_in_the_way_of_the_new_one(store, state):
+def test_neither_a_pair_too_large_to_read_nor_one_that_cannot_be_kept_aside_stands_in_the_way_of_a_new_one(
+    store, state
+):
+    put(state / "token.json", b"x" * 70_000)
+    store.begin(INTENT).close()
+    assert (state / "token.json").read_bytes() == b"x" * 70_000
     store.save(OLD)
     (state / "token.json.prev").mkdir()
     store.save(NEW)
@@ -230,25 +190,11 @@ def test_a_damaged_pair_that_cannot_be_kept_aside_is_not_overwritten(store, stat
     assert (state / "token.json").read_bytes() == b"{damaged"
 
 
-def test_an_answer_of_no_use_is_kept_as_it_came(store, state):
-    store.keep_answer(b"<html>")
-    assert (state / "answer.kept").read_bytes() == b"<html>"
-
-
 def test_an_answer_of_no_use_with_a_token_in_it_is_not_overwritten_by_one_without(store, state):
     for body in (b"a", BODY, b"b"):
         store.keep_answer(body)
     assert (state / "answer.kept").read_bytes() == b"b"
     assert (state / "answer.kept.token").read_bytes() == BODY
-
-
-def test_two_imports_in_a_row_leave_both_earlier_pairs(store, state):
-    for number, pair in enumerate((OLD, NEW, pair_of("B"))):
-        store.save(pair)
-        if number:  # as an import does; the first one came of a renewal
-            store.remember(record.Record(outcome="authorized", refresh_token_sha256=fingerprint(pair.refresh_token)))
-    kept = [name for name in files(state) if name.startswith("token.json.")]
-    assert sorted(access_token_in(state / name) for name in kept) == ["NEW-A", "OLD-A"]
 
 
 def test_what_other_hosts_have_too_is_not_spent_here_alone(store):
@@ -260,11 +206,14 @@ def test_what_other_hosts_have_too_is_not_spent_here_alone(store):
         store.claim(False, time.time)
 
 
+<<<<<<< HEAD
 def test_seconds_are_counted_from_now(store):
     store.save(NEW)
     assert (policy.seconds_left(store, NEW, NOW + 10), policy.seconds_left(store, NEW, NOW + 60)) == (50, 0)
 
 
+=======
+>>>>>>> store
 def test_what_was_made_from_a_shared_pair_is_shared(store, state):
     mark = {"store": "s", "generation": 4, "provider_expires_at": 9, "is_in_etcd": True}
     for given, handed_on in ((mark, {**mark, "generation": 5, "provider_expires_at": 0, "is_in_etcd": False}), (7, 7)):
@@ -303,6 +252,8 @@ def test_a_request_is_begun_with_room_held_for_the_new_pair_and_the_old_one_unto
     assert (state / "token.json").stat().st_ino != inode, "rehearsed: written again"
     assert files(state) == [".reserve.tmp", "journal", "token.json"]
     assert (state / ".reserve.tmp").stat().st_size == 128 * 1024
+    store.release()
+    assert files(state) == ["journal", "token.json"]
     assert store.is_unsettled()
     assert store.leftovers() == [(INTENT, None)]
 
@@ -313,14 +264,6 @@ def test_a_first_request_is_rehearsed_without_a_token_file(store, state, monkeyp
     store.begin(INTENT).close()
     assert names == [".rehearsal"]
     assert files(state) == [".reserve.tmp", "journal"]
-
-
-def test_a_damaged_pair_too_large_to_rehearse_with_does_not_stop_an_authorization(store, state):
-    put(state / "token.json", b"x" * 70_000)
-    store.begin(INTENT).close()
-    assert (state / "token.json").read_bytes() == b"x" * 70_000
-    store.save(NEW)
-    assert access_token_in(state / "token.json") == "NEW-A"
 
 
 def test_the_room_is_given_back_when_it_is_needed(store, state):
@@ -345,12 +288,6 @@ def test_room_that_cannot_be_reserved_is_not_held_in_part(store, state, monkeypa
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-def test_what_a_killed_run_reserved_is_no_obstacle(store, state):
-    put(state / ".reserve.tmp", b"")
-    store.begin(INTENT).close()
-    assert (state / ".reserve.tmp").stat().st_size == 128 * 1024
-
-
 # -- an answer that its journal and the token file both refuse --
 
 ANSWER = Answer(200, BODY, True, received_at=NOW)
@@ -368,7 +305,7 @@ def runtime(tmp_path):
 
 
 def rescued_name(state):
-    return "journal.rescued-" + fingerprint(str(state))[:16]
+    return f"journal.rescued-{state.stat().st_dev:x}-{state.stat().st_ino:x}"
 
 
 def test_an_answer_is_rescued_beside_its_journal_first(store, state, runtime):
@@ -377,80 +314,37 @@ def test_an_answer_is_rescued_beside_its_journal_first(store, state, runtime):
     assert files(runtime) == []
 
 
-def test_an_answer_that_the_state_directory_refuses_is_rescued_into_the_runtime_directory(
-    store, state, runtime, monkeypatch
+@pytest.mark.parametrize("named_mode, is_ours", [(0o700, True), (0o777, True), (0o777, False)])
+def test_an_answer_that_the_state_directory_refuses_is_rescued_into_a_runtime_directory(
+    state, runtime, tmp_path, monkeypatch, named_mode, is_ours
 ):
-    refuses(monkeypatch, "journal.rescued")
-    assert store.rescue(INTENT, ANSWER) == str(runtime / rescued_name(state))
-    monkeypatch.undo()
-    monkeypatch.setattr(token_store, "RUNTIME_DIRECTORY", str(runtime))
-    again = open_store(str(state))
-    assert again.is_unsettled() and is_the_answer(again.leftovers())
-    again.settle()
-    assert files(runtime) == [] and not again.is_unsettled()
-
-
-def test_the_runtime_directory_that_systemd_names_is_tried_too(state, tmp_path, monkeypatch):
-    (tmp_path / "named").mkdir(mode=0o700)
+    """Into the one that each run looks into, where that is ours: what systemd names may be a bot's, and end with it."""
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named").chmod(named_mode)
+    runtime.chmod(0o700 if is_ours else 0o777)
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path / 'named'}:{tmp_path / 'second'}")
+    (tmp_path / "link").symlink_to(tmp_path)
+    store, linked = open_store(str(state), create=True), open_store(str(tmp_path / "link" / "state"), create=True)
+    other = open_store(str(tmp_path / "other"), create=True)
+    with monkeypatch.context() as broken:
+        refuses(broken, "journal.rescued")
+        path = store.rescue(INTENT, ANSWER)
+    named = str(tmp_path / "named" / rescued_name(state)) if named_mode == 0o700 else None
+    assert path == (str(runtime / rescued_name(state)) if is_ours else named)
+    assert store.is_unsettled() == linked.is_unsettled() == is_ours and not other.is_unsettled()
+    if is_ours:
+        assert is_the_answer(linked.leftovers())
+        linked.settle()
+    assert files(runtime) == [] and not store.is_unsettled()
+
+
+def test_the_runtime_directory_that_systemd_names_takes_an_answer_where_there_is_no_other(state, tmp_path, monkeypatch):
+    (tmp_path / "named").mkdir(mode=0o700)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "named"))
     store = open_store(str(state), create=True)
     refuses(monkeypatch, "journal.rescued")
     assert store.rescue(INTENT, ANSWER) == str(tmp_path / "named" / rescued_name(state))
     assert is_the_answer(store.leftovers())
-
-
-def test_the_runtime_directory_that_every_run_looks_into_comes_first(state, runtime, tmp_path, monkeypatch):
-    """What systemd names may be a bot's, where no other run looks, and which ends with its unit."""
-    (tmp_path / "named").mkdir(mode=0o700)
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "named"))
-    store = open_store(str(state), create=True)
-    refuses(monkeypatch, "journal.rescued")
-    assert store.rescue(INTENT, ANSWER) == str(runtime / rescued_name(state))
-
-
-def test_a_runtime_directory_of_somebody_else_does_not_hide_the_other_one(state, runtime, tmp_path, monkeypatch):
-    runtime.chmod(0o777)
-    (tmp_path / "named").mkdir(mode=0o700)
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "named"))
-    store = open_store(str(state), create=True)
-    refuses(monkeypatch, "journal.rescued")
-    assert store.rescue(INTENT, ANSWER) == str(tmp_path / "named" / rescued_name(state))
-
-
-def test_a_rescued_answer_is_found_by_whatever_path_the_state_directory_is_reached(tmp_path, runtime, monkeypatch):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    real, linked = (open_store(str(tmp_path / name / "state"), create=True) for name in ("real", "link"))
-    refuses(monkeypatch, "journal.rescued")
-    assert linked.rescue(INTENT, ANSWER) == str(runtime / rescued_name(tmp_path / "real" / "state"))
-    assert is_the_answer(real.leftovers()) and is_the_answer(linked.leftovers())
-    real.settle()
-    assert not linked.is_unsettled()
-
-
-def test_what_an_earlier_version_has_rescued_under_the_path_as_it_was_given_is_found(tmp_path, runtime):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    linked = open_store(str(tmp_path / "link" / "state"), create=True)
-    put(runtime / rescued_name(tmp_path / "link" / "state"), journal.text_of(INTENT, ANSWER))
-    assert is_the_answer(linked.leftovers())
-    linked.settle()
-    assert files(runtime) == []
-
-
-def test_the_answers_of_two_stores_do_not_meet_in_one_runtime_directory(state, runtime, tmp_path, monkeypatch):
-    refuses(monkeypatch, "journal.rescued")
-    one, other = (open_store(str(tmp_path / name), create=True) for name in ("state", "other"))
-    one.rescue(INTENT, ANSWER)
-    assert not other.is_unsettled()
-
-
-def test_a_runtime_directory_of_somebody_else_is_left_alone(state, runtime, monkeypatch):
-    runtime.chmod(0o777)
-    store = open_store(str(state), create=True)
-    refuses(monkeypatch, "journal.rescued")
-    assert store.rescue(INTENT, ANSWER) is None
-    assert files(runtime) == []
 
 
 def test_where_no_place_takes_an_answer_there_is_none_to_name(store, state, runtime, monkeypatch):
@@ -534,6 +428,8 @@ def published(store):
 
 
 def test_each_saved_pair_is_published_and_stays_published_until_the_next(publishing, tmp_path):
+    publishing.publish()
+    assert files(tmp_path / "public") == [], "there is no pair yet"
     for pair in (OLD, NEW):
         publishing.save(pair)
         assert published(publishing) == pair.access_token + "\n"
@@ -543,23 +439,6 @@ def test_each_saved_pair_is_published_and_stays_published_until_the_next(publish
     os.unlink(publishing.published)
     publishing.publish()
     assert published(publishing) == "NEW-A\n"
-
-
-def test_a_store_that_publishes_nothing_or_holds_no_pair_writes_nothing(store, publishing, tmp_path):
-    store.publish()
-    store.unpublish()
-    publishing.publish()
-    assert files(tmp_path / "public") == []
-
-
-def test_what_cannot_be_published_or_withdrawn_is_a_warning_with_a_hint(publishing, tmp_path, capfd):
-    (tmp_path / "public" / "token").mkdir()
-    publishing.save(NEW)
-    publishing.unpublish()
-    said = capfd.readouterr().err
-    assert "warning: the access token is not published" in said and "warning: the access token is still pub" in said
-    assert said.count("hhtoken: hint: ") == 2
-    assert publishing.load().pair.access_token == "NEW-A"
 
 
 def test_a_forgotten_pair_leaves_nothing_behind_that_could_be_one(publishing, state, tmp_path, monkeypatch):
@@ -577,11 +456,3 @@ def test_a_forgotten_pair_leaves_nothing_behind_that_could_be_one(publishing, st
     assert files(state) == ["pending.json"]
     assert files(tmp_path / "public") == []
     assert order[-1] == "journal", "the last, so that an interrupted removal can be explained"
-
-
-def test_a_closed_store_holds_no_descriptor(store, state, runtime):
-    store.is_unsettled()
-    store.close()
-    held = [os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if name.isdigit()
-            and os.path.lexists(f"/proc/self/fd/{name}")]  # fmt: skip
-    assert not [path for path in held if path in (str(state), str(runtime))]

@@ -53,7 +53,7 @@ def published(settings):
         path = settings.published_file()
         if path is None:
             return []
-        published_file.check(path)
+        published_file.check(path, settings.state_directory())
     except errors.Error as error:
         return [findings.of_error(ABOUT_PUBLISHED, error)]
     return [findings.ok(ABOUT_PUBLISHED, N_("the access token can be put into {path}", path=path))]

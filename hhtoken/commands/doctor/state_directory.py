@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from hhtoken import errors
 from hhtoken.commands.doctor import findings, settings
 from hhtoken.settings.settings import DEFAULT_STATE_DIRECTORY
-from hhtoken.store.private_directory import TEMPORARY_SUFFIX, how_to_close, is_of_its_own
+from hhtoken.store import places
+from hhtoken.store.private_directory import TEMPORARY_SUFFIX
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
@@ -36,7 +37,7 @@ def look(path):
                            has_service_pair=os.path.isdir(DEFAULT_STATE_DIRECTORY))  # fmt: skip
     try:
         seen.status = os.lstat(path)
-        seen.mount = mount_of(os.path.realpath(path), _mounts())
+        seen.mount = places.mount_of(os.path.realpath(path), places.mounts())
         disk = os.statvfs(path)
         seen.free = disk.f_bavail * disk.f_frsize
         seen.files = [(name, os.lstat(os.path.join(path, name))) for name in sorted(os.listdir(path))]
@@ -75,22 +76,6 @@ def judge(seen):
     return found + _of_disk(seen) + _kept_aside(seen) + _other_pair(seen)
 
 
-def mount_of(path, mounts):
-    """Given a real path and the text of /proc/self/mountinfo, return ``(mount point, type, is read-only)``, or None."""
-    best = None
-    for line in mounts.splitlines():
-        left, _dash, right = line.partition(" - ")
-        fields, more = left.split(), right.split()
-        if len(fields) < 6 or len(more) < 3:
-            continue
-        point = fields[4].encode().decode("unicode_escape", "replace")  # a space is \\040
-        inside = path == point or path.startswith(point.rstrip("/") + "/")
-        if inside and (best is None or len(point) >= len(best[0])):
-            is_read_only = "ro" in fields[5].split(",") or "ro" in more[2].split(",")
-            best = (point, more[0], is_read_only)
-    return best
-
-
 def _of_directory(seen):
     """The service's directory is the service's; any other may belong to anybody."""
     path, found, mode, names = shlex.quote(seen.path), [], seen.status.st_mode, [name for name, _status in seen.files]
@@ -100,9 +85,7 @@ def _of_directory(seen):
         found.append(findings.problem(ABOUT, says, f"chown -R {owner}:{owner} {path}", exit_code=errors.IOERR))
     if mode & 0o077:
         says = N_("{path} is open to others (mode {mode})", path=seen.path, mode=f"{stat.S_IMODE(mode):o}")
-        is_ours = is_of_its_own(mode, names)
-        command, advice = (f"chmod 700 {path}", None) if is_ours else (None, how_to_close(seen.path, mode, names))
-        found.append(findings.problem(ABOUT, says, command, advice, errors.IOERR))
+        found.append(findings.of_error(ABOUT, errors.StorageError(says, places.how_to_close(seen.path, mode, names))))
     return found
 
 
@@ -115,9 +98,13 @@ def _as_root(seen):
 def _of_file(seen, name, status):
     path = os.path.join(seen.path, name)
     quoted, mode = shlex.quote(path), f"{stat.S_IMODE(status.st_mode):o}"
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        says, advice = N_("{path} is not a plain file with one name", path=path), N_("move it away")
-        return [findings.problem(ABOUT, says, f"ls -l {quoted}", advice, errors.IOERR)]
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        says = N_("{path} has a second name (a hard link)", path=path)
+        command = f"cp -p {quoted} {quoted}.own && mv {quoted}.own {quoted}"
+        return [findings.problem(ABOUT, says, command, exit_code=errors.IOERR)]
+    if not stat.S_ISREG(status.st_mode):
+        says = N_("{path} is not a plain file", path=path)
+        return [findings.problem(ABOUT, says, f"ls -l {quoted}", N_("move it away"), errors.IOERR)]
     if status.st_uid != seen.status.st_uid:
         says = N_("{path} belongs to user {user}, not to the owner of the directory", path=path, user=status.st_uid)
         command = f"chown --reference={shlex.quote(seen.path)} {quoted}"
@@ -171,11 +158,3 @@ def _other_pair(seen):
         return []
     says = N_("the service's pair is another one, in {path}", path=DEFAULT_STATE_DIRECTORY)
     return [findings.note(ABOUT, says, "sudo hhtoken doctor")]
-
-
-def _mounts():
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -52,7 +52,7 @@ def from_dict(fields):
 def marked(pair, mark):
     """Given a Pair and a Mark, return the same Pair with that Mark."""
     fields = {**pair.fields, MARK_FIELD: mark.as_dict()}
-    return Pair(fields, pair.obtained_at, pair.expires_at, pair.life_is_assumed)
+    return Pair(fields, pair.obtained_at, pair.expires_at, pair.assumed)
 
 
 def is_same(one, other):

@@ -309,7 +309,7 @@ class SharedStore(TokenStore):
         shift = round(now + left) - pair.expires_at if left is not None else 0
         if abs(shift) > DATE_SECONDS:
             times = pair.obtained_at + shift, pair.expires_at + shift
-            pair = Pair(pair.fields, *times, pair.life_is_assumed)
+            pair = Pair(pair.fields, *times, pair.assumed)
         return super().save(pair, replaces)
 
     def _seconds_left(self, pair, now):

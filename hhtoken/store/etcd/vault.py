@@ -109,7 +109,7 @@ class Vault:
 
 def _pair(fields):
     try:
-        return pair_from_stored(fields, 0)
+        return pair_from_stored(fields)
     except ValueError as error:
         what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
         raise errors.DataError(what, HINT_DAMAGED) from None
