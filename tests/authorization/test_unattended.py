@@ -15,7 +15,6 @@ from conftest import AGENT, PROGRAM, activate, catches, obtain_pair, program_wit
 from support import PAIR
 
 from hhtoken.commands.notice import is_new
-from hhtoken.store.token_store import fingerprint
 
 
 def test_wait_renews_at_expiry(operator, sandbox):

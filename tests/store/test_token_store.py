@@ -12,12 +12,8 @@ from support import NOW
 from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, StorageError, UnavailableError
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
-<<<<<<< HEAD
 from hhtoken.renewal import policy
 from hhtoken.store import journal, record, token_store
-=======
-from hhtoken.store import record, token_store
->>>>>>> store
 from hhtoken.store.token_store import fingerprint, open_store
 
 INTENT = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW}
@@ -206,14 +202,11 @@ def test_what_other_hosts_have_too_is_not_spent_here_alone(store):
         store.claim(False, time.time)
 
 
-<<<<<<< HEAD
 def test_seconds_are_counted_from_now(store):
     store.save(NEW)
     assert (policy.seconds_left(store, NEW, NOW + 10), policy.seconds_left(store, NEW, NOW + 60)) == (50, 0)
 
 
-=======
->>>>>>> store
 def test_what_was_made_from_a_shared_pair_is_shared(store, state):
     mark = {"store": "s", "generation": 4, "provider_expires_at": 9, "is_in_etcd": True}
     for given, handed_on in ((mark, {**mark, "generation": 5, "provider_expires_at": 0, "is_in_etcd": False}), (7, 7)):
