@@ -36,7 +36,7 @@ help:
 	@echo 'make coverage  the same tests, measured: every branch of the modules that store, refresh and take the callback'
 	@echo 'make mutants  break the store in some hundred small ways, and count what the tests notice (a quarter of an hour)'
 	@echo 'make test-faults  a fault at every system call, full disks, power cuts, wrong clocks (best as root)'
-	@echo 'make test-faults-long  the same with 100000 answers and 10000 processes, and without samples'
+	@echo 'make test-faults-long  the same with 100000 answers, 10000 processes, and power cuts on a FUSE file system'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make test-cluster  three hosts that share a pair through three members of etcd (root, Debian)'
 	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
@@ -71,7 +71,8 @@ TEST_FAULTS = $(IN_VENV) -m pytest -p no:cacheprovider tests/faults
 test-faults: $(VENV)/test-ready
 	$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 600'
 
-test-faults-long: $(VENV)/test-ready
+# The power cuts need /dev/fuse and Debian's libfuse2.
+test-faults-long: $(VENV)/faults-ready
 	HHTOKEN_FAULTS_LONG=1 HHTOKEN_EXAMPLES=100000 HHTOKEN_EXPIRIES=100 \
 		$(TEST_FAULTS) -n 2 -o addopts='--strict-markers --timeout 3600'
 
@@ -140,7 +141,7 @@ $(VENV)/test-ready: $(VENV)/constraints.txt setup.cfg
 	@touch $@
 
 # Each with an extra of its own, so that `make test` fetches no more than it uses.
-$(VENV)/coverage-ready $(VENV)/lint-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
+$(VENV)/coverage-ready $(VENV)/faults-ready $(VENV)/lint-ready $(VENV)/mutants-ready: $(VENV)/%-ready: $(VENV)/test-ready
 	$(INSTALL) --no-build-isolation $(EDITABLE) '.[$*]'
 	@$(IN_VENV) -c "$$ASCII_PATH"
 	@touch $@

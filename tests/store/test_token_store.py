@@ -13,7 +13,7 @@ from hhtoken.errors import AuthorizationNeededError, ConfigError, DataError, Sto
 from hhtoken.pair import Pair
 from hhtoken.provider.answer import Answer
 from hhtoken.renewal import policy
-from hhtoken.store import journal, record, token_store
+from hhtoken.store import record, token_store
 from hhtoken.store.token_store import fingerprint, open_store
 
 INTENT = {"kind": "refresh", "refresh_token_sha256": fingerprint("OLD-R"), "started_at": NOW}
