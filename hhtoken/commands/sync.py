@@ -12,9 +12,9 @@ from hhtoken.text import N_
 
 SUMMARY = N_("take over new pairs from the shared store as they come, until it is ended")
 
-LOOK_SECONDS = 10  # at a connection to etcd, which may have died silently
+LOOK_SECONDS = 3  # at a connection to etcd, which may have died silently: hosts agree again in 5 s
 SWEEP_SECONDS = 300  # between two looks at all that is followed, should a change have been missed
-PAUSES_SECONDS = (1, 2, 5, 10, 30)  # while etcd is out of reach
+PAUSE_SECONDS = 1  # while etcd is out of reach
 
 
 def add_arguments(parser):
@@ -49,7 +49,7 @@ def run(arguments):
 
 
 def _follow(changes, bring_in_step):
-    failures, sweep_at = 0, 0.0
+    is_out_of_step, sweep_at = False, 0.0
     while True:
         try:
             names = changes.changed(LOOK_SECONDS) if time.monotonic() < sweep_at else None
@@ -57,15 +57,15 @@ def _follow(changes, bring_in_step):
                 names, sweep_at = changes.accounts(), time.monotonic() + SWEEP_SECONDS
             for name in names:
                 bring_in_step(name)
-            if failures:
+            if is_out_of_step:
                 reporting.event("in step with etcd again", reporting.NOTICE)
-            failures = 0
+            is_out_of_step = False
         except errors.TryLaterError as error:
-            if not failures:  # once for each outage
+            if not is_out_of_step:  # once for each outage
                 reporting.failure(error)
                 reporting.event(error.message, reporting.WARNING)
-            time.sleep(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS) - 1)])
-            failures, sweep_at = failures + 1, 0.0
+            time.sleep(PAUSE_SECONDS)
+            is_out_of_step, sweep_at = True, 0.0
 
 
 def _bring_in_step(settings, account):
