@@ -55,6 +55,17 @@ def marked(pair, mark):
     return Pair(fields, pair.obtained_at, pair.expires_at, pair.life_is_assumed)
 
 
+def mark_after(pair, marks, new_line=None):
+    """Given a Pair, and the Marks (or None) of those that it comes after, return its Mark: of their line, and of a
+    higher generation than theirs: its own, where that is one. ``new_line``: the name of a line that begins with it."""
+    own, before = mark_of(pair), [mark for mark in marks if mark]
+    store = before[0].store if before else own.store if own else new_line
+    if own is None or own.store != store:
+        own = Mark(store, 1)
+    own.generation = max([own.generation, *(mark.generation + 1 for mark in before if mark.store == store)])
+    return own
+
+
 def is_same(one, other):
     """Tell whether two Pairs hold the same tokens."""
     return (one.access_token, one.refresh_token) == (other.access_token, other.refresh_token)

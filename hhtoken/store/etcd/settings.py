@@ -14,8 +14,9 @@ DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/hh-token"
 KEY_CREDENTIAL, PASSWORD_CREDENTIAL = "hh_store_key", "hh_store_password"
 
-DEFAULT_SILENCE_SECONDS = 600
-LONGEST_SILENCE_SECONDS = 24 * 3600
+# A host has to connect to HeadHunter within it, with one member of etcd that is silent; docs/scale.md has the reasons.
+DEFAULT_SILENCE_SECONDS, LEAST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS = 60, 10, 24 * 3600
+FLIGHT_SECONDS = 30  # beyond the deadline of an answer: for the last look at what has come, and its way to etcd
 
 OF_THE_CONNECTION = (
     "HHTOKEN_STORE_CA_FILE",
@@ -32,7 +33,9 @@ HINT_FORM = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
 def open_vault(settings, account):
     """Given the Settings, return the Vault of an account; raise ConfigError. Nothing is sent."""
     etcd, prefix = open_etcd(settings)
-    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence_seconds(settings))
+    silence = silence_seconds(settings)
+    flight = max(silence, settings.deadline_seconds() + FLIGHT_SECONDS)
+    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence, flight)
 
 
 def open_etcd(settings):
@@ -62,16 +65,14 @@ def check(settings):
 
 
 def silence_seconds(settings):
-    """Return for how long a host that has set out to renew may be silent before another one tries: longer than sending
-    and an answer may take, or the other one would try beside it."""
+    """Return for how long a host that has set out to renew may be silent, before it sends, until another one tries."""
     value = settings.optional("HHTOKEN_STORE_SILENCE") or str(DEFAULT_SILENCE_SECONDS)
-    least = settings.deadline_seconds() * 3 // 2 + 1
     is_number = value.isascii() and value.isdigit() and len(value) < 8
-    if not (is_number and least <= int(value) <= LONGEST_SILENCE_SECONDS):
+    if not (is_number and LEAST_SILENCE_SECONDS <= int(value) <= LONGEST_SILENCE_SECONDS):
         raise errors.ConfigError(
             N_(
                 "HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}",
-                least=least,
+                least=LEAST_SILENCE_SECONDS,
                 most=LONGEST_SILENCE_SECONDS,
             ),
             N_("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),

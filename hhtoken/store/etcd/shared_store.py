@@ -13,16 +13,18 @@ from hhtoken.store import record
 from hhtoken.store.etcd import comparison
 from hhtoken.store.etcd.claim import Claim, host_identity
 from hhtoken.store.etcd.client import Unreachable
-from hhtoken.store.etcd.comparison import Mark, mark_of, marked
+from hhtoken.store.etcd.comparison import mark_of, marked
 from hhtoken.store.record import Record
-from hhtoken.store.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
+from hhtoken.store.token_store import TOKEN_FILE, TokenStore, fingerprint
 from hhtoken.text import N_, escaped
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 FURTHEST_CLOCK_SECONDS = 2 * 3600
 DATE_SECONDS = 3  # what two Dates, each of whole seconds, leave open
-PATIENCE_SECONDS = 5  # with etcd, once there is no way back; this host's readers wait for the new pair meanwhile
+PATIENCE_SECONDS = 5  # with etcd, once there is no way back
+SHORTEST_PAUSE_SECONDS = 3  # that is worth telling other hosts; it ends in etcd before it does where it was heard
+TOO_MANY_REQUESTS = 429
 
 HINT_OTHER = N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
 
@@ -36,16 +38,18 @@ class SharedStore(TokenStore):
         self._vault = vault
         self._provider_clock = provider_clock
         self._provider_ahead = None
-        self._seen = self._replacing = None
-        self._claimed = None
+        self._seen = self._claimed = None
+        self._is_import = False
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted: not where ``settle`` has left a journal."""
         return super().has_journal() and not self._has_to_be_handed_on()
 
     def is_unsettled(self):
-        """Tell whether there is something to put in order first; a host without a pair may find one in etcd."""
-        return super().has_journal() or not self.directory.exists(TOKEN_FILE)
+        """Tell whether there is something to put in order first; a host without a pair, or with a dead one, may find
+        another in etcd."""
+        last = self.record()
+        return super().has_journal() or not self.directory.exists(TOKEN_FILE) or bool(last and last.dead)
 
     def load(self):
         try:
@@ -61,17 +65,23 @@ class SharedStore(TokenStore):
         """Hold the lock of this host, with its copy in step with etcd. Raise ConfigError where the two have nothing to
         do with each other, Unreachable: then nothing may be sent.
 
-        ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of what is there. One
-        from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one."""
+        ``replacing``: NEW_GRANT, or a Pair from a file, where such a one is about to be put in place of what is
+        there."""
         with super().lock():
             self._provider_ahead = None  # the clock may have been set meanwhile
-            self._seen, self._replacing = self._vault.read(), replacing
+            self._is_import = False
+            self._seen = self._vault.read()
             self._reconcile(self._seen, replacing)
-            self._require_empty_place(self._seen)
+            if isinstance(replacing, Pair):
+                self._is_import = True
+                self._require_place(self._seen, replacing)
             yield
 
-    def _require_empty_place(self, contents):
-        if self._replacing == FROM_FILE and contents.pair:
+    def _require_place(self, contents, pair):
+        """One from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one, that of
+        a dead pair, and that of an earlier one of its line."""
+        is_over = contents.pair is None or _is_dead(contents)
+        if not is_over and self._relation(pair, contents) != comparison.PROMOTE:
             raise errors.UsageError(
                 N_("etcd holds a pair at {place} already", place=self._vault.name),
                 N_("to put another one there, move that one out first, by 'hhtoken export FILE'"),
@@ -100,9 +110,14 @@ class SharedStore(TokenStore):
         while True:
             contents = self._vault.read()
             if contents.pair is None or not comparison.is_same(contents.pair, pair):
-                return self._renewed_elsewhere(contents)
-            if contents.verdict:
-                self._adopt(contents.verdict)
+                self._reconcile(contents)
+                now_here = self.load().pair
+                if not comparison.is_same(now_here, pair):
+                    message = N_("another host has renewed the pair")
+                    return Record(outcome=record.RENEWED, message=message, lives_until=now_here.expires_at)
+                continue  # ours is in etcd again, which had an older one
+            if contents.verdict and not (force and not _is_dead(contents)):
+                self._adopt(contents.verdict, clock())
                 return self.record_of(pair) or _busy(contents, pair, clock())
             last = self.record_of(pair)
             if self._claimed.take(contents, bool(last and last.perhaps_spent_at), clock()):
@@ -116,22 +131,26 @@ class SharedStore(TokenStore):
     def begin(self, intent):
         journal = super().begin(intent)
         if self._claimed:
-            journal.send_before = self._claimed.send_before
+            journal.send_before = self._claimed.hold
             self._claimed.begin()
         return journal
 
     def save(self, pair, replaces=None):
-        """Put the Pair into etcd and in place of this host's; where etcd does not take it, it is put there as soon as
-        it does. Return the Pair that is in place now: another host's may have been faster. Raise StorageError, and
-        UsageError where a pair from a file has come too late."""
+        """Put the Pair in place of this host's, at once, and into etcd, now or as soon as that takes it. Return the
+        Pair that is in place then: another host's may have been faster. Raise StorageError, and UsageError where a
+        pair from a file has come too late."""
+        pair = self._marked_as_next(pair)
+        if not self._is_import:  # which may still be refused
+            with contextlib.suppress(errors.StorageError):  # the other hosts can use it; the next ``save`` raises it
+                super().save(pair, replaces)
         try:
-            pair = self._publish(pair, replaces)
-        except (errors.StorageError, errors.UsageError):
+            in_place = self._publish(pair, replaces)
+        except errors.UsageError:
             raise
         except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
-            pair = self._successor(pair, self._seen, is_in_etcd=False)
             self._say_why_it_is_here_alone(error)
-        return self._save_here(pair, replaces)
+            in_place = pair
+        return self._save_here(in_place, replaces)
 
     def _say_why_it_is_here_alone(self, error):
         is_defect = not isinstance(error, errors.Error)
@@ -144,13 +163,17 @@ class SharedStore(TokenStore):
         if self._claimed:
             self._claimed.conclude(outcome)
         super().remember(outcome)
-        if outcome.dead:
+        is_pause = outcome.http_status == TOO_MANY_REQUESTS and outcome.not_before > outcome.at
+        if outcome.dead or is_pause:
             with contextlib.suppress(errors.Error):
                 self._put_verdict(self._vault.read(), outcome)
 
     def _put_verdict(self, contents, outcome):
-        if contents.pair and fingerprint(contents.pair.refresh_token) == outcome.refresh_token_sha256:
-            self._vault.put_verdict(contents, outcome.as_dict())
+        if contents.pair is None or fingerprint(contents.pair.refresh_token) != outcome.refresh_token_sha256:
+            return
+        seconds = None if outcome.dead else outcome.not_before - int(time.time()) - SHORTEST_PAUSE_SECONDS
+        if outcome.dead or seconds > 0:
+            self._vault.put_verdict(contents, outcome.as_dict(), seconds)
 
     def settle(self):
         """Remove the journals, except of a pair that etcd does not have: each minute looks at what is unsettled."""
@@ -178,7 +201,8 @@ class SharedStore(TokenStore):
         contents = self._vault.read()
         if contents.pair is None:
             return True
-        if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
+        is_ours = not contents.owner or contents.owner.get("id") == host_identity(self.directory)["id"]
+        if not is_ours and not _is_dead(contents):
             raise errors.TryLaterError(N_("another host is renewing the pair"), N_("try again in a moment"))
         if mine is None or not comparison.is_same(mine, contents.pair):
             raise errors.TryLaterError(N_("another host has put a newer pair into etcd"), N_("try again"))
@@ -197,10 +221,8 @@ class SharedStore(TokenStore):
         elif relation == comparison.IN_STEP:
             self._exchange_verdicts(local, contents)
         elif relation == comparison.PROMOTE:
-            mark = mark_of(local)
-            mark.is_in_etcd = True
-            promoted = marked(local, mark)
-            if self._vault.put_pair(contents, promoted):
+            promoted = self._put(local, None, contents)
+            if promoted:
                 super().save(promoted)
                 reporting.event("etcd has the new pair now", reporting.NOTICE)
             else:
@@ -209,14 +231,7 @@ class SharedStore(TokenStore):
             self._keep_aside(local)
             self._take_over(contents.pair)
         elif relation == comparison.FOREIGN:
-            raise errors.ConfigError(
-                N_(
-                    "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
-                    path=self.directory.path,
-                    place=self._vault.name,
-                ),
-                HINT_OTHER,
-            )
+            raise self._foreign()
         elif relation in (comparison.UNSHARED, comparison.VANISHED) and not replacing:
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
@@ -224,12 +239,22 @@ class SharedStore(TokenStore):
                 N_("to put this one there, type 'hhtoken import {path}'", path=escaped(path)),
             )
 
+    def _foreign(self):
+        return errors.ConfigError(
+            N_(
+                "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
+                path=self.directory.path,
+                place=self._vault.name,
+            ),
+            HINT_OTHER,
+        )
+
     def _exchange_verdicts(self, local, contents):
         last = self.record_of(local)
         if not _is_marked_as(local, contents.pair):
             self._save_here(contents.pair)
         if contents.verdict:
-            self._adopt(contents.verdict)
+            self._adopt(contents.verdict, time.time())
         elif last and last.dead:  # etcd was out of reach when HeadHunter said so
             self._put_verdict(contents, last)
 
@@ -242,7 +267,11 @@ class SharedStore(TokenStore):
         if relation != comparison.IN_STEP or super().has_journal():
             return False
         last = self.record_of(local)
-        return bool(contents.verdict) == bool(last and last.dead) and _is_marked_as(local, contents.pair)
+        if contents.verdict and not _is_dead(contents):
+            is_known = bool(last and last.not_before > time.time())
+        else:
+            is_known = bool(contents.verdict) == bool(last and last.dead)
+        return is_known and _is_marked_as(local, contents.pair)
 
     def _take_over(self, pair):
         local = self._local_pair()
@@ -262,33 +291,44 @@ class SharedStore(TokenStore):
     def _publish(self, pair, replaces):
         """Put the Pair into etcd, and return it with its Mark; or return the one that counts. Raise Unreachable."""
         while True:
-            published = _patiently(lambda: self._put(pair, replaces))
+            published = _patiently(lambda: self._put(pair, replaces, self._vault.read()))
             if published:
                 return published
 
-    def _put(self, pair, replaces):
-        contents = self._vault.read()
-        if contents.pair and comparison.is_same(contents.pair, pair):
+    def _put(self, pair, replaces, contents):
+        """Put a Pair with a Mark in place of what the Contents tell of; return what is there now, or None where they
+        are out of date. A renewed one (``replaces``) goes behind none but those of its line that came before it."""
+        relation = self._relation(pair, contents)
+        if relation == comparison.IN_STEP:
             return contents.pair
-        if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
+        if replaces and relation in (comparison.TAKE_OVER, comparison.CONFLICT):
             self._keep_aside(pair)
             return contents.pair
-        self._require_empty_place(contents)
-        successor = self._successor(pair, contents)
-        return successor if self._vault.put_pair(contents, successor) else None
+        if replaces and relation == comparison.FOREIGN:
+            raise self._foreign()
+        if self._is_import:
+            self._require_place(contents, pair)
+        mark = comparison.mark_after(pair, _marks_in(contents))
+        mark.provider_expires_at = mark.provider_expires_at or self._provider_expiry(pair, self._ahead())
+        mark.is_in_etcd = True
+        published = marked(pair, mark)
+        return published if self._vault.put_pair(contents, published) else None
 
-    def _successor(self, pair, contents, is_in_etcd=True):
-        """Return the Pair with the Mark of what comes after all that is known: what stands in etcd, or stood there, or
-        here, or what the Pair itself was before it went through a file."""
-        known = [mark_of(one) for one in (contents and contents.pair, self._local_pair(), pair) if one]
-        if contents and contents.end:
-            known.insert(0, comparison.from_dict(contents.end))
-        known = list(filter(None, known))
-        store = known[0].store if known else os.urandom(16).hex()
-        generation = max((mark.generation for mark in known if mark.store == store), default=0)
-        ahead = self._ahead()
-        expires_at = pair.expires_at + ahead + 1 if ahead is not None else 0
-        return marked(pair, Mark(store, generation + 1, expires_at, is_in_etcd))
+    def _marked_as_next(self, pair):
+        """Return the Pair with the Mark of what comes after all that this host knows of; it is not in etcd yet."""
+        local, marks = self._local_pair(), _marks_in(self._seen)
+        own = mark_of(local) if local else None
+        if own and comparison.is_same(local, pair):
+            pair = marked(pair, own)
+        else:
+            marks = *marks, own
+        mark = comparison.mark_after(pair, marks, new_line=os.urandom(16).hex())
+        mark.provider_expires_at = self._provider_expiry(pair, self._provider_ahead)  # without asking: it is to be fast
+        mark.is_in_etcd = False
+        return marked(pair, mark)
+
+    def _provider_expiry(self, pair, ahead):
+        return pair.expires_at + ahead + 1 if ahead is not None else 0
 
     def _relation(self, local, contents):
         return comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
@@ -347,20 +387,28 @@ class SharedStore(TokenStore):
             super().remember(unknown)
             reporting.event(f"trying in place of host {name}, which fell silent", reporting.WARNING)
 
-    def _renewed_elsewhere(self, contents):
-        self._reconcile(contents)
-        if contents.pair is None:
-            nowhere = N_("there is no pair in {path} yet", path=self._vault.name)
-            raise errors.AuthorizationNeededError(nowhere, errors.HINT_AUTHORIZE)
-        message = N_("another host has renewed the pair")
-        return Record(outcome=record.RENEWED, message=message, lives_until=self.load().pair.expires_at)
+    def _adopt(self, verdict, now):
+        """Take over what HeadHunter has told another host about this very pair, for good or for a while."""
+        told, last = record.from_text(json.dumps(verdict).encode()), self.record()
+        is_known = told and last and last.refresh_token_sha256 == told.refresh_token_sha256
+        if told is None or is_known and (last.dead or not told.dead and last.not_before > now):
+            return
+        if not told.dead:  # hosts' clocks differ, but not how long it is to be waited
+            told = record.after(last if is_known else None, **_without_lasting(told))
+            told.at, told.not_before = int(now), int(now) + told.not_before - told.at
+        super().remember(told)
 
-    def _adopt(self, verdict):
-        """Take over what HeadHunter has told another host about this very pair."""
-        known, told = self.record(), record.from_text(json.dumps(verdict).encode())
-        is_known = known and known.dead and known.refresh_token_sha256 == verdict.get("refresh_token_sha256")
-        if told and told.dead and not is_known:
-            super().remember(told)
+
+def _marks_in(contents):
+    return comparison.from_dict(contents.end), contents.pair and mark_of(contents.pair)
+
+
+def _is_dead(contents):
+    return bool(contents.verdict) and contents.verdict.get("dead") is True
+
+
+def _without_lasting(told):
+    return {name: value for name, value in told.as_dict().items() if name not in record.LASTING}
 
 
 def _busy(contents, pair, now):

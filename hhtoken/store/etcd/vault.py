@@ -3,7 +3,7 @@
   PREFIX/ACCOUNT/pair     token.json of the newest pair
   PREFIX/ACCOUNT/intent   which host has set out to spend its refresh token, and when; stays until the next pair
   PREFIX/ACCOUNT/owner    the same host, bound to a lease: gone when that host has been silent for too long
-  PREFIX/ACCOUNT/verdict  that HeadHunter has called the pair's refresh token dead
+  PREFIX/ACCOUNT/verdict  what HeadHunter has said to all: the refresh token is dead; or, for as long as they must wait
   PREFIX/ACCOUNT/end      which pair was the last, where it was revoked or moved out; stays until the next pair
 
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
@@ -17,6 +17,7 @@ from hhtoken.store.etcd.sealing import HINT_DAMAGED
 from hhtoken.text import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
+CLAIM = ("pair", "intent", "owner")  # what a claim is about
 NEVER = 2**62  # a revision that no key has
 
 
@@ -34,12 +35,13 @@ class Contents:
 
 class Vault:
     """``etcd``: an Etcd. ``sealer``: a Sealer. ``prefix``: text, e.g. "/hh-token". ``account``: its name, or None.
-    ``silence_seconds``: after which another host may try in place of one that has set out to renew."""
+    ``silence_seconds``: after which another host may try in place of one that has set out to renew, and fell silent
+    before it sent the token. ``flight_seconds``: the same, after it did."""
 
-    def __init__(self, etcd, sealer, prefix, account, silence_seconds):
+    def __init__(self, etcd, sealer, prefix, account, silence_seconds, flight_seconds):
         self._etcd = etcd
         self._sealer = sealer
-        self.silence_seconds = silence_seconds
+        self._silence_seconds, self._flight_seconds = silence_seconds, flight_seconds
         self.name = f"{prefix.rstrip('/')}/{account or account_names.MAIN}/"
         self._prefix = self.name.encode()
 
@@ -56,15 +58,21 @@ class Vault:
             setattr(contents, name, _pair(fields) if name == "pair" else fields)
         return contents
 
-    def claim(self, contents, owner, intent):
+    def claim(self, contents, owner, intent, may_be_spent):
         """Claim the right to spend the pair's refresh token, as things stood in the Contents; return the revision of
         the claim, or 0 where we do not have it.
 
-        ``owner``: names the host; ``intent``: what the others should know; both dicts."""
-        lease = self._etcd.grant_lease(self.silence_seconds)
-        expected = {self._key(name): contents.revisions[name] for name in ("pair", "intent", "owner")}
+        ``owner``: names the host; ``intent``: what the others should know; both dicts. ``may_be_spent``: by this host,
+        which alone should try once more."""
+        seconds = self._flight_seconds if may_be_spent else self._silence_seconds
+        expected = {self._key(name): contents.revisions[name] for name in CLAIM}
         puts = self._sealed(owner=owner, intent=intent)
-        return self._etcd.transact(expected, puts, lease={self._key("owner"): lease})
+        return self._etcd.transact(expected, puts, lasting={self._key("owner"): seconds})
+
+    def hold(self, revision, owner):
+        """Hold a claim of this revision until what is sent now is over; return its new revision, 0 where it is lost."""
+        key = self._key("owner")
+        return self._etcd.transact({key: revision}, self._sealed(owner=owner), lasting={key: self._flight_seconds})
 
     def release(self, revision, intent):
         """Give back a claim of this revision that nothing was spent under; ``intent``: of an earlier host that fell
@@ -80,14 +88,18 @@ class Vault:
         others = [self._key(name) for name in ("intent", "owner", "verdict", "end")]
         return self._etcd.transact(expected, self._sealed(pair=pair.all_fields()), others)
 
-    def put_verdict(self, contents, verdict):
-        """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile."""
-        return self._etcd.transact({self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict))
+    def put_verdict(self, contents, verdict, seconds=None):
+        """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile: for
+        good, which ends all claims, or for so many seconds."""
+        expected, sealed = {self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict)
+        if seconds is None:
+            return self._etcd.transact(expected, sealed, [self._key("intent"), self._key("owner")])
+        return self._etcd.transact(expected, sealed, lasting={self._key("verdict"): seconds})
 
     def remove(self, contents, end):
         """Remove the pair in the Contents, and all that belongs to it, and put down that this was on purpose (``end``:
-        a dict); tell whether that was still the one."""
-        expected = {self._key("pair"): contents.revisions["pair"]}
+        a dict); tell whether that was still the one, and nobody has set out to renew it meanwhile."""
+        expected = {self._key(name): contents.revisions[name] for name in CLAIM}
         others = [self._key(name) for name in NAMES if name != "end"]
         return self._etcd.transact(expected, self._sealed(end=end), others)
 
@@ -130,7 +142,7 @@ class Following:
 
     def accounts(self):
         """Return the names of the accounts that are followed; changes from now on are seen."""
-        keys, self._revision = self._etcd.keys(self._prefix)
+        keys, self._revision = self._etcd.read(self._prefix, keys_only=True)
         return self._names(keys) if self._account == ALL else [self._account]
 
     def changed(self, seconds):
