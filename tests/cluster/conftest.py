@@ -25,7 +25,7 @@ from tests.cluster.network import Network
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = ROOT / "bin" / "hhtoken"
 SILENCE_SECONDS = 300  # longer than any test, but for those that are about it
-SHORT_SILENCE_SECONDS = 40
+SHORT_SILENCE_SECONDS, SHORT_DEADLINE_SECONDS = 20, 10
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 HEADHUNTER = 2
 LIFE_SECONDS = 6

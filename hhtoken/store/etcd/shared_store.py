@@ -23,7 +23,6 @@ CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 FURTHEST_CLOCK_SECONDS = 2 * 3600
 DATE_SECONDS = 3  # what two Dates, each of whole seconds, leave open
 PATIENCE_SECONDS = 5  # with etcd, once there is no way back
-SHORTEST_PAUSE_SECONDS = 3  # that is worth telling other hosts; it ends in etcd before it does where it was heard
 TOO_MANY_REQUESTS = 429
 
 HINT_OTHER = N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
@@ -171,9 +170,8 @@ class SharedStore(TokenStore):
     def _put_verdict(self, contents, outcome):
         if contents.pair is None or fingerprint(contents.pair.refresh_token) != outcome.refresh_token_sha256:
             return
-        seconds = None if outcome.dead else outcome.not_before - int(time.time()) - SHORTEST_PAUSE_SECONDS
-        if outcome.dead or seconds > 0:
-            self._vault.put_verdict(contents, outcome.as_dict(), seconds)
+        seconds = None if outcome.dead else max(1, outcome.not_before - int(time.time()))
+        self._vault.put_verdict(contents, outcome.as_dict(), seconds)
 
     def settle(self):
         """Remove the journals, except of a pair that etcd does not have: each minute looks at what is unsettled."""
@@ -268,7 +266,7 @@ class SharedStore(TokenStore):
             return False
         last = self.record_of(local)
         if contents.verdict and not _is_dead(contents):
-            is_known = bool(last and last.not_before > time.time())
+            is_known = bool(last) and last.http_status == TOO_MANY_REQUESTS
         else:
             is_known = bool(contents.verdict) == bool(last and last.dead)
         return is_known and _is_marked_as(local, contents.pair)
@@ -390,13 +388,19 @@ class SharedStore(TokenStore):
     def _adopt(self, verdict, now):
         """Take over what HeadHunter has told another host about this very pair, for good or for a while."""
         told, last = record.from_text(json.dumps(verdict).encode()), self.record()
-        is_known = told and last and last.refresh_token_sha256 == told.refresh_token_sha256
-        if told is None or is_known and (last.dead or not told.dead and last.not_before > now):
+        is_of_it = told and last and last.refresh_token_sha256 == told.refresh_token_sha256
+        if told is None or is_of_it and (last.dead or _event(last) == _event(told)):
             return
         if not told.dead:  # hosts' clocks differ, but not how long it is to be waited
-            told = record.after(last if is_known else None, **_without_lasting(told))
-            told.at, told.not_before = int(now), int(now) + told.not_before - told.at
+            times = {"at": int(now), "not_before": int(now) + told.not_before - told.at}
+            told = record.after(last if is_of_it else None, **_event(told), **times)
         super().remember(told)
+
+
+def _event(told):
+    """Return what is the same in the Record of the host that was told something, and in those of the others."""
+    own = *record.LASTING, "at", "not_before"
+    return {name: value for name, value in told.as_dict().items() if name not in own}
 
 
 def _marks_in(contents):
@@ -405,10 +409,6 @@ def _marks_in(contents):
 
 def _is_dead(contents):
     return bool(contents.verdict) and contents.verdict.get("dead") is True
-
-
-def _without_lasting(told):
-    return {name: value for name, value in told.as_dict().items() if name not in record.LASTING}
 
 
 def _busy(contents, pair, now):
