@@ -78,9 +78,9 @@ class SharedStore(TokenStore):
 
     def _require_place(self, contents, pair):
         """One from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one, that of
-        a dead pair, and that of an earlier one of its line."""
-        is_over = contents.pair is None or _is_dead(contents)
-        if not is_over and self._relation(pair, contents) != comparison.PROMOTE:
+        an earlier one of its line, and that of a dead one, if it does not come before that."""
+        allowed = (comparison.PROMOTE, *((comparison.CONFLICT, comparison.FOREIGN) if _is_dead(contents) else ()))
+        if contents.pair and self._relation(pair, contents) not in allowed:
             raise errors.UsageError(
                 N_("etcd holds a pair at {place} already", place=self._vault.name),
                 N_("to put another one there, move that one out first, by 'hhtoken export FILE'"),
