@@ -105,11 +105,13 @@ class Members:
         self.control(machine, "compact", str(status["header"]["revision"]))
 
     def watch(self, machine, key, file):
-        """Write each change of a key into a file, a line of JSON each, as seen from a machine; return the process."""
+        """Write changes of a key into a file, a line of JSON each, as seen from a machine; return the process, which
+        leads a group. It goes on where etcd ends its watch."""
+        words = *self._client(self.machines), "watch", "-w", "json", key
         with open(file, "wb") as output:
             return subprocess.Popen(
-                machine.command(*self._client(self.machines), "watch", "-w", "json", key),
-                stdout=output, env=CLIENT_ENVIRONMENT,
+                machine.command("sh", "-c", 'while :; do "$@"; sleep 0.1; done', "sh", *words),
+                stdout=output, stderr=subprocess.DEVNULL, env=CLIENT_ENVIRONMENT, start_new_session=True,
             )  # fmt: skip
 
     def _client(self, machines, user=AS_ROOT):

@@ -17,7 +17,7 @@ from statistics import median, quantiles
 
 from hhtoken.store.etcd.sealing import Sealer, key_of
 from tests.cluster.checks import reads_never_go_back
-from tests.cluster.conftest import until
+from tests.cluster.conftest import LIFE_SECONDS, until
 
 SECONDS = int(os.environ.get("CHAOS_SECONDS", "300"))
 SEED = os.environ.get("CHAOS_SEED") or str(time.time_ns())
@@ -78,15 +78,22 @@ class Nemesis:
     def __init__(self, cluster, life, chance):
         self._cluster, self._life, self._chance = cluster, life, chance
         self._standing = []  # (when it ends, how, place in the log)
+        self._strikes = [
+            self._kill, self._freeze, self._kill_member, self._freeze_member, self._cut, self._drop, self._drop,
+            self._no_space, self._compact,
+        ]  # fmt: skip
         self.log = []
 
     def rage(self, seconds):
+        """At the end, one host at least has missed a pair."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._take_back(time.monotonic())
             if len(self._standing) < 2:
-                self._strike()
+                self._strike(self._chance.choice(self._strikes), self._chance.uniform(1, 9))
             time.sleep(self._chance.uniform(0.2, 1.5))
+        self._strike(self._cut, seconds)
+        time.sleep(LIFE_SECONDS + 2)
 
     def heal(self):
         self._take_back(float("inf"))
@@ -97,16 +104,12 @@ class Nemesis:
             one[1]()
             self.log[one[2]][1] = time.time()
 
-    def _strike(self):
-        strike = self._chance.choice(
-            [self._kill, self._freeze, self._kill_member, self._freeze_member, self._cut, self._drop, self._drop,
-             self._no_space, self._compact]
-        )  # fmt: skip
+    def _strike(self, strike, seconds):
         at = time.time()
         names, undo = strike()
         self.log.append([at, time.time() if undo is None else float("inf"), strike.__name__, names])
         if undo:
-            self._standing.append((time.monotonic() + self._chance.uniform(1, 9), undo, len(self.log) - 1))
+            self._standing.append((time.monotonic() + seconds, undo, len(self.log) - 1))
 
     def _process(self):
         (host, _command), process = self._chance.choice(sorted(self._life.running.items(), key=str))
@@ -172,11 +175,11 @@ class Revisions:
 
     def generations(self):
         """Return ``[(revision, generation)]``; the watcher ends."""
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         found = []
         for line in self._file.read_text().splitlines():
-            for event in json.loads(line)["Events"]:
+            for event in json.loads(line)["Events"] or ():
                 if "value" in event["kv"]:
                     fields = self._sealer.open(self._key, base64.b64decode(event["kv"]["value"]))
                     found.append((event["kv"]["mod_revision"], fields["hhtoken_shared"]["generation"]))

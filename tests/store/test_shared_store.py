@@ -99,7 +99,7 @@ def test_a_mark_that_makes_no_sense_is_none(mark):
 def test_a_mark_outlives_the_file():
     stored = pair_from_stored(json.loads(pair_to_text(pair("a", 7))), 0)
     told = {"store": "store", "generation": 7, "provider_expires_at": 2000, "is_in_etcd": True}
-    assert mark_of(stored).as_dict() == told
+    assert mark_of(stored)._asdict() == told
 
 
 def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
@@ -113,7 +113,7 @@ def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
 
 
 def test_the_provider_cannot_set_a_mark():
-    fields = {"access_token": "A", "refresh_token": "R", MARK_FIELD: Mark("forged", 99).as_dict()}
+    fields = {"access_token": "A", "refresh_token": "R", MARK_FIELD: Mark("forged", 99)._asdict()}
     assert mark_of(pair_from_answer(fields, 0)) is None
 
 
@@ -252,11 +252,11 @@ def test_a_key_that_only_the_units_have_is_not_missed_by_status(lonely):
 
 
 SHARED = {"HHTOKEN_STORE": "etcd://127.0.0.1:9/t"}
-COPY = {"access_token": "ACCESS", "refresh_token": "REFRESH", MARK_FIELD: Mark("store", 2).as_dict()}
+COPY = {"access_token": "ACCESS", "refresh_token": "REFRESH", MARK_FIELD: Mark("store", 2)._asdict()}
 
 
 def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operator, sandbox):
-    before = operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 2).as_dict()})
+    before = operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 2)._asdict()})
     for command in ("refresh", "refresh --force", "show --refresh", "exec true", "refresh --all"):
         run = operator.run(*command.split(), expect=78)
         assert "is shared with other hosts, but HHTOKEN_STORE is not set" in run.stderr + run.stdout
@@ -272,7 +272,7 @@ def test_a_shared_pair_is_not_renewed_where_the_other_hosts_are_not_known(operat
 
 
 def test_a_pair_that_is_imported_without_the_store_is_this_hosts_alone(operator, sandbox, tmp_path):
-    operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 2).as_dict()})
+    operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 2)._asdict()})
     assert "HHTOKEN_STORE is not set" in operator.run("import", operator.token_file, expect=78).stderr
     assert MARK_FIELD in operator.stored()
     assert "the other hosts still hold this pair" in operator.run("export", tmp_path / "pair.json").stderr
@@ -288,7 +288,7 @@ def test_where_another_host_may_have_the_pair_it_is_to_be_brought_here(lonely, c
 
 
 def test_what_an_interrupted_refresh_received_stays_shared(operator, sandbox):
-    operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 4).as_dict()})
+    operator.store({**obtain_pair(sandbox), MARK_FIELD: Mark("store", 4)._asdict()})
     before = operator.stored()
     sandbox.provider.advance(3601)
     issued = requests.post(
@@ -320,7 +320,7 @@ def test_who_has_looked_into_etcd_is_not_sent_there_again(hosts, etcd):
 
 def waiting_for_etcd(operator):
     """A new pair that is stored here, and not yet in etcd."""
-    fields = {**COPY, MARK_FIELD: Mark("store", 2, is_in_etcd=False).as_dict()}
+    fields = {**COPY, MARK_FIELD: Mark("store", 2, is_in_etcd=False)._asdict()}
     operator.store(fields, left=1000, life=1000)
     open_store(str(operator.state)).begin({"kind": "refresh"}).close()
 

@@ -1,11 +1,13 @@
 """One host's claim on the right to spend the refresh token, from the first try to get it until it is given back."""
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 
 from hhtoken import errors
+from hhtoken.pair import parse_object
 from hhtoken.provider.transfer import NotSent
 from hhtoken.store import record
 from hhtoken.text import N_
@@ -18,32 +20,18 @@ SEND_SECONDS = 20  # between the last look at the claim and the first byte of wh
 
 def host_identity(directory):
     """Given the state directory, return ``{"id", "name"}`` of this host; raise StorageError. Under the store's lock."""
-    name, home = os.uname().nodename, _home(directory)
-    stored = _stored(directory)
+    name, machine, stored = os.uname().nodename, "", {}
+    with contextlib.suppress(OSError), open(MACHINE_ID_FILE, encoding="ascii", errors="replace") as file:
+        machine = file.read().strip()
+    place = os.path.realpath(directory.path)  # by whatever links it was reached
+    # What differs between two hosts, of which one may be made from a copy of the other.
+    home = hashlib.sha256(repr((machine, name, place)).encode()).hexdigest()
+    with contextlib.suppress(ValueError, TypeError, errors.DataError):  # a TypeError where there is none
+        stored = parse_object(directory.read(IDENTITY_FILE)[0])
     if stored.get("home") != home or not isinstance(stored.get("id"), str):
         stored = {"id": os.urandom(16).hex(), "home": home}
         directory.replace(IDENTITY_FILE, json.dumps(stored).encode())
     return {"id": stored["id"], "name": name}
-
-
-def _stored(directory):
-    try:
-        found = directory.read(IDENTITY_FILE)
-        fields = json.loads(found[0]) if found else {}
-    except (ValueError, RecursionError, errors.DataError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _home(directory):
-    """Return what differs between two hosts, of which one may be made from a copy of the other."""
-    try:
-        with open(MACHINE_ID_FILE, encoding="ascii", errors="replace") as file:
-            machine = file.read().strip()
-    except OSError:
-        machine = ""
-    place = os.path.realpath(directory.path)  # by whatever links it was reached
-    return hashlib.sha256(repr((machine, os.uname().nodename, place)).encode()).hexdigest()
 
 
 class Claim:

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import json
 import time
+from collections import namedtuple
 from concurrent import futures
 from functools import partial
 
@@ -46,27 +47,18 @@ class NotEtcd(errors.ConfigError):
     """What answers at the address of a member is something else."""
 
 
-class Value:
-    """``data``: bytes. ``revision``: of the store when the key was last written."""
-
-    __slots__ = ("data", "revision")
-
-    def __init__(self, data, revision):
-        self.data = data
-        self.revision = revision
+Value = namedtuple("Value", "data revision")  # bytes; and the store's revision when the key was last written
 
 
 class Etcd:
-    """``members``: their addresses, e.g. ``https://10.0.0.1:2379``. ``user``, ``password``: or None. ``tls``: the
-    options ``verify`` and ``cert`` of a requests session."""
+    """``members``: their addresses, e.g. ``https://10.0.0.1:2379``. ``user``, ``password``: or None. ``verify``,
+    ``cert``: as of a requests session. Threads may share one."""
 
-    def __init__(self, members, user=None, password=None, tls=None):
+    def __init__(self, members, user=None, password=None, verify=True, cert=None):
         self._members = list(members)
-        self._user = user
-        self._password = password
-        self._tls = tls or {}
-        self._sessions = {}
-        self._tokens = {}
+        self._user, self._password = user, password
+        self._verify, self._cert = verify, cert
+        self._sessions, self._tokens = {}, {}
 
     def read(self, prefix, keys_only=False):
         """Return ``({key: Value}, revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
@@ -138,19 +130,18 @@ class Etcd:
         etcd refuses us, or none of them is a member. ``seconds``: for which a member may be silent; all that it sends
         may take twice as long, since whoever calls may hold a lock."""
         failures = []
-        for member in list(self._members):
+        for member in self._members:
+            work = partial(self._ask_member, member, path, body, seconds, take)
             try:
-                taken = _in_time(
-                    2 * seconds + CONNECT_SECONDS, partial(self._ask_member, member, path, body, seconds, take)
-                )
+                taken = _in_time(2 * seconds + CONNECT_SECONDS, work)
             except (Unreachable, NotEtcd) as refusal:
                 failures.append(refusal)
             except (transfer.load().RequestException, futures.TimeoutError) as error:
                 self._session(member).close()  # whatever still runs there ends with its connection
-                del self._sessions[member]
+                self._sessions.pop(member, None)
                 failures.append(_unreachable(member, error))
             else:
-                self._prefer(member)
+                self._members = [member, *(one for one in self._members if one != member)]
                 return taken
         raise next((one for one in failures if isinstance(one, Unreachable)), failures[0])
 
@@ -167,13 +158,9 @@ class Etcd:
         headers = {}
         if self._user and path != AUTHENTICATE:
             headers["Authorization"] = self._token(member)
+        timeout = CONNECT_SECONDS, seconds
         return self._session(member).post(
-            f"{member}/v3/{path}",
-            json=body,
-            headers=headers,
-            stream=True,
-            timeout=(CONNECT_SECONDS, seconds),
-            allow_redirects=False,
+            f"{member}/v3/{path}", json=body, headers=headers, stream=True, timeout=timeout
         )
 
     def _token(self, member):
@@ -192,15 +179,9 @@ class Etcd:
     def _session(self, member):
         if member not in self._sessions:
             session = transfer.session({"Connection": "keep-alive", **REQUIRE_LEADER})
-            session.verify = self._tls.get("verify", True)
-            session.cert = self._tls.get("cert")
+            session.verify, session.cert = self._verify, self._cert
             self._sessions[member] = session
         return self._sessions[member]
-
-    def _prefer(self, member):
-        if self._members[0] != member:
-            self._members.remove(member)
-            self._members.insert(0, member)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The settings of the shared store: where it is, and who we are there."""
 
+import functools
 import os
 from urllib.parse import urlsplit
 
@@ -18,15 +19,6 @@ KEY_CREDENTIAL, PASSWORD_CREDENTIAL = "hh_store_key", "hh_store_password"
 DEFAULT_SILENCE_SECONDS, LEAST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS = 60, 10, 24 * 3600
 FLIGHT_SECONDS = 30  # beyond the deadline of an answer: for the last look at what has come, and its way to etcd
 
-OF_THE_CONNECTION = (
-    "HHTOKEN_STORE_CA_FILE",
-    "HHTOKEN_STORE_CERT_FILE",
-    "HHTOKEN_STORE_CERT_KEY_FILE",
-    "HHTOKEN_STORE_USER",
-    "HHTOKEN_STORE_PASSWORD_FILE",
-)
-_opened = {}  # one client for a process: each has connections, and a token of etcd's, which costs it a slow hash
-
 HINT_FORM = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
 
 
@@ -41,15 +33,14 @@ def open_vault(settings, account):
 def open_etcd(settings):
     """Given the Settings, return the Etcd and the prefix that they name; raise ConfigError. Nothing is sent."""
     hosts, prefix = _parts(settings.optional("HHTOKEN_STORE"))
-    known_as = os.getpid(), *hosts, *map(settings.optional, OF_THE_CONNECTION)
-    if known_as in _opened:
-        return _opened[known_as], prefix
-    tls = _tls(settings)
+    verify, certificate = _tls(settings)
     is_local = all(addresses.is_loopback(urlsplit(f"//{host}").hostname) for host in hosts)
-    scheme = "http" if is_local and not tls else "https"
-    user, password = _login(settings)
-    _opened[known_as] = Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls)
-    return _opened[known_as], prefix
+    scheme = "http" if is_local and not (verify or certificate) else "https"
+    members = tuple(f"{scheme}://{host}" for host in hosts)
+    return _client(members, *_login(settings), verify or True, certificate), prefix
+
+
+_client = functools.lru_cache(Etcd)  # each has connections, and a token of etcd's, which costs it a slow hash
 
 
 def check(settings):
@@ -104,21 +95,17 @@ def _host(listed):
 
 
 def _tls(settings):
-    authorities, certificate = settings.optional("HHTOKEN_STORE_CA_FILE"), settings.optional("HHTOKEN_STORE_CERT_FILE")
-    key = settings.optional("HHTOKEN_STORE_CERT_KEY_FILE")
-    options = {}
-    if authorities:
-        options["verify"] = _readable("HHTOKEN_STORE_CA_FILE", authorities)
-    if certificate:
-        files = [_readable("HHTOKEN_STORE_CERT_FILE", certificate)]
-        if key:
-            files.append(_readable("HHTOKEN_STORE_CERT_KEY_FILE", key))
-        options["cert"] = tuple(files) if key else files[0]
-    return options
+    """Return what a requests session calls ``verify`` and ``cert``, each or None."""
+    certificate, key = (
+        _readable(settings, "HHTOKEN_STORE_CERT_FILE"),
+        _readable(settings, "HHTOKEN_STORE_CERT_KEY_FILE"),
+    )
+    return _readable(settings, "HHTOKEN_STORE_CA_FILE"), (certificate, key) if certificate and key else certificate
 
 
-def _readable(name, path):
-    if not os.access(path, os.R_OK) or not os.path.isfile(path):
+def _readable(settings, name):
+    path = settings.optional(name)
+    if path and not (os.access(path, os.R_OK) and os.path.isfile(path)):
         raise errors.ConfigError(
             N_("cannot read {path}, which {name} names", path=path, name=name),
             N_("check the path and who may read it"),

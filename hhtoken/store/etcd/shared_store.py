@@ -25,8 +25,6 @@ DATE_SECONDS = 3  # what two Dates, each of whole seconds, leave open
 PATIENCE_SECONDS = 5  # with etcd, once there is no way back
 TOO_MANY_REQUESTS = 429
 
-HINT_OTHER = N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
-
 
 class SharedStore(TokenStore):
     """``store``: the TokenStore of this host. ``vault``: a Vault. ``provider_clock``: returns the provider's time in
@@ -37,8 +35,7 @@ class SharedStore(TokenStore):
         self._vault = vault
         self._provider_clock = provider_clock
         self._provider_ahead = None
-        self._seen = self._claimed = None
-        self._is_import = False
+        self._seen = self._claimed = self._replacing = None
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted: not where ``settle`` has left a journal."""
@@ -68,11 +65,9 @@ class SharedStore(TokenStore):
         there."""
         with super().lock():
             self._provider_ahead = None  # the clock may have been set meanwhile
-            self._is_import = False
-            self._seen = self._vault.read()
-            self._reconcile(self._seen, replacing)
+            self._seen, self._replacing = self._vault.read(), replacing
+            self._reconcile(self._seen)
             if isinstance(replacing, Pair):
-                self._is_import = True
                 self._require_place(self._seen, replacing)
             yield
 
@@ -120,7 +115,8 @@ class SharedStore(TokenStore):
                 return self.record_of(pair) or _busy(contents, pair, clock())
             last = self.record_of(pair)
             if self._claimed.take(contents, bool(last and last.perhaps_spent_at), clock()):
-                self._take_up(self._claimed.in_place_of, pair, last)
+                if self._claimed.in_place_of:
+                    self._take_up(self._claimed.in_place_of, pair, last)
                 return None
             left = deadline - time.monotonic()
             if left <= 0:
@@ -139,24 +135,19 @@ class SharedStore(TokenStore):
         Pair that is in place then: another host's may have been faster. Raise StorageError, and UsageError where a
         pair from a file has come too late."""
         pair = self._marked_as_next(pair)
-        if not self._is_import:  # which may still be refused
+        if not isinstance(self._replacing, Pair):  # which may still be refused
             with contextlib.suppress(errors.StorageError):  # the other hosts can use it; the next ``save`` raises it
                 super().save(pair, replaces)
         try:
-            in_place = self._publish(pair, replaces)
+            pair = _patiently(lambda: self._put(pair, replaces, self._vault.read()))
         except errors.UsageError:
             raise
         except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
-            self._say_why_it_is_here_alone(error)
-            in_place = pair
-        return self._save_here(in_place, replaces)
-
-    def _say_why_it_is_here_alone(self, error):
-        is_defect = not isinstance(error, errors.Error)
-        reason = N_("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
-        _say(N_("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
-        if not is_defect and error.hint:
-            reporting.message(error.hint, "hint: ")
+            is_defect = not isinstance(error, errors.Error)
+            reason = N_("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
+            safe = N_("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason)
+            reporting.announce(safe, None if is_defect else error.hint)
+        return self._save_here(pair, replaces)
 
     def remember(self, outcome):
         if self._claimed:
@@ -189,8 +180,7 @@ class SharedStore(TokenStore):
 
         The other hosts learn of it, and put their copies aside."""
         mine = self._local_pair()
-        while not _patiently(lambda: self._remove(mine)):
-            pass
+        _patiently(lambda: self._remove(mine))
         super().forget()
 
     def _remove(self, mine):
@@ -204,11 +194,11 @@ class SharedStore(TokenStore):
             raise errors.TryLaterError(N_("another host is renewing the pair"), N_("try again in a moment"))
         if mine is None or not comparison.is_same(mine, contents.pair):
             raise errors.TryLaterError(N_("another host has put a newer pair into etcd"), N_("try again"))
-        return bool(self._vault.remove(contents, mark_of(contents.pair).as_dict()))
+        return bool(self._vault.remove(contents, mark_of(contents.pair)._asdict()))
 
     # -- what stands in etcd, and what stands here --
 
-    def _reconcile(self, contents, replacing=None):
+    def _reconcile(self, contents):
         """Bring this host's copy and etcd's in step, whichever is newer; raise ConfigError where nothing tells."""
         local = self._local_pair()
         relation = self._relation(local, contents)
@@ -224,13 +214,13 @@ class SharedStore(TokenStore):
                 super().save(promoted)
                 reporting.event("etcd has the new pair now", reporting.NOTICE)
             else:
-                self._reconcile(self._vault.read(), replacing)
+                self._reconcile(self._vault.read())
         elif relation == comparison.CONFLICT:
             self._keep_aside(local)
             self._take_over(contents.pair)
         elif relation == comparison.FOREIGN:
             raise self._foreign()
-        elif relation in (comparison.UNSHARED, comparison.VANISHED) and not replacing:
+        elif relation in (comparison.UNSHARED, comparison.VANISHED) and not self._replacing:
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
                 N_("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
@@ -244,12 +234,12 @@ class SharedStore(TokenStore):
                 path=self.directory.path,
                 place=self._vault.name,
             ),
-            HINT_OTHER,
+            N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory"),
         )
 
     def _exchange_verdicts(self, local, contents):
         last = self.record_of(local)
-        if not _is_marked_as(local, contents.pair):
+        if mark_of(local) != mark_of(contents.pair):  # with another one the next pair would seem foreign
             self._save_here(contents.pair)
         if contents.verdict:
             self._adopt(contents.verdict, time.time())
@@ -265,11 +255,8 @@ class SharedStore(TokenStore):
         if relation != comparison.IN_STEP or super().has_journal():
             return False
         last = self.record_of(local)
-        if contents.verdict and not _is_dead(contents):
-            is_known = bool(last) and last.http_status == TOO_MANY_REQUESTS
-        else:
-            is_known = bool(contents.verdict) == bool(last and last.dead)
-        return is_known and _is_marked_as(local, contents.pair)
+        is_told = bool(last) and (last.dead or last.http_status == TOO_MANY_REQUESTS)
+        return bool(contents.verdict) == is_told and mark_of(local) == mark_of(contents.pair)
 
     def _take_over(self, pair):
         local = self._local_pair()
@@ -277,21 +264,14 @@ class SharedStore(TokenStore):
         reporting.event(f"took over a newer pair from etcd; expires_at={saved.expires_at}", reporting.NOTICE)
 
     def _keep_aside(self, pair):
-        path = self.keep_pair(pair)
-        _say(N_("another host's pair takes the place of this one's, which is in {path}", path=path), reporting.ERROR)
+        kept = N_("another host's pair takes the place of this one's, which is in {path}", path=self.keep_pair(pair))
+        reporting.announce(kept, priority=reporting.ERROR)
 
     def _give_up(self, pair):
         path = self.keep_pair(pair)
-        _say(N_("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
+        reporting.announce(N_("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
         self.directory.remove(TOKEN_FILE)
         self.unpublish()
-
-    def _publish(self, pair, replaces):
-        """Put the Pair into etcd, and return it with its Mark; or return the one that counts. Raise Unreachable."""
-        while True:
-            published = _patiently(lambda: self._put(pair, replaces, self._vault.read()))
-            if published:
-                return published
 
     def _put(self, pair, replaces, contents):
         """Put a Pair with a Mark in place of what the Contents tell of; return what is there now, or None where they
@@ -304,12 +284,11 @@ class SharedStore(TokenStore):
             return contents.pair
         if replaces and relation == comparison.FOREIGN:
             raise self._foreign()
-        if self._is_import:
+        if isinstance(self._replacing, Pair):
             self._require_place(contents, pair)
         mark = comparison.mark_after(pair, _marks_in(contents))
-        mark.provider_expires_at = mark.provider_expires_at or self._provider_expiry(pair, self._ahead())
-        mark.is_in_etcd = True
-        published = marked(pair, mark)
+        expires_at = mark.provider_expires_at or _provider_expiry(pair, self._ahead())
+        published = marked(pair, mark._replace(provider_expires_at=expires_at, is_in_etcd=True))
         return published if self._vault.put_pair(contents, published) else None
 
     def _marked_as_next(self, pair):
@@ -321,12 +300,8 @@ class SharedStore(TokenStore):
         else:
             marks = *marks, own
         mark = comparison.mark_after(pair, marks, new_line=os.urandom(16).hex())
-        mark.provider_expires_at = self._provider_expiry(pair, self._provider_ahead)  # without asking: it is to be fast
-        mark.is_in_etcd = False
-        return marked(pair, mark)
-
-    def _provider_expiry(self, pair, ahead):
-        return pair.expires_at + ahead + 1 if ahead is not None else 0
+        expires_at = _provider_expiry(pair, self._provider_ahead)  # without asking: it is to be fast
+        return marked(pair, mark._replace(provider_expires_at=expires_at, is_in_etcd=False))
 
     def _relation(self, local, contents):
         return comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
@@ -370,20 +345,19 @@ class SharedStore(TokenStore):
         return self._provider_ahead
 
     def _take_up(self, intent, pair, last):
-        """Where another host has set out to spend this refresh token and fallen silent, remember when that was, should
+        """Another host has set out to spend this refresh token, and fallen silent: remember when that was, should
         HeadHunter say that it is spent."""
-        if intent:
-            name, set_out_at = intent.get("name"), intent.get("at", 0)
-            unknown = record.after(
-                last,
-                outcome=record.OUTCOME_UNKNOWN,
-                at=set_out_at,
-                message=N_("outcome unknown: host {name} does not say what came of it", name=name),
-                perhaps_spent_at=last.perhaps_spent_at if last and last.perhaps_spent_at else set_out_at,
-                refresh_token_sha256=fingerprint(pair.refresh_token),
-            )
-            super().remember(unknown)
-            reporting.event(f"trying in place of host {name}, which fell silent", reporting.WARNING)
+        name, set_out_at = intent.get("name"), intent.get("at", 0)
+        unknown = record.after(
+            last,
+            outcome=record.OUTCOME_UNKNOWN,
+            at=set_out_at,
+            message=N_("outcome unknown: host {name} does not say what came of it", name=name),
+            perhaps_spent_at=last and last.perhaps_spent_at or set_out_at,
+            refresh_token_sha256=fingerprint(pair.refresh_token),
+        )
+        super().remember(unknown)
+        reporting.event(f"trying in place of host {name}, which fell silent", reporting.WARNING)
 
     def _adopt(self, verdict, now):
         """Take over what HeadHunter has told another host about this very pair, for good or for a while."""
@@ -395,6 +369,10 @@ class SharedStore(TokenStore):
             times = {"at": int(now), "not_before": int(now) + told.not_before - told.at}
             told = record.after(last if is_of_it else None, **_event(told), **times)
         super().remember(told)
+
+
+def _provider_expiry(pair, ahead):
+    return pair.expires_at + ahead + 1 if ahead is not None else 0
 
 
 def _event(told):
@@ -423,27 +401,17 @@ def _busy(contents, pair, now):
     )
 
 
-def _is_marked_as(local, remote):
-    """Tell whether this host's copy has the mark of etcd's: with another one the next pair would seem foreign."""
-    mine, theirs = mark_of(local), mark_of(remote)
-    if mine is None or theirs is None:
-        return mine is theirs
-    return mine.is_in_etcd and (mine.store, mine.generation) == (theirs.store, theirs.generation)
-
-
 def _patiently(step):
-    """Return what the step returns, which is done anew for some seconds while it raises Unreachable: the members may be
-    choosing a leader. It has to look first, since a change whose answer was lost may have taken effect."""
+    """Return what the step returns, which is done again while that is nothing (it was overtaken), and for some seconds
+    while it raises Unreachable: the members may be choosing a leader. It has to look first, since a change whose answer
+    was lost may have taken effect."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return step()
+            done = step()
+            if done:
+                return done
         except Unreachable:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
-
-
-def _say(sentence, priority=reporting.WARNING):
-    reporting.event(sentence, priority)
-    reporting.warning(sentence)

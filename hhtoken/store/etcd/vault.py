@@ -77,10 +77,8 @@ class Vault:
     def release(self, revision, intent):
         """Give back a claim of this revision that nothing was spent under; ``intent``: of an earlier host that fell
         silent, which then stands again, or None."""
-        expected = {self._key("owner"): revision}
-        if intent:
-            return self._etcd.transact(expected, self._sealed(intent=intent), [self._key("owner")])
-        return self._etcd.transact(expected, deletes=[self._key("owner"), self._key("intent")])
+        puts, ends = (self._sealed(intent=intent), ["owner"]) if intent else (None, ["owner", "intent"])
+        return self._etcd.transact({self._key("owner"): revision}, puts, [self._key(name) for name in ends])
 
     def put_pair(self, contents, pair):
         """Put a Pair in place of the one in the Contents; tell whether that was still the one. Ends all claims."""
@@ -92,9 +90,8 @@ class Vault:
         """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile: for
         good, which ends all claims, or for so many seconds."""
         expected, sealed = {self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict)
-        if seconds is None:
-            return self._etcd.transact(expected, sealed, [self._key("intent"), self._key("owner")])
-        return self._etcd.transact(expected, sealed, lasting={self._key("verdict"): seconds})
+        ends = () if seconds else (self._key("intent"), self._key("owner"))
+        return self._etcd.transact(expected, sealed, ends, {self._key("verdict"): seconds} if seconds else None)
 
     def remove(self, contents, end):
         """Remove the pair in the Contents, and all that belongs to it, and put down that this was on purpose (``end``:
