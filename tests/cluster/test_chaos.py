@@ -24,7 +24,7 @@ SEED = os.environ.get("CHAOS_SEED") or str(time.time_ns())
 ROUND_SECONDS = 30  # of faults, until all is healed
 AGREEMENT_SECONDS = 5
 SILENCE_SECONDS, DEADLINE_SECONDS = 10, 6
-EXITS = (0, 75, 77, -signal.SIGKILL)
+EXITS = (0, 75, 77, -signal.SIGKILL, -signal.SIGTERM, 143)  # the last two at its end
 WINDOW_SECONDS = 3  # around a request, in which a kill or a cut may cost its answer
 
 

@@ -641,6 +641,9 @@ class HeadHunter:
 
     def post(self, _form, journal):
         self.is_asked = True
+        if isinstance(self._answer, NotSent):
+            raise self._answer
+        journal.send_before()
         if isinstance(self._answer, BaseException):
             raise self._answer
         journal.append(self._answer.body)

@@ -64,15 +64,12 @@ class Claim:
         self._revision = self._vault.claim(contents, self._signature, intent, self._goes_on)
         return bool(self._revision)
 
-    def begin(self):
-        """From here on the token may be sent."""
-        self._may_have_spent = True
-
     def hold(self):
         """Immediately before the token is sent: make sure in etcd that the claim is still ours, and hold it until what
         is sent is certainly over. Return the latest moment, of CLOCK_BOOTTIME, at which to send; raise NotSent."""
         latest = time.clock_gettime(time.CLOCK_BOOTTIME) + SEND_SECONDS  # that clock goes on while the host sleeps
         try:
+            self._may_have_spent = True
             self._revision = self._revision and self._vault.hold(self._revision, self._signature)
         except errors.Error as error:
             raise NotSent(N_("{reason}; nothing was sent", reason=error.message), error.hint) from None

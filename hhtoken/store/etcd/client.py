@@ -169,9 +169,8 @@ class Etcd:
             response = self._post(member, AUTHENTICATE, body, ANSWER_SECONDS)
             if response.status_code != 200:
                 raise _refusal(member, response, (*REFUSED, INVALID_ARGUMENT))  # which here is a wrong password
-            content = _content(response)
             with _making_sense():
-                token = json.loads(content)["token"]
+                token = json.loads(_content(response))["token"]
                 token.encode("latin-1")  # as a header is
                 self._tokens[member] = token
         return self._tokens[member]
@@ -208,9 +207,8 @@ def _in_time(seconds, work):
 
 
 def _object(response):
-    content = _content(response)
     with _making_sense():
-        answer = json.loads(content)
+        answer = json.loads(_content(response))
         answer.get("header")  # a dict, or it makes no sense
         return answer
 

@@ -28,8 +28,8 @@ class Mark(namedtuple("Mark", "store generation provider_expires_at is_in_etcd",
 
 
 def mark_of(pair):
-    """Given a Pair, return its Mark, or None where it has none that makes sense."""
-    return from_dict(pair.fields.get(MARK_FIELD))
+    """Given a Pair or None, return its Mark, or None where it has none that makes sense."""
+    return from_dict(pair.fields.get(MARK_FIELD)) if pair else None
 
 
 def from_dict(fields):
@@ -66,7 +66,7 @@ def is_same(one, other):
 def compare(local, remote, end=None):
     """Given the Pair in the state directory and the one in etcd, each or both None, and the Mark of the last one that
     was taken out of etcd on purpose (or None), return one of the words above."""
-    mark = mark_of(local) if local else None
+    mark = mark_of(local)
     if remote is None:
         if mark and not mark.is_in_etcd:
             return PROMOTE

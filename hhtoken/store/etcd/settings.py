@@ -16,10 +16,8 @@ DEFAULT_PREFIX = "/hh-token"
 KEY_CREDENTIAL, PASSWORD_CREDENTIAL = "hh_store_key", "hh_store_password"
 
 # A host has to connect to HeadHunter within it, with one member of etcd that is silent; docs/scale.md has the reasons.
-DEFAULT_SILENCE_SECONDS, LEAST_SILENCE_SECONDS, LONGEST_SILENCE_SECONDS = 60, 10, 24 * 3600
+DEFAULT_SILENCE_SECONDS, SILENCE_LIMITS = 60, {"least": 10, "most": 24 * 3600}
 FLIGHT_SECONDS = 30  # beyond the deadline of an answer: for the last look at what has come, and its way to etcd
-
-HINT_FORM = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
 
 
 def open_vault(settings, account):
@@ -59,14 +57,10 @@ def silence_seconds(settings):
     """Return for how long a host that has set out to renew may be silent, before it sends, until another one tries."""
     value = settings.optional("HHTOKEN_STORE_SILENCE") or str(DEFAULT_SILENCE_SECONDS)
     is_number = value.isascii() and value.isdigit() and len(value) < 8
-    if not (is_number and LEAST_SILENCE_SECONDS <= int(value) <= LONGEST_SILENCE_SECONDS):
+    if not (is_number and SILENCE_LIMITS["least"] <= int(value) <= SILENCE_LIMITS["most"]):
         raise errors.ConfigError(
-            N_(
-                "HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}",
-                least=LEAST_SILENCE_SECONDS,
-                most=LONGEST_SILENCE_SECONDS,
-            ),
-            N_("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),
+            N_("HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}", **SILENCE_LIMITS),
+            N_("leave it unset for {seconds}", seconds=DEFAULT_SILENCE_SECONDS),
         )
     return int(value)
 
@@ -78,7 +72,8 @@ def _parts(address):
     hosts = [_host(host) for host in listed.split(",")]
     is_plain = prefix.isascii() and prefix.isprintable() and not set(prefix) & set(" ?#@")
     if scheme != "etcd" or None in hosts or not is_plain:
-        raise errors.ConfigError(N_("HHTOKEN_STORE is no address of etcd"), HINT_FORM)
+        form = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
+        raise errors.ConfigError(N_("HHTOKEN_STORE is no address of etcd"), form)
     return hosts, "/" + prefix.strip("/") if prefix.strip("/") else DEFAULT_PREFIX
 
 
@@ -96,14 +91,12 @@ def _host(listed):
 
 def _tls(settings):
     """Return what a requests session calls ``verify`` and ``cert``, each or None."""
-    certificate, key = (
-        _readable(settings, "HHTOKEN_STORE_CERT_FILE"),
-        _readable(settings, "HHTOKEN_STORE_CERT_KEY_FILE"),
-    )
-    return _readable(settings, "HHTOKEN_STORE_CA_FILE"), (certificate, key) if certificate and key else certificate
+    certificate, key = _readable(settings, "CERT_FILE"), _readable(settings, "CERT_KEY_FILE")
+    return _readable(settings, "CA_FILE"), (certificate, key) if certificate and key else certificate
 
 
-def _readable(settings, name):
+def _readable(settings, which):
+    name = f"HHTOKEN_STORE_{which}"
     path = settings.optional(name)
     if path and not (os.access(path, os.R_OK) and os.path.isfile(path)):
         raise errors.ConfigError(

@@ -127,7 +127,6 @@ class SharedStore(TokenStore):
         journal = super().begin(intent)
         if self._claimed:
             journal.send_before = self._claimed.hold
-            self._claimed.begin()
         return journal
 
     def save(self, pair, replaces=None):
@@ -143,10 +142,10 @@ class SharedStore(TokenStore):
         except errors.UsageError:
             raise
         except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
-            is_defect = not isinstance(error, errors.Error)
-            reason = N_("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
+            defect = N_("a defect of hhtoken: {kind}", kind=type(error).__name__)
+            reason = error.message if isinstance(error, errors.Error) else defect
             safe = N_("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason)
-            reporting.announce(safe, None if is_defect else error.hint)
+            reporting.announce(safe, getattr(error, "hint", None))
         return self._save_here(pair, replaces)
 
     def remember(self, outcome):
@@ -170,22 +169,18 @@ class SharedStore(TokenStore):
             super().settle()
 
     def _has_to_be_handed_on(self):
-        local = self._local_pair()
-        mark = mark_of(local) if local else None
+        mark = mark_of(self._local_pair())
         return bool(mark) and not mark.is_in_etcd
 
     def forget(self):
         """Remove the pair from etcd, then here; raise TryLaterError where another host has set out to renew it, or has
-        put a newer one there.
-
-        The other hosts learn of it, and put their copies aside."""
+        put a newer one there. The other hosts learn of it, and put their copies aside."""
         mine = self._local_pair()
         _patiently(lambda: self._remove(mine))
         super().forget()
 
     def _remove(self, mine):
-        """Tell whether etcd has no pair any more; where that was refused, looking again tells why: a member refuses
-        also what another one has done already, whose answer was lost."""
+        """Tell whether etcd has no pair any more; where that was refused, another look tells why."""
         contents = self._vault.read()
         if contents.pair is None:
             return True
@@ -287,21 +282,16 @@ class SharedStore(TokenStore):
         if isinstance(self._replacing, Pair):
             self._require_place(contents, pair)
         mark = comparison.mark_after(pair, _marks_in(contents))
-        expires_at = mark.provider_expires_at or _provider_expiry(pair, self._ahead())
-        published = marked(pair, mark._replace(provider_expires_at=expires_at, is_in_etcd=True))
+        if not mark.provider_expires_at and self._ahead() is not None:
+            mark = mark._replace(provider_expires_at=pair.expires_at + self._ahead() + 1)
+        published = marked(pair, mark._replace(is_in_etcd=True))
         return published if self._vault.put_pair(contents, published) else None
 
     def _marked_as_next(self, pair):
         """Return the Pair with the Mark of what comes after all that this host knows of; it is not in etcd yet."""
-        local, marks = self._local_pair(), _marks_in(self._seen)
-        own = mark_of(local) if local else None
-        if own and comparison.is_same(local, pair):
-            pair = marked(pair, own)
-        else:
-            marks = *marks, own
-        mark = comparison.mark_after(pair, marks, new_line=os.urandom(16).hex())
-        expires_at = _provider_expiry(pair, self._provider_ahead)  # without asking: it is to be fast
-        return marked(pair, mark._replace(provider_expires_at=expires_at, is_in_etcd=False))
+        here = () if mark_of(pair) else (mark_of(self._local_pair()),)  # a file may be of the same pair
+        mark = comparison.mark_after(pair, (*_marks_in(self._seen), *here), new_line=os.urandom(16).hex())
+        return marked(pair, mark._replace(provider_expires_at=0, is_in_etcd=False))
 
     def _relation(self, local, contents):
         return comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
@@ -334,10 +324,8 @@ class SharedStore(TokenStore):
 
     def _ahead(self):
         """Return by how many seconds the provider's clock is ahead of this host's, at least (a Date has whole seconds,
-        so it may be one more), or None; asked once.
-
-        One that is further off than clocks are by mistakes with their hour is not believed: one odd Date must not keep
-        a pair from being renewed."""
+        so it may be one more), or None; asked once. One that is further off than clocks are by mistakes with their hour
+        is not believed: one odd Date must not keep a pair from being renewed."""
         if self._provider_ahead is None:
             moment = self._provider_clock()
             ahead = math.floor(moment - time.time()) if moment else None
@@ -371,10 +359,6 @@ class SharedStore(TokenStore):
         super().remember(told)
 
 
-def _provider_expiry(pair, ahead):
-    return pair.expires_at + ahead + 1 if ahead is not None else 0
-
-
 def _event(told):
     """Return what is the same in the Record of the host that was told something, and in those of the others."""
     own = *record.LASTING, "at", "not_before"
@@ -382,7 +366,7 @@ def _event(told):
 
 
 def _marks_in(contents):
-    return comparison.from_dict(contents.end), contents.pair and mark_of(contents.pair)
+    return comparison.from_dict(contents.end), mark_of(contents.pair)
 
 
 def _is_dead(contents):

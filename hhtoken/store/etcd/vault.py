@@ -9,28 +9,18 @@
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
 """
 
+from types import SimpleNamespace
+
 from hhtoken import errors
 from hhtoken.pair import pair_from_stored
-from hhtoken.store import account_names
-from hhtoken.store.account_names import MAIN
+from hhtoken.store.account_names import MAIN, is_name
+from hhtoken.store.etcd.client import Unreachable
 from hhtoken.store.etcd.sealing import HINT_DAMAGED
 from hhtoken.text import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
 CLAIM = ("pair", "intent", "owner")  # what a claim is about
 NEVER = 2**62  # a revision that no key has
-
-
-class Contents:
-    """What was read at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict``, ``end`` (dicts), each or all None;
-    ``revisions``: {name: revision, 0 where it is absent}; ``revision``: of the whole store."""
-
-    __slots__ = (*NAMES, "revisions", "revision")
-
-    def __init__(self, revision):
-        self.pair = self.intent = self.owner = self.verdict = self.end = None
-        self.revisions = dict.fromkeys(NAMES, 0)
-        self.revision = revision
 
 
 class Vault:
@@ -42,20 +32,26 @@ class Vault:
         self._etcd = etcd
         self._sealer = sealer
         self._silence_seconds, self._flight_seconds = silence_seconds, flight_seconds
-        self.name = f"{prefix.rstrip('/')}/{account or account_names.MAIN}/"
+        self.name = f"{prefix.rstrip('/')}/{account or MAIN}/"
         self._prefix = self.name.encode()
 
     def read(self):
-        """Return the Contents; raise Unreachable, ConfigError (another key), DataError (damage)."""
+        """Return the Contents, as they were at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict``, ``end``
+        (dicts), each or all None; ``revisions``: {name: revision, 0 where it is absent}; ``revision``: of the whole
+        store. Raise Unreachable, ConfigError (another key), DataError (damage)."""
         found, revision = self._etcd.read(self._prefix)
-        contents = Contents(revision)
+        contents = SimpleNamespace(**dict.fromkeys(NAMES), revisions=dict.fromkeys(NAMES, 0), revision=revision)
         for name in NAMES:
             value = found.get(self._key(name))
             if value is None:
                 continue
             contents.revisions[name] = value.revision
-            fields = self._sealer.open(self._key(name), value.data)
-            setattr(contents, name, _pair(fields) if name == "pair" else fields)
+            setattr(contents, name, self._sealer.open(self._key(name), value.data))
+        try:
+            contents.pair = contents.pair and pair_from_stored(contents.pair, 0)
+        except ValueError as error:
+            what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
+            raise errors.DataError(what, HINT_DAMAGED) from None
         return contents
 
     def claim(self, contents, owner, intent, may_be_spent):
@@ -116,19 +112,13 @@ class Vault:
         return self._prefix + name.encode()
 
 
-def _pair(fields):
-    try:
-        return pair_from_stored(fields, 0)
-    except ValueError as error:
-        what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
-        raise errors.DataError(what, HINT_DAMAGED) from None
-
-
 ALL = "all accounts"
 
 
 class Following:
     """``etcd``: an Etcd. ``prefix``: text. ``account``: a name, None for the one without, or ``ALL``."""
+
+    OutOfReach = Unreachable  # which it may raise
 
     def __init__(self, etcd, prefix, account):
         self._etcd = etcd
@@ -152,5 +142,5 @@ class Following:
         """Whoever may write below the prefix chooses the keys, so only what is a name of an account counts."""
         parts = [key[len(self._root) :].decode("utf-8", "replace").split("/") for key in keys]
         found = {part[0] for part in parts if len(part) == 2 and part[1] in NAMES}
-        names = [name for name in found if name == MAIN or account_names.is_name(name)]
+        names = [name for name in found if name == MAIN or is_name(name)]
         return [None if name == MAIN else name for name in sorted(names)]
