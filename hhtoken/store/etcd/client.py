@@ -47,7 +47,7 @@ class NotEtcd(errors.ConfigError):
     """What answers at the address of a member is something else."""
 
 
-Value = namedtuple("Value", "data revision")  # bytes; and the store's revision when the key was last written
+Value = namedtuple("Value", ("data", "revision"))  # bytes; and the store's revision when the key was last written
 
 
 class Etcd:

@@ -19,7 +19,10 @@ ENDED = "ended"  # another host has revoked the pair that this is a copy of, or 
 FOREIGN = "foreign"  # both have one, and they have nothing to do with each other
 
 
-class Mark(namedtuple("Mark", "store generation provider_expires_at is_in_etcd", defaults=(0, True))):
+FIELDS = ("store", "generation", "provider_expires_at", "is_in_etcd")
+
+
+class Mark(namedtuple("Mark", FIELDS, defaults=(0, True))):
     """``store``: which installation's store (random text). ``generation``: 1 or more. ``provider_expires_at``: when the
     access token expires by the provider's clock, in Unix seconds, 0 where that is not known; hosts' clocks differ.
     ``is_in_etcd``: False while etcd has not got the pair yet."""
@@ -34,7 +37,7 @@ def mark_of(pair):
 
 def from_dict(fields):
     """Given a Mark as a dict, return the Mark; None for what makes no sense."""
-    mark = Mark(*(fields.get(name) for name in Mark._fields)) if isinstance(fields, dict) else None
+    mark = Mark(*(fields.get(name) for name in FIELDS)) if isinstance(fields, dict) else None
     if not mark or [type(one) for one in mark[:3]] != [str, int, int]:
         return None
     return mark._replace(is_in_etcd=mark.is_in_etcd is not False)

@@ -91,12 +91,12 @@ def _host(listed):
 
 def _tls(settings):
     """Return what a requests session calls ``verify`` and ``cert``, each or None."""
-    certificate, key = _readable(settings, "CERT_FILE"), _readable(settings, "CERT_KEY_FILE")
-    return _readable(settings, "CA_FILE"), (certificate, key) if certificate and key else certificate
+    names = "HHTOKEN_STORE_CA_FILE", "HHTOKEN_STORE_CERT_FILE", "HHTOKEN_STORE_CERT_KEY_FILE"
+    authorities, certificate, key = (_readable(settings, name) for name in names)
+    return authorities, (certificate, key) if certificate and key else certificate
 
 
-def _readable(settings, which):
-    name = f"HHTOKEN_STORE_{which}"
+def _readable(settings, name):
     path = settings.optional(name)
     if path and not (os.access(path, os.R_OK) and os.path.isfile(path)):
         raise errors.ConfigError(

@@ -328,8 +328,8 @@ class SharedStore(TokenStore):
         is not believed: one odd Date must not keep a pair from being renewed."""
         if self._provider_ahead is None:
             moment = self._provider_clock()
-            ahead = math.floor(moment - time.time()) if moment else None
-            self._provider_ahead = ahead if ahead is not None and abs(ahead) <= FURTHEST_CLOCK_SECONDS else None
+            if moment and abs(moment - time.time()) <= FURTHEST_CLOCK_SECONDS:
+                self._provider_ahead = math.floor(moment - time.time())
         return self._provider_ahead
 
     def _take_up(self, intent, pair, last):
@@ -392,8 +392,7 @@ def _patiently(step):
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            done = step()
-            if done:
+            if done := step():
                 return done
         except Unreachable:
             if time.monotonic() > deadline:
