@@ -15,6 +15,8 @@ import threading
 import time
 from statistics import median, quantiles
 
+import pytest
+
 from hhtoken.store.etcd.sealing import Sealer, key_of
 from tests.cluster.checks import reads_never_go_back
 from tests.cluster.conftest import LIFE_SECONDS, until
@@ -194,6 +196,7 @@ def have_the_same(hosts):
         return is_in_etcd and len({one["refresh_token"] for one in stored}) == 1
 
 
+@pytest.mark.timeout(SECONDS + 900)
 def test_under_any_weather_no_pair_is_lost_that_could_have_been_saved(cluster, record_property):
     for host in cluster.hosts:
         host.environment(HHTOKEN_STORE_SILENCE=SILENCE_SECONDS, HHTOKEN_DEADLINE=DEADLINE_SECONDS)
