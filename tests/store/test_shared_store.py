@@ -48,33 +48,27 @@ def pair(name, generation=None, store="store"):
 
 
 @pytest.mark.parametrize(
-    "local, remote, relation",
+    "relation, local, remote, end",
     [
-        (None, None, comparison.NOTHING),
-        (None, pair("a", 1), comparison.TAKE_OVER),
-        (pair("a"), None, comparison.UNSHARED),
-        (pair("a", 1), None, comparison.VANISHED),
-        (marked(pair("a"), Mark("store", 1, 2000, is_in_etcd=False)), None, comparison.PROMOTE),
-        (pair("a", 1), pair("a", 1), comparison.IN_STEP),
-        (pair("a"), pair("a", 3), comparison.IN_STEP),
-        (pair("a", 1), pair("b", 2), comparison.TAKE_OVER),
-        (pair("c", 3), pair("b", 2), comparison.PROMOTE),
-        (pair("b", 2), pair("c", 2), comparison.CONFLICT),
-        (pair("a"), pair("b", 2), comparison.FOREIGN),
-        (pair("a", 1, "mine"), pair("b", 2, "yours"), comparison.FOREIGN),
-        (pair("a", 1), pair("b"), comparison.FOREIGN),
+        (comparison.NOTHING, None, None, None),
+        (comparison.TAKE_OVER, None, pair("a", 1), None),
+        (comparison.UNSHARED, pair("a"), None, None),
+        (comparison.VANISHED, pair("a", 1), None, None),
+        (comparison.PROMOTE, marked(pair("a"), Mark("store", 1, 2000, is_in_etcd=False)), None, None),
+        (comparison.IN_STEP, pair("a", 1), pair("a", 1), None),
+        (comparison.IN_STEP, pair("a"), pair("a", 3), None),
+        (comparison.FOREIGN, pair("a"), pair("b", 2), None),
+        (comparison.FOREIGN, pair("a", 1, "mine"), pair("b", 2, "yours"), None),
+        (comparison.FOREIGN, pair("a", 1), pair("b"), None),
+        (comparison.ENDED, pair("a", 2), None, Mark("store", 2)),
+        (comparison.ENDED, pair("a", 2), None, Mark("store", 3)),
+        (comparison.VANISHED, pair("a", 2), None, Mark("store", 1)),
+        (comparison.VANISHED, pair("a", 2), None, Mark("other", 2)),
+        (comparison.TAKE_OVER, pair("a", 2), pair("b", 3), Mark("store", 2)),
     ],
 )
-def test_which_copy_counts(local, remote, relation):
-    assert compare(local, remote) == relation
-
-
-def test_a_copy_of_a_pair_that_was_taken_out_on_purpose_has_ended():
-    assert compare(pair("a", 2), None, Mark("store", 2)) == comparison.ENDED
-    assert compare(pair("a", 2), None, Mark("store", 3)) == comparison.ENDED
-    assert compare(pair("a", 2), None, Mark("store", 1)) == comparison.VANISHED
-    assert compare(pair("a", 2), None, Mark("other", 2)) == comparison.VANISHED
-    assert compare(pair("a", 2), pair("b", 3), Mark("store", 2)) == comparison.TAKE_OVER
+def test_which_copy_counts(relation, local, remote, end):
+    assert compare(local, remote, end) == relation
 
 
 def test_of_two_hosts_that_differ_never_both_are_the_newer_one():
@@ -96,12 +90,6 @@ def test_a_mark_that_makes_no_sense_is_none(mark):
     assert mark_of(made) is None
 
 
-def test_a_mark_outlives_the_file():
-    stored = pair_from_stored(json.loads(pair_to_text(pair("a", 7))), 0)
-    told = {"store": "store", "generation": 7, "provider_expires_at": 2000, "is_in_etcd": True}
-    assert mark_of(stored)._asdict() == told
-
-
 def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
     """Without it, every other host would take the next pair for another installation's."""
     for odd in ("x" * 70_000, json.loads("[" * 900 + "]" * 900)):
@@ -109,7 +97,7 @@ def test_a_mark_outlives_a_file_that_is_cut_to_what_matters():
         made.fields["odd"] = odd
         data = pair_to_text(made)
         assert len(data) <= LARGEST_FILE_BYTES
-        assert mark_of(pair_from_stored(json.loads(data), 0)).generation == 7
+        assert mark_of(pair_from_stored(json.loads(data), 0)) == Mark("store", 7, 2000)
 
 
 def test_the_provider_cannot_set_a_mark():
@@ -125,14 +113,10 @@ def test_what_is_sealed_opens_again_and_shows_nothing():
     assert sealer.seal(PLACE, {}) != sealer.seal(PLACE, {})
 
 
-def test_another_key_is_a_setting_to_mend():
-    sealed = sealing.Sealer(sealing.key_of(KEY)).seal(PLACE, {})
-    with pytest.raises(errors.ConfigError, match="another key"):
-        sealing.Sealer(bytes(32)).open(PLACE, sealed)
-
-
-def test_a_value_in_another_place_does_not_open():
+def test_neither_another_key_opens_it_nor_another_place():
     sealer = sealing.Sealer(sealing.key_of(KEY))
+    with pytest.raises(errors.ConfigError, match="another key"):
+        sealing.Sealer(bytes(32)).open(PLACE, sealer.seal(PLACE, {}))
     with pytest.raises(errors.DataError):
         sealer.open(b"/prefix/alice/pair", sealer.seal(PLACE, {}))
 
@@ -153,15 +137,6 @@ def test_no_changed_byte_opens():
 def test_what_was_never_sealed_makes_no_sense(sealed):
     with pytest.raises(errors.DataError):
         sealing.Sealer(bytes(32)).open(PLACE, sealed)
-
-
-def test_what_was_sealed_but_cannot_be_read_makes_no_sense(monkeypatch):
-    sealer = sealing.Sealer(bytes(32))
-    monkeypatch.setattr("json.dumps", lambda fields, dumps=json.dumps: "[" * 100_000 if fields == {} else dumps(fields))
-    sealed = sealer.seal(PLACE, {})
-    monkeypatch.undo()
-    with pytest.raises(errors.DataError):
-        sealer.open(PLACE, sealed)
 
 
 def test_a_key_is_32_bytes_in_either_alphabet_of_base64():
@@ -195,10 +170,7 @@ def test_the_address_of_the_store(tmp_path, address, members, prefix):
     """Whoever is not on this machine is spoken to by TLS only."""
     vault = shared_settings.open_vault(settings(tmp_path, HHTOKEN_STORE=address), None)
     assert vault._etcd._members == members and vault.name == prefix
-
-
-def test_each_account_has_a_place_of_its_own(tmp_path):
-    assert shared_settings.open_vault(settings(tmp_path), "alice").name == "/t/alice/"
+    assert shared_settings.open_vault(settings(tmp_path, HHTOKEN_STORE=address), "alice").name == prefix[:-2] + "alice/"
 
 
 @pytest.mark.parametrize(
@@ -228,8 +200,6 @@ def test_a_wrong_setting_is_named_and_the_password_is_not(tmp_path, changes, par
     "changes, part",
     [
         ({"HHTOKEN_STORE": "foo"}, "HHTOKEN_STORE is no address"),
-        ({"HHTOKEN_STORE_KEY_FILE": "/nowhere"}, "cannot read /nowhere"),
-        ({"HHTOKEN_STORE_CA_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"HHTOKEN_STORE_PASSWORD_FILE": "/nowhere"}, "cannot read /nowhere"),
         ({"HHTOKEN_STORE_SILENCE": "soon"}, "HHTOKEN_STORE_SILENCE"),
     ],
@@ -364,27 +334,17 @@ def test_a_secret_of_the_store_is_not_called_the_client_secret(tmp_path, name):
         file.chmod(0o600)
 
 
-def test_a_host_stays_itself_and_a_copy_of_its_directory_is_another(tmp_path):
-    home = open_directory(str(tmp_path / "one"), create=True)
-    first = host_identity(home)
-    assert host_identity(home) == first and first["name"] == os.uname().nodename
-    copy = open_directory(str(tmp_path / "two"), create=True)
-    copy.replace(IDENTITY_FILE, home.read(IDENTITY_FILE)[0])
-    assert host_identity(copy)["id"] != first["id"]
-
-
-def test_a_host_stays_itself_by_whatever_path_its_directory_is_reached(tmp_path):
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"[" * 100_000, b"[]", b'{"home": 5}', b"x" * 300_000])
+def test_a_host_stays_itself_by_whatever_path_and_a_copy_of_its_directory_is_another(tmp_path, damage):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    real, linked = (open_directory(str(tmp_path / name / "state"), create=True) for name in ("real", "link"))
-    assert host_identity(real) == host_identity(linked) == host_identity(real)
-
-
-@pytest.mark.parametrize("damage", [b"", b"{", b"[" * 100_000, b"[]", b'{"home": 5}', b"x" * 300_000])
-def test_a_host_whose_identity_is_damaged_gets_another(tmp_path, damage):
-    home = open_directory(str(tmp_path / "one"), create=True)
-    home.replace(IDENTITY_FILE, damage)
-    assert host_identity(home) == host_identity(home)
+    real, linked, copy = (open_directory(str(tmp_path / name), create=True) for name in ("real/a", "link/a", "copy"))
+    if damage is not None:
+        real.replace(IDENTITY_FILE, damage)
+    first = host_identity(real)
+    assert host_identity(linked) == host_identity(real) == first and first["name"] == os.uname().nodename
+    copy.replace(IDENTITY_FILE, real.read(IDENTITY_FILE)[0])
+    assert host_identity(copy)["id"] != first["id"]
 
 
 def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
@@ -463,24 +423,28 @@ def host(tmp_path, name, etcd):
     return SharedStore(store, Vault(etcd, sealing.Sealer(bytes(32)), "/t", None, 60, 210), lambda: None)
 
 
-def test_a_pair_whose_removal_was_not_heard_of_is_removed_here_too(tmp_path, etcd):
+UNHEARD = pytest.mark.parametrize("what", ["lose_answers", "ask_twice"])
+
+
+@UNHEARD
+def test_a_pair_is_removed_here_too_where_etcds_answer_was_lost_or_is_that_of_a_second_member(tmp_path, etcd, what):
     store = host(tmp_path, "one", etcd)
     with store.lock():
         store.save(pair("a"))
-        etcd.lose_answers = 1
+        setattr(etcd, what, 1)
         store.forget()
     assert list(etcd.values) == [b"/t/-/end"]
     assert "token.json" not in os.listdir(tmp_path / "one")
 
 
-def test_a_pair_whose_removal_a_second_member_refuses_after_the_first_one_did_it_is_removed_here_too(tmp_path, etcd):
+@UNHEARD
+def test_a_pair_is_put_there_once_where_etcds_answer_was_lost_or_is_that_of_a_second_member(tmp_path, etcd, what):
     store = host(tmp_path, "one", etcd)
+    setattr(etcd, what, 1)
     with store.lock():
-        store.save(pair("a"))
-        etcd.ask_twice = 1
-        store.forget()
-    assert list(etcd.values) == [b"/t/-/end"]
-    assert "token.json" not in os.listdir(tmp_path / "one")
+        in_place = store.save(pair("a"))
+    assert mark_of(in_place) == mark_of(store.load().pair) and mark_of(in_place).generation == 1
+    assert store.is_in_step()
 
 
 def test_a_newer_pair_of_another_host_is_not_removed(tmp_path, etcd, monkeypatch):
@@ -500,25 +464,6 @@ def test_a_newer_pair_of_another_host_is_not_removed(tmp_path, etcd, monkeypatch
     assert store.load().pair.access_token == "ACCESS-a" and other.is_in_step()
 
 
-def test_a_pair_that_a_second_member_refuses_after_the_first_one_took_it_is_put_there_once(tmp_path, etcd):
-    store = host(tmp_path, "one", etcd)
-    etcd.ask_twice = 1
-    with store.lock():
-        store.save(pair("a"))
-    assert mark_of(store.load().pair).generation == 1 and store.is_in_step()
-
-
-def test_a_pair_that_had_to_wait_for_etcd_is_in_step_once_a_second_member_refuses_it(tmp_path, etcd, monkeypatch):
-    store = host(tmp_path, "one", etcd)
-    with store.lock(), monkeypatch.context() as broken:
-        broken.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
-        store.save(pair("a"))
-    etcd.ask_twice = 1
-    with store.lock():
-        pass
-    assert store.is_in_step()
-
-
 def test_a_pair_that_follows_one_which_had_to_wait_for_etcd_has_the_next_generation(tmp_path, etcd, monkeypatch):
     """Else the two would have the same one, and the dead one in etcd would take the place of the one that lives."""
     store = host(tmp_path, "one", etcd)
@@ -533,15 +478,6 @@ def test_a_pair_that_follows_one_which_had_to_wait_for_etcd_has_the_next_generat
     with store.lock():
         pass
     assert store.load().pair.access_token == "ACCESS-c" and store.is_in_step()
-
-
-def test_a_pair_that_etcd_took_unheard_is_put_there_once(tmp_path, etcd):
-    store = host(tmp_path, "one", etcd)
-    etcd.lose_answers = 1
-    with store.lock():
-        in_place = store.save(pair("a"))
-    assert mark_of(in_place).generation == mark_of(store.load().pair).generation == 1
-    assert store.is_in_step()
 
 
 def test_a_pair_that_came_too_late_is_kept_aside_and_the_one_that_counts_is_returned(tmp_path, etcd, capfd):
@@ -716,30 +652,25 @@ def test_who_tries_in_place_of_a_silent_host_and_spends_nothing_lets_the_next_on
     assert exchange.renew(hosts("third"), HeadHunter(NEW_PAIR)).outcome == record.RENEWED
 
 
-def test_who_tries_in_place_of_a_silent_host_knows_that_it_may_have_spent_the_token(hosts, etcd):
+@pytest.mark.parametrize("lost_at", [0, 5])
+def test_who_tries_in_place_of_a_silent_host_knows_that_it_may_have_spent_the_token(hosts, etcd, lost_at):
+    """And when an earlier answer was lost."""
     fall_silent(hosts("one"), etcd)
     other = hosts("other")
-    known = {"perhaps_spent_at": 0, "refused": "token_revoked", "provider_ahead": 7}
+    known = {"perhaps_spent_at": lost_at, "refused": "token_revoked", "provider_ahead": 7}
     with other.lock():
         token = fingerprint(other.load().pair.refresh_token)
         other.remember(record.Record(outcome=record.NOT_DUE, refresh_token_sha256=token, **known))
     exchange.renew(other, HeadHunter(NO_NETWORK))
     last = other.record()
     assert (last.refused, last.provider_ahead) == ("token_revoked", 7)
-    assert last.perhaps_spent_at > 0
+    assert last.perhaps_spent_at == (lost_at or etcd_intent(other)["at"])
     used = Answer(400, b'{"error": "invalid_grant", "error_description": "token has already been refreshed"}', True)
     assert "was lost on the way" in exchange.renew(hosts("other"), HeadHunter(used)).message
 
 
-def test_the_first_lost_answer_counts_also_where_another_host_fell_silent_later(hosts, etcd):
-    fall_silent(hosts("one"), etcd)
-    other = hosts("other")
-    with other.lock():
-        token = fingerprint(other.load().pair.refresh_token)
-        lost = record.Record(outcome=record.OUTCOME_UNKNOWN, perhaps_spent_at=5, refresh_token_sha256=token)
-        other.remember(lost)
-    exchange.renew(other, HeadHunter(NO_NETWORK))
-    assert other.record().perhaps_spent_at == 5
+def etcd_intent(store):
+    return store._vault.read().intent
 
 
 def test_a_host_whose_answer_was_lost_keeps_its_claim_also_where_it_then_has_no_network(hosts, etcd):
@@ -837,49 +768,29 @@ def two_vaults(hosts, etcd):
     return *vaults, vaults[0].read()
 
 
-def test_of_two_hosts_that_claim_what_both_have_seen_one_succeeds(two_vaults):
+CLAIMS = {"id": "one"}, {"id": "one"}, False
+PUTS, CLAIMED = ("put_pair", pair("b", 2)), ("claim", *CLAIMS)
+
+
+@pytest.mark.parametrize("one", [PUTS, CLAIMED])
+@pytest.mark.parametrize("other", [PUTS, CLAIMED, ("put_verdict", {"dead": True}), ("remove", {})])
+def test_of_what_two_hosts_do_upon_what_both_have_seen_one_succeeds(two_vaults, one, other):
+    """A claim alone stands in nobody's way who has a pair, or a verdict on it; in that of ``export``, it does."""
     first, second, seen = two_vaults
-    assert first.claim(seen, {"id": "one"}, {"id": "one"}, False)
-    assert not second.claim(seen, {"id": "two"}, {"id": "two"}, False)
-    assert second.read().owner == {"id": "one"}
-
-
-def test_a_claim_upon_a_pair_that_was_replaced_meanwhile_fails(two_vaults):
-    first, second, seen = two_vaults
-    assert first.put_pair(seen, pair("b", 2))
-    assert not second.claim(seen, {"id": "two"}, {"id": "two"}, False)
-
-
-def test_of_two_pairs_that_would_replace_the_same_one_the_first_stands(two_vaults):
-    first, second, seen = two_vaults
-    assert first.put_pair(seen, pair("b", 2))
-    assert not second.put_pair(seen, pair("c", 2))
-    assert second.read().pair.access_token == "ACCESS-b"
-
-
-def test_a_verdict_upon_a_pair_that_was_replaced_meanwhile_is_not_put_down(two_vaults):
-    first, second, seen = two_vaults
-    assert first.put_pair(seen, pair("b", 2))
-    assert not second.put_verdict(seen, {"dead": True})
-    assert second.read().verdict is None
+    assert getattr(first, one[0])(seen, *one[1:])
+    succeeds = one == CLAIMED and other[0] in ("put_pair", "put_verdict")
+    assert bool(getattr(second, other[0])(seen, *other[1:])) == succeeds
+    assert second.read().pair.access_token == ("ACCESS-b" if PUTS in (one, succeeds and other) else "ACCESS-a")
 
 
 def test_another_hosts_claim_is_not_given_back(two_vaults, etcd):
     first, second, seen = two_vaults
-    assert first.claim(seen, {"id": "one"}, {"id": "one"}, False)
+    assert first.claim(seen, *CLAIMS)
     earlier = first.read().revisions["owner"]
     etcd.end_lease(b"/t/-/owner")
     assert second.claim(second.read(), {"id": "two"}, {"id": "two"}, False)
     assert not first.release(earlier, None)
     assert first.read().owner == {"id": "two"}
-
-
-def test_a_pair_that_was_claimed_meanwhile_is_not_removed(two_vaults):
-    """``export`` would move a pair out whose refresh token is being spent."""
-    first, second, seen = two_vaults
-    assert first.claim(seen, {"id": "one"}, {"id": "one"}, False)
-    assert not second.remove(seen, {})
-    assert second.read().pair
 
 
 # -- etcd restored from an older snapshot --
