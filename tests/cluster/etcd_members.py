@@ -11,7 +11,7 @@ PEER_PORT = 2380
 ROOT_PASSWORD, WRITER_PASSWORD, READER_PASSWORD = "of-root", "of-the-writer", "of-the-reader"
 AS_ROOT = f"root:{ROOT_PASSWORD}"
 START_SECONDS = 120
-TOKEN_SECONDS = 5  # for which a token of etcd's may be idle
+TOKEN_SECONDS = 15  # for which a token of etcd's may be idle
 CLIENT_ENVIRONMENT = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
 
 

@@ -90,6 +90,11 @@ def test_an_answer_that_makes_no_sense_is_as_good_as_none(body):
         Etcd([address(member)]).read(b"/p/")
 
 
+def test_only_what_etcd_says_has_succeeded_has():
+    with answering(http(b'{"header": {"revision": "5"}, "succeeded": NaN}', headers=CLOSE)) as member:
+        assert Etcd([address(member)]).transact({b"/p/i": 0}) == 0
+
+
 def test_an_answer_larger_than_any_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(client, "LARGEST_ANSWER_BYTES", 99)
     with answering(http(b" " * 100, headers=CLOSE)) as member, pytest.raises(Unreachable, match="makes no sense"):

@@ -184,8 +184,7 @@ class SharedStore(TokenStore):
         contents = self._vault.read()
         if contents.pair is None:
             return True
-        is_ours = not contents.owner or contents.owner.get("id") == host_identity(self.directory)["id"]
-        if not is_ours and not _is_dead(contents):
+        if contents.owner and contents.owner.get("id") != host_identity(self.directory)["id"]:
             raise errors.TryLaterError(N_("another host is renewing the pair"), N_("try again in a moment"))
         if mine is None or not comparison.is_same(mine, contents.pair):
             raise errors.TryLaterError(N_("another host has put a newer pair into etcd"), N_("try again"))
