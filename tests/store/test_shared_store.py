@@ -378,6 +378,7 @@ class EtcdInMemory:
     def __init__(self):
         self.values, self.lasting = {}, {}
         self.lose_answers = self.ask_twice = 0
+        self.is_broken = False
         self.revision = 1
 
     def read(self, prefix, keys_only=False):
@@ -392,6 +393,8 @@ class EtcdInMemory:
         del self.values[key]
 
     def transact(self, revisions, puts=None, deletes=(), lasting=None):
+        if self.is_broken:
+            raise KeyError("a defect")
         self.lasting.update(lasting or {})
         if self.ask_twice:
             self.ask_twice -= 1
@@ -423,40 +426,40 @@ def host(tmp_path, name, etcd):
     return SharedStore(store, Vault(etcd, sealing.Sealer(bytes(32)), "/t", None, 60, 210), lambda: None)
 
 
+def save(store, one, after=None):
+    """Save a pair on a host, instead of another one."""
+    with store.lock():
+        return store.save(one, replaces=after and fingerprint(after.refresh_token))
+
+
+def look(store):
+    """Bring a host in step with etcd; return its access token."""
+    with store.lock():
+        return store.load().pair.access_token
+
+
 UNHEARD = pytest.mark.parametrize("what", ["lose_answers", "ask_twice"])
 
 
 @UNHEARD
-def test_a_pair_is_removed_here_too_where_etcds_answer_was_lost_or_is_that_of_a_second_member(tmp_path, etcd, what):
-    store = host(tmp_path, "one", etcd)
-    with store.lock():
-        store.save(pair("a"))
-        setattr(etcd, what, 1)
-        store.forget()
-    assert list(etcd.values) == [b"/t/-/end"]
-    assert "token.json" not in os.listdir(tmp_path / "one")
-
-
-@UNHEARD
-def test_a_pair_is_put_there_once_where_etcds_answer_was_lost_or_is_that_of_a_second_member(tmp_path, etcd, what):
+def test_a_pair_is_put_there_once_and_removed_here_too_where_etcds_answer_was_lost(tmp_path, etcd, what):
+    """Or is that of a second member, which refuses what the first one has done."""
     store = host(tmp_path, "one", etcd)
     setattr(etcd, what, 1)
-    with store.lock():
-        in_place = store.save(pair("a"))
+    in_place = save(store, pair("a"))
     assert mark_of(in_place) == mark_of(store.load().pair) and mark_of(in_place).generation == 1
     assert store.is_in_step()
+    setattr(etcd, what, 1)
+    with store.lock():
+        store.forget()
+    assert list(etcd.values) == [b"/t/-/end"] and not store.directory.exists("token.json")
 
 
 def test_a_newer_pair_of_another_host_is_not_removed(tmp_path, etcd, monkeypatch):
     store, other = host(tmp_path, "one", etcd), host(tmp_path, "other", etcd)
     remove = store._vault.remove
 
-    def overtaken(*given):
-        with other.lock():
-            other.save(pair("b"))
-        return remove(*given)
-
-    monkeypatch.setattr(store._vault, "remove", overtaken)
+    monkeypatch.setattr(store._vault, "remove", lambda *given: save(other, pair("b")) and remove(*given))
     with store.lock():
         store.save(pair("a"))
         with pytest.raises(errors.TryLaterError, match="another host has put a newer pair"):
@@ -464,57 +467,48 @@ def test_a_newer_pair_of_another_host_is_not_removed(tmp_path, etcd, monkeypatch
     assert store.load().pair.access_token == "ACCESS-a" and other.is_in_step()
 
 
-def test_a_pair_that_follows_one_which_had_to_wait_for_etcd_has_the_next_generation(tmp_path, etcd, monkeypatch):
-    """Else the two would have the same one, and the dead one in etcd would take the place of the one that lives."""
+def test_a_pair_that_follows_one_which_had_to_wait_for_etcd_has_the_next_generation(tmp_path, etcd):
+    """Else the two would have the same one, and the dead one in etcd would take the place of the one that is valid."""
     store = host(tmp_path, "one", etcd)
+    first = save(store, pair("a"))
     with store.lock():
-        before = store.save(pair("a"))
-        with monkeypatch.context() as broken:
-            broken.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
-            before = store.save(pair("b"), replaces=fingerprint(before.refresh_token))
-    with store.lock(), monkeypatch.context() as broken:  # which puts that one there
-        broken.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
-        store.save(pair("c"), replaces=fingerprint(before.refresh_token))
-    with store.lock():
-        pass
-    assert store.load().pair.access_token == "ACCESS-c" and store.is_in_step()
+        etcd.is_broken = True
+        second = store.save(pair("b"), replaces=fingerprint(first.refresh_token))
+    etcd.is_broken = False
+    with store.lock():  # which puts that one there
+        etcd.is_broken = True
+        store.save(pair("c"), replaces=fingerprint(second.refresh_token))
+    etcd.is_broken = False
+    assert look(store) == "ACCESS-c" and store.is_in_step()
 
 
 def test_a_pair_that_came_too_late_is_kept_aside_and_the_one_that_counts_is_returned(tmp_path, etcd, capfd):
     one, other = host(tmp_path, "one", etcd), host(tmp_path, "other", etcd)
     with one.lock():
         spent = one.save(pair("a"))
-        with other.lock():
-            other.save(pair("b"), replaces=fingerprint(spent.refresh_token))
+        save(other, pair("b"), spent)
         in_place = one.save(pair("c"), replaces=fingerprint(spent.refresh_token))
     assert in_place.access_token == one.load().pair.access_token == "ACCESS-b"
     (kept,) = (tmp_path / "one").glob("token.json.unclaimed-*")
     assert "ACCESS-c" in kept.read_text() and str(kept) in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("value", [b"[" * 100_000, b"{}"])
-def test_whatever_somebody_puts_into_etcd_a_pair_that_was_paid_for_is_saved_here(tmp_path, etcd, value):
+@pytest.mark.parametrize("value", [b"[" * 100_000, b"{}", None], ids=["nest", "no envelope", "a defect of ours"])
+def test_whatever_is_in_etcd_a_pair_that_was_paid_for_is_saved_here(tmp_path, etcd, capfd, value):
     store = host(tmp_path, "one", etcd)
     with store.lock():
         spent = store.save(pair("a"))
-        etcd.values[b"/t/-/end"] = Value(value, 99)
+        etcd.values.update({b"/t/-/end": Value(value, 99)} if value else {})
+        etcd.is_broken = value is None
         store.save(pair("b"), replaces=fingerprint(spent.refresh_token))
+    said = "makes no sense" if value else "a defect of hhtoken: KeyError"
+    assert f"{said}; the new pair is safe here" in capfd.readouterr().err
     assert store.load().pair.access_token == "ACCESS-b" and not mark_of(store.load().pair).is_in_etcd
-    with pytest.raises(errors.DataError), store.lock():
+    with pytest.raises((errors.DataError, KeyError)), store.lock():
         pass
-    del etcd.values[b"/t/-/end"]
-    with store.lock():
-        assert store.is_in_step()
-
-
-def test_a_defect_on_the_way_to_etcd_does_not_keep_a_pair_from_being_saved_here(tmp_path, etcd, capfd, monkeypatch):
-    store = host(tmp_path, "one", etcd)
-    with store.lock():
-        spent = store.save(pair("a"))
-        monkeypatch.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
-        store.save(pair("b"), replaces=fingerprint(spent.refresh_token))
-    assert store.load().pair.access_token == "ACCESS-b"
-    assert "a defect of hhtoken: KeyError; the new pair is safe here" in capfd.readouterr().err
+    etcd.values.pop(b"/t/-/end", None)
+    etcd.is_broken = False
+    assert look(store) == "ACCESS-b" and store.is_in_step()
 
 
 def came_back(store, pending, seconds=20):
@@ -531,17 +525,17 @@ def test_login_sees_that_access_was_denied_also_where_no_host_has_a_pair_yet(tmp
     assert not came_back(store, pending, 0.1)
 
 
-def test_login_sees_that_a_pair_came_also_while_etcd_does_not_take_it(tmp_path, etcd, monkeypatch):
-    store, transact = host(tmp_path, "one", etcd), etcd.transact
+def test_login_sees_that_a_pair_came_also_while_etcd_does_not_take_it(tmp_path, etcd):
+    store = host(tmp_path, "one", etcd)
     pending = PendingAuthorizations(store.directory)
     with store.lock():
         store.begin({"kind": "code"}).close()
-        monkeypatch.setattr(etcd, "transact", lambda *_given, **_named: {}["defect"])
+        etcd.is_broken = True
         store.save(pair("a"))
         store.settle()
     assert came_back(store, pending)
     assert store.is_unsettled(), "so that the next run hands it on"
-    monkeypatch.setattr(etcd, "transact", transact)
+    etcd.is_broken = False
     with store.lock():
         store.settle()
     assert not store.is_unsettled() and store.is_in_step()
@@ -591,9 +585,7 @@ class HeadHunter:
 def hosts(tmp_path, etcd, monkeypatch):
     """Return a function that gives a host's store as a new process has it; all have a pair that is due."""
     monkeypatch.setattr("hhtoken.store.etcd.shared_store.CLAIM_WAIT_SECONDS", 0)
-    first = host(tmp_path, "one", etcd)
-    with first.lock():
-        first.save(pair("a"))
+    save(host(tmp_path, "one", etcd), pair("a"))
     return lambda name: host(tmp_path, name, etcd)
 
 
@@ -614,18 +606,13 @@ def test_a_claim_under_which_nothing_was_spent_is_given_back(hosts, etcd, answer
     assert claims(etcd) == []
 
 
-@pytest.mark.parametrize("answer", [LOST, GUARD_PAGE], ids=["lost", "guard"])
+@pytest.mark.parametrize("answer", [LOST, GUARD_PAGE, KeyError()], ids=["lost", "guard", "defect"])
 def test_a_claim_under_which_the_token_may_be_spent_is_kept(hosts, etcd, answer):
-    exchange.renew(hosts("one"), HeadHunter(answer))
+    with contextlib.suppress(KeyError):
+        exchange.renew(hosts("one"), HeadHunter(answer))
     assert claims(etcd) == ["intent", "owner"]
     headhunter = HeadHunter(NO_NETWORK)
     assert exchange.renew(hosts("other"), headhunter).exit_code in (75, 77) and not headhunter.is_asked
-
-
-def test_a_claim_is_kept_where_a_run_ends_while_its_request_is_under_way(hosts, etcd):
-    with pytest.raises(KeyError):
-        exchange.renew(hosts("one"), HeadHunter(KeyError()))
-    assert claims(etcd) == ["intent", "owner"]
 
 
 def test_a_claim_is_given_back_where_the_store_is_found_unwritable_before_anything_is_sent(hosts, etcd, monkeypatch):
@@ -807,11 +794,8 @@ def restore(etcd, values):
 def renewed_twice(hosts, etcd):
     """Return what etcd held at the first of three pairs; both hosts have the second one."""
     snapshot = dict(etcd.values)
-    first, other = hosts("one"), hosts("other")
-    with first.lock():
-        first.save(pair("b"), replaces=fingerprint(pair("a").refresh_token))
-    with other.lock():
-        pass
+    save(hosts("one"), pair("b"), pair("a"))
+    look(hosts("other"))
     return snapshot
 
 
@@ -824,9 +808,7 @@ def test_a_new_pair_takes_the_place_of_an_older_one_that_etcd_was_restored_to_me
         in_place = first.save(pair("c"), replaces=fingerprint(pair("b").refresh_token))
     assert in_place.access_token == first.load().pair.access_token == "ACCESS-c" and first.is_in_step()
     assert not list(tmp_path.glob("one/token.json.unclaimed-*"))
-    other = hosts("other")
-    with other.lock():
-        assert other.load().pair.access_token == "ACCESS-c"
+    assert look(hosts("other")) == "ACCESS-c"
 
 
 def test_a_claim_finds_that_etcd_was_restored_and_goes_on_with_the_newer_pair(hosts, etcd, renewed_twice, monkeypatch):
@@ -873,13 +855,11 @@ def test_a_dead_pair_that_another_host_had_claimed_can_be_exported(hosts, etcd):
 def test_of_a_pair_imported_from_a_file_the_generation_stays(hosts, etcd, tmp_path):
     """Where etcd has lost it: else it would outrank the newer one of a host that comes later."""
     first, other = hosts("one"), hosts("other")
-    with other.lock():
-        other.save(pair("b"), replaces=fingerprint(pair("a").refresh_token))
+    save(other, pair("b"), pair("a"))
     etcd.values.clear()
     with first.lock(replacing=first.load().pair):
         first.save(first.load().pair)
-    with other.lock():
-        assert other.load().pair.access_token == "ACCESS-b" and other.is_in_step()
+    assert look(other) == "ACCESS-b" and other.is_in_step()
 
 
 # -- what one host has heard, and all should know --
@@ -889,8 +869,7 @@ def test_a_dead_pair_is_looked_for_in_etcd_before_a_human_is_asked(hosts, etcd):
     """Another host may have come back with the new one in its journal."""
     first, other = hosts("one"), hosts("other")
     exchange.renew(other, HeadHunter(REVOKED))
-    with first.lock():
-        first.save(pair_that_lives("new"), replaces=fingerprint(pair("a").refresh_token))
+    save(first, pair_that_lives("new"), pair("a"))
     for force in (False, True):
         headhunter = HeadHunter(NOT_YET)
         exchange.renew(hosts("other"), headhunter, force)
@@ -942,12 +921,9 @@ def test_a_copy_takes_over_the_mark_that_the_same_pair_has_in_etcd(hosts, etcd):
         second.save(pair("a"))
     first = hosts("one")
     assert not first.is_in_step()
-    with first.lock():
-        assert first.is_in_step()
-    with second.lock():
-        second.save(pair("b"), replaces=fingerprint(pair("a").refresh_token))
-    with first.lock():
-        assert first.load().pair.access_token == "ACCESS-b"
+    assert look(first) == "ACCESS-a" and first.is_in_step()
+    save(second, pair("b"), pair("a"))
+    assert look(first) == "ACCESS-b"
 
 
 # -- hosts whose clocks differ --
