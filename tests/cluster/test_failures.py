@@ -250,6 +250,7 @@ def test_for_how_long_headhunter_wants_to_hear_nothing_is_known_to_all(shared):
     for host in (other, first):
         host.run("refresh", expect=75)
     assert len(shared.asked()) == before
+    assert "is dead" not in other.run("doctor", expect=(0, 69, 75, 78))[0]
 
 
 def test_a_host_that_dies_before_it_sends_is_replaced_after_the_silence(shared):

@@ -26,7 +26,8 @@ def look(settings):
         except (errors.AuthorizationNeededError, errors.DataError):
             local = None
         relation = comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
-        return SimpleNamespace(relation=relation, place=vault.name, is_dead=bool(contents.verdict), error=None)
+        is_dead = bool(contents.verdict) and contents.verdict.get("dead") is True
+        return SimpleNamespace(relation=relation, place=vault.name, is_dead=is_dead, error=None)
     except errors.Error as error:
         return SimpleNamespace(error=error)
 
