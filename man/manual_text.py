@@ -76,7 +76,7 @@ ENVIRONMENT = (
     ),
     (
         "HHTOKEN_STORE_SILENCE",
-        N_("After how many seconds another host takes over from one that has set out to renew; 600 if unset."),
+        N_("Seconds until another host takes over from one that set out to renew and sent nothing; 60 if unset."),
     ),
     ("HHTOKEN_DEADLINE", N_("How many seconds a whole answer of HeadHunter may take; 180 if unset.")),
     ("HH_ACCESS_TOKEN", N_("Set by exec, for its command.")),

@@ -11,7 +11,7 @@ from hhtoken.renewal import record_keeping, recovery, report
 from hhtoken.settings.settings import load_settings
 from hhtoken.store import foreign_pair, opening, record
 from hhtoken.store.private_directory import THROUGH_LINKS, read_regular
-from hhtoken.store.token_store import FROM_FILE, PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
+from hhtoken.store.token_store import PREVIOUS_FILE, TOKEN_FILE, fingerprint, shared_elsewhere
 from hhtoken.text import N_
 
 SUMMARY = N_("take over a pair from a file (token.json of another tool, or a backup)")
@@ -34,7 +34,7 @@ def run(arguments):
     if not opening.is_shared(settings):
         pair.fields.pop(MARK_FIELD, None)  # from here on it is this host's alone
     store = opening.of_settings(settings, create=True)
-    with store.lock(replacing=FROM_FILE):
+    with store.lock(replacing=pair):
         recovery.recover(store)
         pair = _chosen(store, arguments.file, pair)
         if pair.is_shared and not opening.is_shared(settings):  # the stored one; in place there is nothing to import

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from functools import partial
 
 from hhtoken import errors
 from hhtoken.console import reporting, signals
@@ -12,9 +13,9 @@ from hhtoken.text import N_
 
 SUMMARY = N_("take over new pairs from the shared store as they come, until it is ended")
 
-LOOK_SECONDS = 10  # at a connection to etcd, which may have died silently
+LOOK_SECONDS = 3  # at a connection to etcd, which may have died silently: hosts agree again in 5 s
 SWEEP_SECONDS = 300  # between two looks at all that is followed, should a change have been missed
-PAUSES_SECONDS = (1, 2, 5, 10, 30)  # while etcd is out of reach
+PAUSE_SECONDS = 1  # while etcd is out of reach
 
 
 def add_arguments(parser):
@@ -25,31 +26,27 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from hhtoken.store.etcd import vault
-    from hhtoken.store.etcd.settings import open_etcd
-
     settings = load_settings(arguments)
     if not opening.is_shared(settings):
         raise errors.ConfigError(
             N_("HHTOKEN_STORE is not set, so there is nothing to keep in step with"),
             N_("a host on its own needs no 'hhtoken sync'"),
         )
-    account = vault.ALL if arguments.all else settings.account()
-    changes = vault.Following(*open_etcd(settings), account)
-    bring = _bring_one_of_many if arguments.all else _bring_in_step
+    changes = opening.following(settings, arguments.all)
+    bring = partial(_bring_one_of_many, changes.OutOfReach) if arguments.all else _bring_in_step
     if arguments.once:
         for name in changes.accounts():
             bring(settings, name)
         return 0
     signals.end_on_signals()
     try:
-        _follow(changes, lambda name: bring(settings, name))
+        _follow(changes, partial(bring, settings))
     except errors.Interrupted:
         return 0  # it has no other end
 
 
 def _follow(changes, bring_in_step):
-    failures, sweep_at = 0, 0.0
+    is_out_of_step, sweep_at = False, 0.0
     while True:
         try:
             names = changes.changed(LOOK_SECONDS) if time.monotonic() < sweep_at else None
@@ -57,15 +54,15 @@ def _follow(changes, bring_in_step):
                 names, sweep_at = changes.accounts(), time.monotonic() + SWEEP_SECONDS
             for name in names:
                 bring_in_step(name)
-            if failures:
+            if is_out_of_step:
                 reporting.event("in step with etcd again", reporting.NOTICE)
-            failures = 0
+            is_out_of_step = False
         except errors.TryLaterError as error:
-            if not failures:  # once for each outage
+            if not is_out_of_step:  # once for each outage
                 reporting.failure(error)
                 reporting.event(error.message, reporting.WARNING)
-            time.sleep(PAUSES_SECONDS[min(failures, len(PAUSES_SECONDS) - 1)])
-            failures, sweep_at = failures + 1, 0.0
+            time.sleep(PAUSE_SECONDS)
+            is_out_of_step, sweep_at = True, 0.0
 
 
 def _bring_in_step(settings, account):
@@ -75,19 +72,15 @@ def _bring_in_step(settings, account):
                 recovery.recover(store)
 
 
-def _bring_one_of_many(settings, account):
+def _bring_one_of_many(out_of_reach, settings, account):
     """The trouble of one account must not keep the others from being brought in step."""
-    from hhtoken.store.etcd.client import Unreachable
-
     reporting.speak_for(account)
     try:
         _bring_in_step(settings, account)
-    except Unreachable:
+    except out_of_reach:
         raise
-    except errors.AuthorizationNeededError:
-        pass  # neither here nor there is a pair
-    except errors.TryLaterError:
-        pass  # a refresh is under way; what it comes to will be seen
+    except (errors.AuthorizationNeededError, errors.TryLaterError):
+        pass  # there is no pair, or a refresh is under way, and what it comes to will be seen
     except errors.Error as error:
         reporting.failure(error)
         reporting.event(error.message, reporting.ERROR)

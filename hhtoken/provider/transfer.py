@@ -119,7 +119,8 @@ def start_thread(work):
 class Transfer:
     """``method``, ``address``, ``headers`` (a dict), ``form`` (a dict, or None): what to send. ``keep``: is called
     with each piece of the body as it arrives. ``is_enough``: told the body so far, says whether to read no further.
-    ``send_before``: the latest moment, of CLOCK_BOOTTIME, at which to send the form, or None. ``route``: see Route.
+    ``send_before``: asked before the form is sent, returns the latest moment, of CLOCK_BOOTTIME, to do so; or None.
+    ``route``: see Route.
 
     It runs in a thread of its own: the deadline then holds for a slow resolver, a header that drips and a body that
     never ends alike, and signals reach the main thread meanwhile. After the deadline no form is sent; what has come by
@@ -189,10 +190,11 @@ class Transfer:
             self._failure = failure
 
     def _before_form(self):
+        latest = self._send_before() if self._send_before else None  # it may ask etcd, so not under the lock
         with self._noting():
             if time.monotonic() >= self._connect_until:
                 raise _TooLate
-            if self._send_before and time.clock_gettime(time.CLOCK_BOOTTIME) > self._send_before:
+            if latest is not None and time.clock_gettime(time.CLOCK_BOOTTIME) > latest:
                 raise NotSent(N_("this host was held up for too long; nothing was sent"), HINT_HELD_UP)
             self._is_sent = True
 

@@ -22,9 +22,8 @@ DETAILS = {"received_at": int, "retry_after": str, "date": str, "request_id": st
 
 
 class Journal:
-    """A journal open for writing. ``durable``: all that was put down has reached the disk. ``send_before``: the latest
-    moment, of CLOCK_BOOTTIME, at which what it is for may still be sent, or None. ``ask_first``: one of several
-    addresses, or None."""
+    """A journal open for writing. ``durable``: all that was put down has reached the disk. ``send_before``: as in
+    ``provider.transfer``, for what it is for. ``ask_first``: one of several addresses, or None."""
 
     def __init__(self, descriptor):
         self._descriptor = descriptor

@@ -94,18 +94,25 @@ def joined(settings, account):
     return shared(store, settings, account)
 
 
+def following(settings, is_of_all):
+    """Given the Settings, return the Following of their account, or of all; raise ConfigError."""
+    from hhtoken.store.etcd import vault
+    from hhtoken.store.etcd.settings import open_etcd
+
+    return vault.Following(*open_etcd(settings), vault.ALL if is_of_all else settings.account())
+
+
 def _clock_of_provider(settings):
     """Return a function that returns the provider's time in Unix seconds, or None; a request without a token."""
     from hhtoken.provider.answer import http_date
     from hhtoken.provider.transfer import NotSent, Transfer
 
-    address, agent, route = settings.api_url(), settings.user_agent(), settings.route()
+    address, headers, route = settings.api_url(), {"User-Agent": settings.user_agent()}, settings.route()
 
     def ask():
         try:
-            answer = Transfer("HEAD", address, {"User-Agent": agent}, route=route).run(CLOCK_SECONDS)
+            return http_date(Transfer("HEAD", address, headers, route=route).run(CLOCK_SECONDS).date)
         except NotSent:
             return None
-        return http_date(answer.date) if answer.date else None
 
     return ask

@@ -23,7 +23,7 @@ REHEARSAL_FILE = ".rehearsal"
 JOURNAL_FILE = "journal"
 RESCUED_FILE = "journal.rescued"
 RESERVE_FILE = ".reserve.tmp"
-NEW_GRANT, FROM_FILE = "a new grant", "a pair from a file"
+NEW_GRANT = "a new grant"
 RESERVE_BYTES = 128 * 1024  # for the new pair and the record of it, each as large as they can be
 
 RUNTIME_DIRECTORY = "/run/hh-token"
@@ -144,7 +144,7 @@ class TokenStore:
     def lock(self, replacing=None):
         """Return a context in which the lock is held; entering raises TryLaterError where another holds it for long.
 
-        ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of whatever is there."""
+        ``replacing``: NEW_GRANT, or a Pair from a file, which is about to be put in place of whatever is there."""
         from hhtoken.store import file_lock
 
         self.directory.close_to_others()

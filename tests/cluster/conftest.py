@@ -25,7 +25,7 @@ from tests.cluster.network import Network
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = ROOT / "bin" / "hhtoken"
 SILENCE_SECONDS = 300  # longer than any test, but for those that are about it
-SHORT_SILENCE_SECONDS = 40
+SHORT_SILENCE_SECONDS, SHORT_DEADLINE_SECONDS = 20, 10
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 HEADHUNTER = 2
 LIFE_SECONDS = 6
@@ -131,10 +131,10 @@ class Cluster:
         )  # fmt: skip
         return seen.stdout
 
-    def lever(self, name, **parameters):
+    def lever(self, which, /, **parameters):
         """Pull a lever of the sandbox."""
         data = [word for key, value in parameters.items() for word in ("-d", f"{key}={value}")]
-        address = f"http://127.0.0.1:8900/sandbox/{name}"
+        address = f"http://127.0.0.1:8900/sandbox/{which}"
         command = self.headhunter.command("curl", "-sf", "-X", "POST", *data, address)
         subprocess.run(command, check=True, capture_output=True, timeout=120)
 
@@ -159,6 +159,12 @@ class Cluster:
     def issued(self):
         """Return parts of the hashes of the refresh tokens that were issued, the newest last."""
         return [one["issued"] for one in self.history() if one["event"] == "answered" and one["issued"]]
+
+    @property
+    def flight_seconds(self):
+        """After so many seconds another host may send what one has sent already, and has not said what came of it."""
+        settings = self.hosts[0].settings
+        return max(int(settings["HHTOKEN_STORE_SILENCE"]), int(settings.get("HHTOKEN_DEADLINE", 180)) + 30)
 
     def heal(self):
         """Take back whatever a test has done to the machines."""
@@ -226,6 +232,13 @@ def until(condition, seconds=120):
         assert time.monotonic() < deadline, "it did not come to that in time"
         time.sleep(0.02)
     return value
+
+
+def pytest_terminal_summary(terminalreporter):
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in report.user_properties:
+                terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,10 @@ import time
 PORT = 2379
 PEER_PORT = 2380
 ROOT_PASSWORD, WRITER_PASSWORD, READER_PASSWORD = "of-root", "of-the-writer", "of-the-reader"
+AS_ROOT = f"root:{ROOT_PASSWORD}"
 START_SECONDS = 120
+TOKEN_SECONDS = 15  # for which a token of etcd's may be idle
+CLIENT_ENVIRONMENT = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
 
 
 class Members:
@@ -23,7 +26,7 @@ class Members:
         self._processes = {}
         for machine in machines:
             self.start(machine)
-        self._wait(len(machines))
+        self.wait()
         self._enable_users()
 
     @property
@@ -51,6 +54,7 @@ class Members:
                 "--initial-advertise-peer-urls", f"http://{address}:{PEER_PORT}", "--initial-cluster", peers,
                 "--cert-file", pem, "--key-file", pem, "--client-cert-auth",
                 "--trusted-ca-file", self._certificates / "ca.pem", "--log-level", "error",
+                "--auth-token-ttl", TOKEN_SECONDS,
             ),
             stdout=log, stderr=log, env={"PATH": os.environ["PATH"]},
         )  # fmt: skip
@@ -62,7 +66,7 @@ class Members:
 
     def restart(self, machine):
         self.start(machine)
-        self._wait(len(self._processes))
+        self.wait()
 
     def leader(self):
         """Return the Machine that leads."""
@@ -73,29 +77,69 @@ class Members:
                     return machine
         raise AssertionError("nobody leads")
 
-    def control(self, machine, *words, user=f"root:{ROOT_PASSWORD}", input=None):
+    def control(self, machine, *words, user=AS_ROOT, input=None):
         """Run etcdctl against one member; return what it prints."""
+        finished = subprocess.run(
+            machine.command(*self._client([machine], user), *words),
+            check=True, capture_output=True, text=True, timeout=60, env=CLIENT_ENVIRONMENT, input=input,
+        )  # fmt: skip
+        return finished.stdout
+
+    def process(self, machine):
+        return self._processes[machine.name]
+
+    def raise_alarm(self, machine):
+        """Let etcd take no more changes, as where its disk is full; ``disarm`` ends that."""
+        token = json.loads(self._post(machine, "auth/authenticate", name="root", password=ROOT_PASSWORD))["token"]
+        self._post(machine, "maintenance/alarm", token, action="ACTIVATE", alarm="NOSPACE")
+
+    def disarm(self):
+        for machine in self.machines:
+            with contextlib.suppress(subprocess.SubprocessError):
+                self.control(machine, "alarm", "disarm")
+                return
+
+    def compact(self, machine):
+        """Let etcd forget all but what stands there now."""
+        status = json.loads(self.control(machine, "endpoint", "status", "-w", "json"))[0]["Status"]
+        self.control(machine, "compact", str(status["header"]["revision"]))
+
+    def watch(self, machine, key, file):
+        """Write changes of a key into a file, a line of JSON each, as seen from a machine; return the process, which
+        leads a group. It goes on where etcd ends its watch."""
+        words = *self._client(self.machines), "watch", "-w", "json", key
+        with open(file, "wb") as output:
+            return subprocess.Popen(
+                machine.command("sh", "-c", 'while :; do "$@"; sleep 0.1; done', "sh", *words),
+                stdout=output, stderr=subprocess.DEVNULL, env=CLIENT_ENVIRONMENT, start_new_session=True,
+            )  # fmt: skip
+
+    def _client(self, machines, user=AS_ROOT):
+        pem, addresses = self._certificates / "client.pem", [f"https://{one.address}:{PORT}" for one in machines]
+        return (
+            "etcdctl", "--endpoints", ",".join(addresses), "--cacert", self._certificates / "ca.pem",
+            "--cert", pem, "--key", pem, *(("--user", user) if user else ()),
+        )  # fmt: skip
+
+    def _post(self, machine, path, token="", **fields):
         pem = self._certificates / "client.pem"
         command = machine.command(
-            "etcdctl", "--endpoints", f"https://{machine.address}:{PORT}", "--cacert", self._certificates / "ca.pem",
-            "--cert", pem, "--key", pem, *(("--user", user) if user else ()), *words,
+            "curl", "-sf", "-m", "9", "--cacert", self._certificates / "ca.pem", "--cert", pem,
+            "-d", json.dumps(fields), "-H", f"Authorization: {token}", f"https://{machine.address}:{PORT}/v3/{path}",
         )  # fmt: skip
-        environment = {"PATH": os.environ["PATH"], "ETCDCTL_API": "3"}
-        finished = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=60, env=environment, input=input
-        )
-        return finished.stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
     def close(self):
         for process in self._processes.values():
             process.kill()
             process.wait()
 
-    def _wait(self, count):
+    def wait(self):
+        """Wait until all that run are healthy."""
         deadline = time.monotonic() + START_SECONDS
         healthy = 0
-        while healthy < count:
-            assert time.monotonic() < deadline, f"{healthy} of {count} members of etcd are healthy; see the logs"
+        while healthy < len(self._processes):
+            assert time.monotonic() < deadline, f"only {healthy} members of etcd are healthy; see the logs"
             healthy = 0
             for machine in self.machines:
                 with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):

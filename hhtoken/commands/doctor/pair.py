@@ -83,7 +83,8 @@ def shared(settings):
     except errors.Error as error:
         return [findings.of_error(ABOUT_SHARED, error)]
     relation = comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
-    return [judge_shared(relation, vault.name, bool(contents.verdict))]
+    is_dead = bool(contents.verdict) and contents.verdict.get("dead") is True
+    return [judge_shared(relation, vault.name, is_dead)]
 
 
 def judge_shared(relation, place, is_dead=False):

@@ -1,82 +1,79 @@
 """One host's claim on the right to spend the refresh token, from the first try to get it until it is given back."""
 
+import contextlib
 import hashlib
 import json
 import os
 import time
 
 from hhtoken import errors
+from hhtoken.pair import parse_object
+from hhtoken.provider.transfer import NotSent
 from hhtoken.store import record
+from hhtoken.text import N_
 
 IDENTITY_FILE = "host.json"
 MACHINE_ID_FILE = "/etc/machine-id"
 
+SEND_SECONDS = 20  # between the last look at the claim and the first byte of what is sent under it
+
 
 def host_identity(directory):
     """Given the state directory, return ``{"id", "name"}`` of this host; raise StorageError. Under the store's lock."""
-    name, home = os.uname().nodename, _home(directory)
-    stored = _stored(directory)
+    name, machine, stored = os.uname().nodename, "", {}
+    with contextlib.suppress(OSError), open(MACHINE_ID_FILE, encoding="ascii", errors="replace") as file:
+        machine = file.read().strip()
+    place = os.path.realpath(directory.path)  # by whatever links it was reached
+    # What differs between two hosts, of which one may be made from a copy of the other.
+    home = hashlib.sha256(repr((machine, name, place)).encode()).hexdigest()
+    with contextlib.suppress(ValueError, TypeError, errors.DataError):  # a TypeError where there is none
+        stored = parse_object(directory.read(IDENTITY_FILE)[0])
     if stored.get("home") != home or not isinstance(stored.get("id"), str):
         stored = {"id": os.urandom(16).hex(), "home": home}
         directory.replace(IDENTITY_FILE, json.dumps(stored).encode())
     return {"id": stored["id"], "name": name}
 
 
-def _stored(directory):
-    try:
-        found = directory.read(IDENTITY_FILE)
-        fields = json.loads(found[0]) if found else {}
-    except (ValueError, RecursionError, errors.DataError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _home(directory):
-    """Return what differs between two hosts, of which one may be made from a copy of the other."""
-    try:
-        with open(MACHINE_ID_FILE, encoding="ascii", errors="replace") as file:
-            machine = file.read().strip()
-    except OSError:
-        machine = ""
-    place = os.path.realpath(directory.path)  # by whatever links it was reached
-    return hashlib.sha256(repr((machine, os.uname().nodename, place)).encode()).hexdigest()
-
-
-SEND_WITHIN = 1 / 3  # of the silence after which another host may send: a host that was held up for longer must not
-
-
 class Claim:
-    """``vault``: a Vault. ``host``: of ``host_identity``.
-
-    ``in_place_of``: the intent of the host that fell silent, in whose place this one tries, or None. ``send_before``:
-    the latest moment, of CLOCK_BOOTTIME, at which to send; None before the first try.
-    """
+    """``vault``: a Vault. ``host``: of ``host_identity``. ``in_place_of``: the intent of the host that fell silent, in
+    whose place this one tries, or None."""
 
     def __init__(self, vault, host):
         self._vault = vault
         self._host = host
         self._signature = {**host, "claim": os.urandom(8).hex()}  # tells it from an earlier claim of this host
+        self._revision = None  # None before the first try; 0: lost
         self._may_have_spent = False  # by what was sent under this claim
         self._goes_on = False  # with a claim under which this host has sent the token, not knowing what came of it
-        self.in_place_of = self.send_before = None
+        self.in_place_of = None
 
     def take(self, contents, is_unsure, now):
         """Try to get it, as things stand in the Contents; tell whether we have it. Raise what the Vault raises.
 
         ``is_unsure``: whether this token may have been spent before. ``now``: Unix seconds."""
         if self._is_in(contents):  # it took effect, and etcd's answer was lost
+            self._revision = contents.revisions["owner"]
             return True
         if contents.owner and contents.owner.get("id") != self._host["id"]:
             return False
         is_ours = bool(contents.intent) and contents.intent.get("id") == self._host["id"]
         self.in_place_of = None if is_ours else contents.intent
         self._goes_on = is_ours and is_unsure
-        self.send_before = _boot_clock() + self._vault.silence_seconds * SEND_WITHIN
-        return bool(self._vault.claim(contents, self._signature, {**self._signature, "at": int(now)}))
+        self._revision = 0
+        intent = {**self._signature, "at": int(now)}
+        self._revision = self._vault.claim(contents, self._signature, intent, self._goes_on)
+        return bool(self._revision)
 
-    def begin(self):
-        """From here on the token may be sent."""
-        self._may_have_spent = True
+    def hold(self):
+        """Immediately before the token is sent: make sure in etcd that the claim is still ours, and hold it until what
+        is sent is certainly over. Return the latest moment, of CLOCK_BOOTTIME, at which to send; raise NotSent."""
+        latest = time.clock_gettime(time.CLOCK_BOOTTIME) + SEND_SECONDS  # that clock goes on while the host sleeps
+        try:
+            self._may_have_spent = True
+            self._revision = self._revision and self._vault.hold(self._revision, self._signature)
+        except errors.Error as error:
+            raise NotSent(N_("{reason}; nothing was sent", reason=error.message), error.hint) from None
+        return latest if self._revision else 0
 
     def conclude(self, outcome):
         """Take note of what came of that (a Record)."""
@@ -86,7 +83,7 @@ class Claim:
 
     def give_back(self):
         """Let the others try at once, where nothing was spent under it. Raise what the Vault raises."""
-        if self.send_before is None or self._may_have_spent or self._goes_on:
+        if self._revision is None or self._may_have_spent or self._goes_on:
             return
         contents = self._vault.read()
         if self._is_in(contents):
@@ -94,7 +91,3 @@ class Claim:
 
     def _is_in(self, contents):
         return bool(contents.owner) and contents.owner.get("claim") == self._signature["claim"]
-
-
-def _boot_clock():
-    return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the host sleeps

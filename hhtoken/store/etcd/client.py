@@ -8,6 +8,7 @@ import base64
 import contextlib
 import json
 import time
+from collections import namedtuple
 from concurrent import futures
 from functools import partial
 
@@ -28,41 +29,40 @@ HINT_CERTIFICATES = N_(
 )
 
 # Codes of gRPC, which the gateway passes on.
-INVALID_ARGUMENT, PERMISSION_DENIED, FAILED_PRECONDITION, UNAUTHENTICATED = 3, 7, 9, 16
+INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, UNAUTHENTICATED = 3, 5, 7, 9, 16
 REFUSED = PERMISSION_DENIED, UNAUTHENTICATED
 
-SENSELESS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of taking an odd answer apart
+# A member that is cut from the others then says so at once, and ends a watch, which would stay silent otherwise.
+REQUIRE_LEADER = {"Grpc-Metadata-hasleader": "true"}
+
+# Of taking an odd answer apart; an OverflowError comes of Infinity.
+SENSELESS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 class Unreachable(errors.TryLaterError):
     """No member gave an answer; whether a transaction took effect is not known."""
 
 
-class Value:
-    """``data``: bytes. ``revision``: of the store when the key was last written."""
+class NotEtcd(errors.ConfigError):
+    """What answers at the address of a member is something else."""
 
-    __slots__ = ("data", "revision")
 
-    def __init__(self, data, revision):
-        self.data = data
-        self.revision = revision
+Value = namedtuple("Value", ("data", "revision"))  # bytes; and the store's revision when the key was last written
 
 
 class Etcd:
-    """``members``: their addresses, e.g. ``https://10.0.0.1:2379``. ``user``, ``password``: or None. ``tls``: the
-    options ``verify`` and ``cert`` of a requests session."""
+    """``members``: their addresses, e.g. ``https://10.0.0.1:2379``. ``user``, ``password``: or None. ``verify``,
+    ``cert``: as of a requests session. Threads may share one."""
 
-    def __init__(self, members, user=None, password=None, tls=None):
+    def __init__(self, members, user=None, password=None, verify=True, cert=None):
         self._members = list(members)
-        self._user = user
-        self._password = password
-        self._tls = tls or {}
-        self._sessions = {}
-        self._tokens = {}
+        self._user, self._password = user, password
+        self._verify, self._cert = verify, cert
+        self._sessions, self._tokens = {}, {}
 
-    def read(self, prefix):
+    def read(self, prefix, keys_only=False):
         """Return ``({key: Value}, revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
-        answer = self._call("kv/range", _range(prefix))
+        answer = self._call("kv/range", {**_range(prefix), "keys_only": keys_only})
         with _making_sense():
             found = {
                 _bytes(pair["key"]): Value(_bytes(pair.get("value", "")), int(pair["mod_revision"]))
@@ -70,54 +70,43 @@ class Etcd:
             }
             return found, int(answer["header"]["revision"])
 
-    def keys(self, prefix):
-        """Return ``({key: revision}, revision)`` of all keys that begin with the prefix (bytes), as they stand now."""
-        answer = self._call("kv/range", {**_range(prefix), "keys_only": True})
-        with _making_sense():
-            found = {_bytes(pair["key"]): int(pair["mod_revision"]) for pair in answer.get("kvs") or ()}
-            return found, int(answer["header"]["revision"])
-
-    def transact(self, revisions, puts=None, deletes=(), lease=None):
+    def transact(self, revisions, puts=None, deletes=(), lasting=None):
         """Where each key still has the revision given (0: it is absent), make all the changes, and return the revision
         that they have; 0 where a key has another one.
 
-        ``revisions``: {key: revision}; ``puts``: {key: bytes}; ``lease``: {key: lease} of those that end with one.
+        ``revisions``: {key: revision}; ``puts``: {key: bytes}; ``lasting``: {key: seconds}, by etcd's clock, of those
+        that go away by themselves.
         """
+        leases = {key: self._lease(seconds) for key, seconds in (lasting or {}).items()}
         compare = [
             {"key": _text(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
             for key, revision in revisions.items()
         ]
         changes = [
-            {"request_put": {"key": _text(key), "value": _text(data), "lease": str((lease or {}).get(key, 0))}}
+            {"request_put": {"key": _text(key), "value": _text(data), "lease": leases.get(key, "0")}}
             for key, data in (puts or {}).items()
         ]
         changes += [{"request_delete_range": {"key": _text(key)}} for key in deletes]
         answer = self._call("kv/txn", {"compare": compare, "success": changes})
         with _making_sense():
-            return int(answer["header"]["revision"]) if answer.get("succeeded") else 0
-
-    def grant_lease(self, seconds):
-        """Return a lease that ends after so many seconds, by etcd's clock, and takes its keys with it."""
-        answer = self._call("lease/grant", {"TTL": str(seconds)})
-        with _making_sense():
-            return int(answer["ID"])
+            return int(answer["header"]["revision"]) if answer.get("succeeded") is True else 0
 
     def changes(self, prefix, revision, seconds):
         """Wait until a key with this prefix is changed after the revision; return ``([key], revision)`` of the changes,
-        ``([], revision)`` where none was in time, and ``(None, revision)`` where the members no longer know, since they
-        forget old revisions: a look will tell."""
+        ``([], revision)`` where none was in time, and ``(None, revision)`` where the members do not know: they forget
+        old revisions, and after a restore from a snapshot have not come to this one yet."""
         deadline = time.monotonic() + seconds
         request = {"create_request": {**_range(prefix), "start_revision": str(revision + 1)}}
 
         def take(response):
-            with contextlib.closing(response), contextlib.suppress(transfer.load().RequestException, *SENSELESS):
+            with contextlib.closing(response), contextlib.suppress(transfer.load().RequestException), _making_sense():
                 for line in response.iter_lines(chunk_size=None):
                     result = json.loads(line)["result"] if line else {}
                     if result.get("events"):
                         changed = [event["kv"] for event in result["events"]]
                         keys = [_bytes(pair["key"]) for pair in changed]
                         return keys, max(int(pair["mod_revision"]) for pair in changed)
-                    if result.get("canceled"):
+                    if result.get("canceled") or int(result.get("header", {}).get("revision", revision)) < revision:
                         return None, revision
                     if time.monotonic() > deadline:
                         break
@@ -127,34 +116,38 @@ class Etcd:
 
     # -- calls --
 
+    def _lease(self, seconds):
+        answer = self._call("lease/grant", {"TTL": str(seconds)})
+        with _making_sense():
+            return str(int(answer["ID"]))
+
     def _call(self, path, body):
         """Return the answer, a dict."""
         return self._ask(path, body, ANSWER_SECONDS, _object)
 
     def _ask(self, path, body, seconds, take):
         """Return what ``take`` makes of the first good response of a member; raise Unreachable, or ConfigError where
-        etcd refuses us. ``seconds``: for which a member may be silent; all that it sends may take twice as long, since
-        whoever calls may hold a lock."""
-        failure = None
-        for member in list(self._members):
+        etcd refuses us, or none of them is a member. ``seconds``: for which a member may be silent; all that it sends
+        may take twice as long, since whoever calls may hold a lock."""
+        failures = []
+        for member in self._members:
+            work = partial(self._ask_member, member, path, body, seconds, take)
             try:
-                taken = _in_time(
-                    2 * seconds + CONNECT_SECONDS, partial(self._ask_member, member, path, body, seconds, take)
-                )
-            except Unreachable as refusal:
-                failure = failure or refusal
+                taken = _in_time(2 * seconds + CONNECT_SECONDS, work)
+            except (Unreachable, NotEtcd) as refusal:
+                failures.append(refusal)
             except (transfer.load().RequestException, futures.TimeoutError) as error:
                 self._session(member).close()  # whatever still runs there ends with its connection
-                del self._sessions[member]
-                failure = failure or _unreachable(member, error)
+                self._sessions.pop(member, None)
+                failures.append(_unreachable(member, error))
             else:
-                self._prefer(member)
+                self._members = [member, *(one for one in self._members if one != member)]
                 return taken
-        raise failure
+        raise next((one for one in failures if isinstance(one, Unreachable)), failures[0])
 
     def _ask_member(self, member, path, body, seconds, take):
         response = self._post(member, path, body, seconds)
-        if response.status_code == 401 and self._user:  # the token that we had has aged
+        if response.status_code in (400, 401) and self._user:  # the token has aged, or was of other users and roles
             self._tokens.pop(member, None)
             response = self._post(member, path, body, seconds)
         if response.status_code != 200:
@@ -165,13 +158,9 @@ class Etcd:
         headers = {}
         if self._user and path != AUTHENTICATE:
             headers["Authorization"] = self._token(member)
+        timeout = CONNECT_SECONDS, seconds
         return self._session(member).post(
-            f"{member}/v3/{path}",
-            json=body,
-            headers=headers,
-            stream=True,
-            timeout=(CONNECT_SECONDS, seconds),
-            allow_redirects=False,
+            f"{member}/v3/{path}", json=body, headers=headers, stream=True, timeout=timeout
         )
 
     def _token(self, member):
@@ -180,25 +169,18 @@ class Etcd:
             response = self._post(member, AUTHENTICATE, body, ANSWER_SECONDS)
             if response.status_code != 200:
                 raise _refusal(member, response, (*REFUSED, INVALID_ARGUMENT))  # which here is a wrong password
-            content = _content(response)
             with _making_sense():
-                token = json.loads(content)["token"]
+                token = json.loads(_content(response))["token"]
                 token.encode("latin-1")  # as a header is
                 self._tokens[member] = token
         return self._tokens[member]
 
     def _session(self, member):
         if member not in self._sessions:
-            session = transfer.session({"Connection": "keep-alive"})
-            session.verify = self._tls.get("verify", True)
-            session.cert = self._tls.get("cert")
+            session = transfer.session({"Connection": "keep-alive", **REQUIRE_LEADER})
+            session.verify, session.cert = self._verify, self._cert
             self._sessions[member] = session
         return self._sessions[member]
-
-    def _prefer(self, member):
-        if self._members[0] != member:
-            self._members.remove(member)
-            self._members.insert(0, member)
 
 
 @contextlib.contextmanager
@@ -225,9 +207,8 @@ def _in_time(seconds, work):
 
 
 def _object(response):
-    content = _content(response)
     with _making_sense():
-        answer = json.loads(content)
+        answer = json.loads(_content(response))
         answer.get("header")  # a dict, or it makes no sense
         return answer
 
@@ -265,10 +246,8 @@ def _refusal(member, response, refused=REFUSED):
     if code in (INVALID_ARGUMENT, FAILED_PRECONDITION):
         message = N_("etcd at {member} wants a user and a password, or none", member=member)
         return errors.ConfigError(message, HINT_USER)
-    if response.status_code in (404, 405):
-        return errors.ConfigError(
-            N_("{member} does not speak etcd's version 3", member=member), N_("check HHTOKEN_STORE")
-        )
+    if response.status_code in (404, 405) and code != NOT_FOUND:  # of a lease that is gone
+        return NotEtcd(N_("{member} does not speak etcd's version 3", member=member), N_("check HHTOKEN_STORE"))
     message = N_("etcd at {member} answered {status}", member=member, status=response.status_code)
     return Unreachable(message, HINT_REACH)
 

@@ -12,6 +12,7 @@ import os
 
 from hhtoken import errors
 from hhtoken.console import hints
+from hhtoken.pair import parse_object
 from hhtoken.provider import transfer
 from hhtoken.text import N_
 
@@ -53,12 +54,15 @@ class Sealer:
         """Given the name of a key of etcd and what is there, return the dict.
 
         Raise ConfigError where it was sealed with another key, DataError where it is damaged."""
+        damaged = errors.DataError(
+            N_("what etcd holds at {place} makes no sense", place=place.decode("utf-8", "replace")), HINT_DAMAGED
+        )
         try:
-            envelope = json.loads(sealed)
+            envelope = parse_object(sealed)
             data = base64.b64decode(envelope["data"], validate=True)
             version, key_name = envelope["v"], envelope["key"]
-        except (ValueError, LookupError, TypeError, RecursionError):
-            raise _damaged(place) from None
+        except (ValueError, LookupError, TypeError):
+            raise damaged from None
         if version != VERSION:
             raise errors.ConfigError(
                 N_("etcd holds values of a newer hhtoken"), N_("install the same version on every host")
@@ -66,12 +70,9 @@ class Sealer:
         if key_name != self._key_name:
             raise errors.ConfigError(N_("what etcd holds was sealed with another key"), HINT_KEY)
         try:
-            fields = json.loads(self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place))
-        except (self._invalid, ValueError, RecursionError):
-            raise _damaged(place) from None
-        if not isinstance(fields, dict):
-            raise _damaged(place)
-        return fields
+            return parse_object(self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place))
+        except (self._invalid, ValueError):
+            raise damaged from None
 
 
 def key_of(content):
@@ -86,8 +87,3 @@ def key_of(content):
             N_("make one with: openssl rand -base64 32"),
         )
     return key
-
-
-def _damaged(place):
-    what = N_("what etcd holds at {place} makes no sense", place=place.decode("utf-8", "replace"))
-    return errors.DataError(what, HINT_DAMAGED)

@@ -1,5 +1,6 @@
 """The settings of the shared store: where it is, and who we are there."""
 
+import functools
 import os
 from urllib.parse import urlsplit
 
@@ -14,39 +15,30 @@ DEFAULT_PORT = 2379
 DEFAULT_PREFIX = "/hh-token"
 KEY_CREDENTIAL, PASSWORD_CREDENTIAL = "hh_store_key", "hh_store_password"
 
-DEFAULT_SILENCE_SECONDS = 600
-LONGEST_SILENCE_SECONDS = 24 * 3600
-
-OF_THE_CONNECTION = (
-    "HHTOKEN_STORE_CA_FILE",
-    "HHTOKEN_STORE_CERT_FILE",
-    "HHTOKEN_STORE_CERT_KEY_FILE",
-    "HHTOKEN_STORE_USER",
-    "HHTOKEN_STORE_PASSWORD_FILE",
-)
-_opened = {}  # one client for a process: each has connections, and a token of etcd's, which costs it a slow hash
-
-HINT_FORM = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
+# A host has to connect to HeadHunter within it, with one member of etcd that is silent; docs/scale.md has the reasons.
+DEFAULT_SILENCE_SECONDS, SILENCE_LIMITS = 60, {"least": 10, "most": 24 * 3600}
+FLIGHT_SECONDS = 30  # beyond the deadline of an answer: for the last look at what has come, and its way to etcd
 
 
 def open_vault(settings, account):
     """Given the Settings, return the Vault of an account; raise ConfigError. Nothing is sent."""
     etcd, prefix = open_etcd(settings)
-    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence_seconds(settings))
+    silence = silence_seconds(settings)
+    flight = max(silence, settings.deadline_seconds() + FLIGHT_SECONDS)
+    return Vault(etcd, Sealer(_key(settings)), prefix, account, silence, flight)
 
 
 def open_etcd(settings):
     """Given the Settings, return the Etcd and the prefix that they name; raise ConfigError. Nothing is sent."""
     hosts, prefix = _parts(settings.optional("HHTOKEN_STORE"))
-    known_as = os.getpid(), *hosts, *map(settings.optional, OF_THE_CONNECTION)
-    if known_as in _opened:
-        return _opened[known_as], prefix
-    tls = _tls(settings)
+    verify, certificate = _tls(settings)
     is_local = all(addresses.is_loopback(urlsplit(f"//{host}").hostname) for host in hosts)
-    scheme = "http" if is_local and not tls else "https"
-    user, password = _login(settings)
-    _opened[known_as] = Etcd([f"{scheme}://{host}" for host in hosts], user, password, tls)
-    return _opened[known_as], prefix
+    scheme = "http" if is_local and not (verify or certificate) else "https"
+    members = tuple(f"{scheme}://{host}" for host in hosts)
+    return _client(members, *_login(settings), verify or True, certificate), prefix
+
+
+_client = functools.lru_cache(Etcd)  # each has connections, and a token of etcd's, which costs it a slow hash
 
 
 def check(settings):
@@ -62,19 +54,13 @@ def check(settings):
 
 
 def silence_seconds(settings):
-    """Return for how long a host that has set out to renew may be silent before another one tries: longer than sending
-    and an answer may take, or the other one would try beside it."""
+    """Return for how long a host that has set out to renew may be silent, before it sends, until another one tries."""
     value = settings.optional("HHTOKEN_STORE_SILENCE") or str(DEFAULT_SILENCE_SECONDS)
-    least = settings.deadline_seconds() * 3 // 2 + 1
     is_number = value.isascii() and value.isdigit() and len(value) < 8
-    if not (is_number and least <= int(value) <= LONGEST_SILENCE_SECONDS):
+    if not (is_number and SILENCE_LIMITS["least"] <= int(value) <= SILENCE_LIMITS["most"]):
         raise errors.ConfigError(
-            N_(
-                "HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}",
-                least=least,
-                most=LONGEST_SILENCE_SECONDS,
-            ),
-            N_("leave it unset for {seconds}, and give it to all hosts alike", seconds=DEFAULT_SILENCE_SECONDS),
+            N_("HHTOKEN_STORE_SILENCE is no number of seconds from {least} to {most}", **SILENCE_LIMITS),
+            N_("leave it unset for {seconds}", seconds=DEFAULT_SILENCE_SECONDS),
         )
     return int(value)
 
@@ -86,7 +72,8 @@ def _parts(address):
     hosts = [_host(host) for host in listed.split(",")]
     is_plain = prefix.isascii() and prefix.isprintable() and not set(prefix) & set(" ?#@")
     if scheme != "etcd" or None in hosts or not is_plain:
-        raise errors.ConfigError(N_("HHTOKEN_STORE is no address of etcd"), HINT_FORM)
+        form = N_("write it as etcd://HOST:PORT[,HOST:PORT]/PREFIX")
+        raise errors.ConfigError(N_("HHTOKEN_STORE is no address of etcd"), form)
     return hosts, "/" + prefix.strip("/") if prefix.strip("/") else DEFAULT_PREFIX
 
 
@@ -103,21 +90,15 @@ def _host(listed):
 
 
 def _tls(settings):
-    authorities, certificate = settings.optional("HHTOKEN_STORE_CA_FILE"), settings.optional("HHTOKEN_STORE_CERT_FILE")
-    key = settings.optional("HHTOKEN_STORE_CERT_KEY_FILE")
-    options = {}
-    if authorities:
-        options["verify"] = _readable("HHTOKEN_STORE_CA_FILE", authorities)
-    if certificate:
-        files = [_readable("HHTOKEN_STORE_CERT_FILE", certificate)]
-        if key:
-            files.append(_readable("HHTOKEN_STORE_CERT_KEY_FILE", key))
-        options["cert"] = tuple(files) if key else files[0]
-    return options
+    """Return what a requests session calls ``verify`` and ``cert``, each or None."""
+    names = "HHTOKEN_STORE_CA_FILE", "HHTOKEN_STORE_CERT_FILE", "HHTOKEN_STORE_CERT_KEY_FILE"
+    authorities, certificate, key = (_readable(settings, name) for name in names)
+    return authorities, (certificate, key) if certificate and key else certificate
 
 
-def _readable(name, path):
-    if not os.access(path, os.R_OK) or not os.path.isfile(path):
+def _readable(settings, name):
+    path = settings.optional(name)
+    if path and not (os.access(path, os.R_OK) and os.path.isfile(path)):
         raise errors.ConfigError(
             N_("cannot read {path}, which {name} names", path=path, name=name),
             N_("check the path and who may read it"),

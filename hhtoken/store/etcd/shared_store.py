@@ -13,18 +13,17 @@ from hhtoken.store import record
 from hhtoken.store.etcd import comparison
 from hhtoken.store.etcd.claim import Claim, host_identity
 from hhtoken.store.etcd.client import Unreachable
-from hhtoken.store.etcd.comparison import Mark, mark_of, marked
+from hhtoken.store.etcd.comparison import mark_of, marked
 from hhtoken.store.record import Record
-from hhtoken.store.token_store import FROM_FILE, TOKEN_FILE, TokenStore, fingerprint
+from hhtoken.store.token_store import TOKEN_FILE, TokenStore, fingerprint
 from hhtoken.text import N_, escaped
 
 CLAIM_WAIT_SECONDS = 10  # for a host that is renewing at this moment; as long as the wait for the lock of this host
 CLAIM_LOOK_SECONDS = 1.0  # between two looks, should no change be seen
 FURTHEST_CLOCK_SECONDS = 2 * 3600
 DATE_SECONDS = 3  # what two Dates, each of whole seconds, leave open
-PATIENCE_SECONDS = 5  # with etcd, once there is no way back; this host's readers wait for the new pair meanwhile
-
-HINT_OTHER = N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory")
+PATIENCE_SECONDS = 5  # with etcd, once there is no way back
+TOO_MANY_REQUESTS = 429
 
 
 class SharedStore(TokenStore):
@@ -36,16 +35,17 @@ class SharedStore(TokenStore):
         self._vault = vault
         self._provider_clock = provider_clock
         self._provider_ahead = None
-        self._seen = self._replacing = None
-        self._claimed = None
+        self._seen = self._claimed = self._replacing = None
 
     def has_journal(self):
         """Tell whether a request is in flight, or was interrupted: not where ``settle`` has left a journal."""
         return super().has_journal() and not self._has_to_be_handed_on()
 
     def is_unsettled(self):
-        """Tell whether there is something to put in order first; a host without a pair may find one in etcd."""
-        return super().has_journal() or not self.directory.exists(TOKEN_FILE)
+        """Tell whether there is something to put in order first; a host without a pair, or with a dead one, may find
+        another in etcd."""
+        last = self.record()
+        return super().has_journal() or not self.directory.exists(TOKEN_FILE) or bool(last and last.dead)
 
     def load(self):
         try:
@@ -61,17 +61,21 @@ class SharedStore(TokenStore):
         """Hold the lock of this host, with its copy in step with etcd. Raise ConfigError where the two have nothing to
         do with each other, Unreachable: then nothing may be sent.
 
-        ``replacing``: NEW_GRANT or FROM_FILE, where such a pair is about to be put in place of what is there. One
-        from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one."""
+        ``replacing``: NEW_GRANT, or a Pair from a file, where such a one is about to be put in place of what is
+        there."""
         with super().lock():
             self._provider_ahead = None  # the clock may have been set meanwhile
             self._seen, self._replacing = self._vault.read(), replacing
-            self._reconcile(self._seen, replacing)
-            self._require_empty_place(self._seen)
+            self._reconcile(self._seen)
+            if isinstance(replacing, Pair):
+                self._require_place(self._seen, replacing)
             yield
 
-    def _require_empty_place(self, contents):
-        if self._replacing == FROM_FILE and contents.pair:
+    def _require_place(self, contents, pair):
+        """One from a file may be a backup, whose refresh token is spent, so it takes no place but an empty one, that of
+        an earlier one of its line, and that of a dead one, if it does not come before that."""
+        allowed = (comparison.PROMOTE, *((comparison.CONFLICT, comparison.FOREIGN) if _is_dead(contents) else ()))
+        if contents.pair and self._relation(pair, contents) not in allowed:
             raise errors.UsageError(
                 N_("etcd holds a pair at {place} already", place=self._vault.name),
                 N_("to put another one there, move that one out first, by 'hhtoken export FILE'"),
@@ -100,13 +104,19 @@ class SharedStore(TokenStore):
         while True:
             contents = self._vault.read()
             if contents.pair is None or not comparison.is_same(contents.pair, pair):
-                return self._renewed_elsewhere(contents)
-            if contents.verdict:
-                self._adopt(contents.verdict)
+                self._reconcile(contents)
+                now_here = self.load().pair
+                if not comparison.is_same(now_here, pair):
+                    message = N_("another host has renewed the pair")
+                    return Record(outcome=record.RENEWED, message=message, lives_until=now_here.expires_at)
+                continue  # ours is in etcd again, which had an older one
+            if contents.verdict and not (force and not _is_dead(contents)):
+                self._adopt(contents.verdict, clock())
                 return self.record_of(pair) or _busy(contents, pair, clock())
             last = self.record_of(pair)
             if self._claimed.take(contents, bool(last and last.perhaps_spent_at), clock()):
-                self._take_up(self._claimed.in_place_of, pair, last)
+                if self._claimed.in_place_of:
+                    self._take_up(self._claimed.in_place_of, pair, last)
                 return None
             left = deadline - time.monotonic()
             if left <= 0:
@@ -116,41 +126,42 @@ class SharedStore(TokenStore):
     def begin(self, intent):
         journal = super().begin(intent)
         if self._claimed:
-            journal.send_before = self._claimed.send_before
-            self._claimed.begin()
+            journal.send_before = self._claimed.hold
         return journal
 
     def save(self, pair, replaces=None):
-        """Put the Pair into etcd and in place of this host's; where etcd does not take it, it is put there as soon as
-        it does. Return the Pair that is in place now: another host's may have been faster. Raise StorageError, and
-        UsageError where a pair from a file has come too late."""
+        """Put the Pair in place of this host's, at once, and into etcd, now or as soon as that takes it. Return the
+        Pair that is in place then: another host's may have been faster. Raise StorageError, and UsageError where a
+        pair from a file has come too late."""
+        pair = self._marked_as_next(pair)
+        if not isinstance(self._replacing, Pair):  # which may still be refused
+            with contextlib.suppress(errors.StorageError):  # the other hosts can use it; the next ``save`` raises it
+                super().save(pair, replaces)
         try:
-            pair = self._publish(pair, replaces)
-        except (errors.StorageError, errors.UsageError):
+            pair = _patiently(lambda: self._put(pair, replaces, self._vault.read()))
+        except errors.UsageError:
             raise
         except Exception as error:  # whatever it is: a pair that a token was spent for does not hang on etcd
-            pair = self._successor(pair, self._seen, is_in_etcd=False)
-            self._say_why_it_is_here_alone(error)
+            defect = N_("a defect of hhtoken: {kind}", kind=type(error).__name__)
+            reason = error.message if isinstance(error, errors.Error) else defect
+            safe = N_("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason)
+            reporting.announce(safe, getattr(error, "hint", None))
         return self._save_here(pair, replaces)
-
-    def _say_why_it_is_here_alone(self, error):
-        is_defect = not isinstance(error, errors.Error)
-        reason = N_("a defect of hhtoken: {kind}", kind=type(error).__name__) if is_defect else error.message
-        _say(N_("{reason}; the new pair is safe here, and goes to etcd once that takes it", reason=reason))
-        if not is_defect and error.hint:
-            reporting.message(error.hint, "hint: ")
 
     def remember(self, outcome):
         if self._claimed:
             self._claimed.conclude(outcome)
         super().remember(outcome)
-        if outcome.dead:
+        is_pause = outcome.http_status == TOO_MANY_REQUESTS and outcome.not_before > outcome.at
+        if outcome.dead or is_pause:
             with contextlib.suppress(errors.Error):
                 self._put_verdict(self._vault.read(), outcome)
 
     def _put_verdict(self, contents, outcome):
-        if contents.pair and fingerprint(contents.pair.refresh_token) == outcome.refresh_token_sha256:
-            self._vault.put_verdict(contents, outcome.as_dict())
+        if contents.pair is None or fingerprint(contents.pair.refresh_token) != outcome.refresh_token_sha256:
+            return
+        seconds = None if outcome.dead else max(1, outcome.not_before - int(time.time()))
+        self._vault.put_verdict(contents, outcome.as_dict(), seconds)
 
     def settle(self):
         """Remove the journals, except of a pair that etcd does not have: each minute looks at what is unsettled."""
@@ -158,23 +169,18 @@ class SharedStore(TokenStore):
             super().settle()
 
     def _has_to_be_handed_on(self):
-        local = self._local_pair()
-        mark = mark_of(local) if local else None
+        mark = mark_of(self._local_pair())
         return bool(mark) and not mark.is_in_etcd
 
     def forget(self):
         """Remove the pair from etcd, then here; raise TryLaterError where another host has set out to renew it, or has
-        put a newer one there.
-
-        The other hosts learn of it, and put their copies aside."""
+        put a newer one there. The other hosts learn of it, and put their copies aside."""
         mine = self._local_pair()
-        while not _patiently(lambda: self._remove(mine)):
-            pass
+        _patiently(lambda: self._remove(mine))
         super().forget()
 
     def _remove(self, mine):
-        """Tell whether etcd has no pair any more; where that was refused, looking again tells why: a member refuses
-        also what another one has done already, whose answer was lost."""
+        """Tell whether etcd has no pair any more; where that was refused, another look tells why."""
         contents = self._vault.read()
         if contents.pair is None:
             return True
@@ -182,11 +188,11 @@ class SharedStore(TokenStore):
             raise errors.TryLaterError(N_("another host is renewing the pair"), N_("try again in a moment"))
         if mine is None or not comparison.is_same(mine, contents.pair):
             raise errors.TryLaterError(N_("another host has put a newer pair into etcd"), N_("try again"))
-        return bool(self._vault.remove(contents, mark_of(contents.pair).as_dict()))
+        return bool(self._vault.remove(contents, mark_of(contents.pair)._asdict()))
 
     # -- what stands in etcd, and what stands here --
 
-    def _reconcile(self, contents, replacing=None):
+    def _reconcile(self, contents):
         """Bring this host's copy and etcd's in step, whichever is newer; raise ConfigError where nothing tells."""
         local = self._local_pair()
         relation = self._relation(local, contents)
@@ -197,39 +203,40 @@ class SharedStore(TokenStore):
         elif relation == comparison.IN_STEP:
             self._exchange_verdicts(local, contents)
         elif relation == comparison.PROMOTE:
-            mark = mark_of(local)
-            mark.is_in_etcd = True
-            promoted = marked(local, mark)
-            if self._vault.put_pair(contents, promoted):
+            promoted = self._put(local, None, contents)
+            if promoted:
                 super().save(promoted)
                 reporting.event("etcd has the new pair now", reporting.NOTICE)
             else:
-                self._reconcile(self._vault.read(), replacing)
+                self._reconcile(self._vault.read())
         elif relation == comparison.CONFLICT:
             self._keep_aside(local)
             self._take_over(contents.pair)
         elif relation == comparison.FOREIGN:
-            raise errors.ConfigError(
-                N_(
-                    "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
-                    path=self.directory.path,
-                    place=self._vault.name,
-                ),
-                HINT_OTHER,
-            )
-        elif relation in (comparison.UNSHARED, comparison.VANISHED) and not replacing:
+            raise self._foreign()
+        elif relation in (comparison.UNSHARED, comparison.VANISHED) and not self._replacing:
             path = self.directory.path_of(TOKEN_FILE)
             raise errors.ConfigError(
                 N_("etcd holds no pair at {place}, but there is one in {path}", place=self._vault.name, path=path),
                 N_("to put this one there, type 'hhtoken import {path}'", path=escaped(path)),
             )
 
+    def _foreign(self):
+        return errors.ConfigError(
+            N_(
+                "the pair in {path} and the one in etcd at {place} have nothing to do with each other",
+                path=self.directory.path,
+                place=self._vault.name,
+            ),
+            N_("give each installation a prefix of its own in HHTOKEN_STORE, or begin with an empty state directory"),
+        )
+
     def _exchange_verdicts(self, local, contents):
         last = self.record_of(local)
-        if not _is_marked_as(local, contents.pair):
+        if mark_of(local) != mark_of(contents.pair):  # with another one the next pair would seem foreign
             self._save_here(contents.pair)
         if contents.verdict:
-            self._adopt(contents.verdict)
+            self._adopt(contents.verdict, time.time())
         elif last and last.dead:  # etcd was out of reach when HeadHunter said so
             self._put_verdict(contents, last)
 
@@ -242,7 +249,8 @@ class SharedStore(TokenStore):
         if relation != comparison.IN_STEP or super().has_journal():
             return False
         last = self.record_of(local)
-        return bool(contents.verdict) == bool(last and last.dead) and _is_marked_as(local, contents.pair)
+        is_told = bool(last) and (last.dead or last.http_status == TOO_MANY_REQUESTS)
+        return bool(contents.verdict) == is_told and mark_of(local) == mark_of(contents.pair)
 
     def _take_over(self, pair):
         local = self._local_pair()
@@ -250,45 +258,39 @@ class SharedStore(TokenStore):
         reporting.event(f"took over a newer pair from etcd; expires_at={saved.expires_at}", reporting.NOTICE)
 
     def _keep_aside(self, pair):
-        path = self.keep_pair(pair)
-        _say(N_("another host's pair takes the place of this one's, which is in {path}", path=path), reporting.ERROR)
+        kept = N_("another host's pair takes the place of this one's, which is in {path}", path=self.keep_pair(pair))
+        reporting.announce(kept, priority=reporting.ERROR)
 
     def _give_up(self, pair):
         path = self.keep_pair(pair)
-        _say(N_("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
+        reporting.announce(N_("another host has revoked the pair, or moved it; the copy here is now {path}", path=path))
         self.directory.remove(TOKEN_FILE)
         self.unpublish()
 
-    def _publish(self, pair, replaces):
-        """Put the Pair into etcd, and return it with its Mark; or return the one that counts. Raise Unreachable."""
-        while True:
-            published = _patiently(lambda: self._put(pair, replaces))
-            if published:
-                return published
-
-    def _put(self, pair, replaces):
-        contents = self._vault.read()
-        if contents.pair and comparison.is_same(contents.pair, pair):
+    def _put(self, pair, replaces, contents):
+        """Put a Pair with a Mark in place of what the Contents tell of; return what is there now, or None where they
+        are out of date. A renewed one (``replaces``) goes behind none but those of its line that came before it."""
+        relation = self._relation(pair, contents)
+        if relation == comparison.IN_STEP:
             return contents.pair
-        if contents.pair and replaces and fingerprint(contents.pair.refresh_token) != replaces:
+        if replaces and relation in (comparison.TAKE_OVER, comparison.CONFLICT):
             self._keep_aside(pair)
             return contents.pair
-        self._require_empty_place(contents)
-        successor = self._successor(pair, contents)
-        return successor if self._vault.put_pair(contents, successor) else None
+        if replaces and relation == comparison.FOREIGN:
+            raise self._foreign()
+        if isinstance(self._replacing, Pair):
+            self._require_place(contents, pair)
+        mark = comparison.mark_after(pair, _marks_in(contents))
+        if not mark.provider_expires_at and self._ahead() is not None:
+            mark = mark._replace(provider_expires_at=pair.expires_at + self._ahead() + 1)
+        published = marked(pair, mark._replace(is_in_etcd=True))
+        return published if self._vault.put_pair(contents, published) else None
 
-    def _successor(self, pair, contents, is_in_etcd=True):
-        """Return the Pair with the Mark of what comes after all that is known: what stands in etcd, or stood there, or
-        here, or what the Pair itself was before it went through a file."""
-        known = [mark_of(one) for one in (contents and contents.pair, self._local_pair(), pair) if one]
-        if contents and contents.end:
-            known.insert(0, comparison.from_dict(contents.end))
-        known = list(filter(None, known))
-        store = known[0].store if known else os.urandom(16).hex()
-        generation = max((mark.generation for mark in known if mark.store == store), default=0)
-        ahead = self._ahead()
-        expires_at = pair.expires_at + ahead + 1 if ahead is not None else 0
-        return marked(pair, Mark(store, generation + 1, expires_at, is_in_etcd))
+    def _marked_as_next(self, pair):
+        """Return the Pair with the Mark of what comes after all that this host knows of; it is not in etcd yet."""
+        here = () if mark_of(pair) else (mark_of(self._local_pair()),)  # a file may be of the same pair
+        mark = comparison.mark_after(pair, (*_marks_in(self._seen), *here), new_line=os.urandom(16).hex())
+        return marked(pair, mark._replace(provider_expires_at=0, is_in_etcd=False))
 
     def _relation(self, local, contents):
         return comparison.compare(local, contents.pair, comparison.from_dict(contents.end))
@@ -321,46 +323,53 @@ class SharedStore(TokenStore):
 
     def _ahead(self):
         """Return by how many seconds the provider's clock is ahead of this host's, at least (a Date has whole seconds,
-        so it may be one more), or None; asked once.
-
-        One that is further off than clocks are by mistakes with their hour is not believed: one odd Date must not keep
-        a pair from being renewed."""
+        so it may be one more), or None; asked once. One that is further off than clocks are by mistakes with their hour
+        is not believed: one odd Date must not keep a pair from being renewed."""
         if self._provider_ahead is None:
             moment = self._provider_clock()
-            ahead = math.floor(moment - time.time()) if moment else None
-            self._provider_ahead = ahead if ahead is not None and abs(ahead) <= FURTHEST_CLOCK_SECONDS else None
+            if moment and abs(moment - time.time()) <= FURTHEST_CLOCK_SECONDS:
+                self._provider_ahead = math.floor(moment - time.time())
         return self._provider_ahead
 
     def _take_up(self, intent, pair, last):
-        """Where another host has set out to spend this refresh token and fallen silent, remember when that was, should
+        """Another host has set out to spend this refresh token, and fallen silent: remember when that was, should
         HeadHunter say that it is spent."""
-        if intent:
-            name, set_out_at = intent.get("name"), intent.get("at", 0)
-            unknown = record.after(
-                last,
-                outcome=record.OUTCOME_UNKNOWN,
-                at=set_out_at,
-                message=N_("outcome unknown: host {name} does not say what came of it", name=name),
-                perhaps_spent_at=last.perhaps_spent_at if last and last.perhaps_spent_at else set_out_at,
-                refresh_token_sha256=fingerprint(pair.refresh_token),
-            )
-            super().remember(unknown)
-            reporting.event(f"trying in place of host {name}, which fell silent", reporting.WARNING)
+        name, set_out_at = intent.get("name"), intent.get("at", 0)
+        unknown = record.after(
+            last,
+            outcome=record.OUTCOME_UNKNOWN,
+            at=set_out_at,
+            message=N_("outcome unknown: host {name} does not say what came of it", name=name),
+            perhaps_spent_at=last and last.perhaps_spent_at or set_out_at,
+            refresh_token_sha256=fingerprint(pair.refresh_token),
+        )
+        super().remember(unknown)
+        reporting.event(f"trying in place of host {name}, which fell silent", reporting.WARNING)
 
-    def _renewed_elsewhere(self, contents):
-        self._reconcile(contents)
-        if contents.pair is None:
-            nowhere = N_("there is no pair in {path} yet", path=self._vault.name)
-            raise errors.AuthorizationNeededError(nowhere, errors.HINT_AUTHORIZE)
-        message = N_("another host has renewed the pair")
-        return Record(outcome=record.RENEWED, message=message, lives_until=self.load().pair.expires_at)
+    def _adopt(self, verdict, now):
+        """Take over what HeadHunter has told another host about this very pair, for good or for a while."""
+        told, last = record.from_text(json.dumps(verdict).encode()), self.record()
+        is_of_it = told and last and last.refresh_token_sha256 == told.refresh_token_sha256
+        if told is None or is_of_it and (last.dead or _event(last) == _event(told)):
+            return
+        if not told.dead:  # hosts' clocks differ, but not how long it is to be waited
+            times = {"at": int(now), "not_before": int(now) + told.not_before - told.at}
+            told = record.after(last if is_of_it else None, **_event(told), **times)
+        super().remember(told)
 
-    def _adopt(self, verdict):
-        """Take over what HeadHunter has told another host about this very pair."""
-        known, told = self.record(), record.from_text(json.dumps(verdict).encode())
-        is_known = known and known.dead and known.refresh_token_sha256 == verdict.get("refresh_token_sha256")
-        if told and told.dead and not is_known:
-            super().remember(told)
+
+def _event(told):
+    """Return what is the same in the Record of the host that was told something, and in those of the others."""
+    own = *record.LASTING, "at", "not_before"
+    return {name: value for name, value in told.as_dict().items() if name not in own}
+
+
+def _marks_in(contents):
+    return comparison.from_dict(contents.end), mark_of(contents.pair)
+
+
+def _is_dead(contents):
+    return bool(contents.verdict) and contents.verdict.get("dead") is True
 
 
 def _busy(contents, pair, now):
@@ -375,27 +384,16 @@ def _busy(contents, pair, now):
     )
 
 
-def _is_marked_as(local, remote):
-    """Tell whether this host's copy has the mark of etcd's: with another one the next pair would seem foreign."""
-    mine, theirs = mark_of(local), mark_of(remote)
-    if mine is None or theirs is None:
-        return mine is theirs
-    return mine.is_in_etcd and (mine.store, mine.generation) == (theirs.store, theirs.generation)
-
-
 def _patiently(step):
-    """Return what the step returns, which is done anew for some seconds while it raises Unreachable: the members may be
-    choosing a leader. It has to look first, since a change whose answer was lost may have taken effect."""
+    """Return what the step returns, which is done again while that is nothing (it was overtaken), and for some seconds
+    while it raises Unreachable: the members may be choosing a leader. It has to look first, since a change whose answer
+    was lost may have taken effect."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return step()
+            if done := step():
+                return done
         except Unreachable:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
-
-
-def _say(sentence, priority=reporting.WARNING):
-    reporting.event(sentence, priority)
-    reporting.warning(sentence)

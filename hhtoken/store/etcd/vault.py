@@ -3,76 +3,78 @@
   PREFIX/ACCOUNT/pair     token.json of the newest pair
   PREFIX/ACCOUNT/intent   which host has set out to spend its refresh token, and when; stays until the next pair
   PREFIX/ACCOUNT/owner    the same host, bound to a lease: gone when that host has been silent for too long
-  PREFIX/ACCOUNT/verdict  that HeadHunter has called the pair's refresh token dead
+  PREFIX/ACCOUNT/verdict  what HeadHunter has said to all: the refresh token is dead; or, for as long as they must wait
   PREFIX/ACCOUNT/end      which pair was the last, where it was revoked or moved out; stays until the next pair
 
 The values are sealed, and every change compares revisions, so that of two hosts that try the same thing one succeeds.
 """
 
+from types import SimpleNamespace
+
 from hhtoken import errors
 from hhtoken.pair import pair_from_stored
-from hhtoken.store import account_names
-from hhtoken.store.account_names import MAIN
+from hhtoken.store.account_names import MAIN, is_name
+from hhtoken.store.etcd.client import Unreachable
 from hhtoken.store.etcd.sealing import HINT_DAMAGED
 from hhtoken.text import N_
 
 NAMES = ("pair", "intent", "owner", "verdict", "end")
+CLAIM = ("pair", "intent", "owner")  # what a claim is about
 NEVER = 2**62  # a revision that no key has
-
-
-class Contents:
-    """What was read at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict``, ``end`` (dicts), each or all None;
-    ``revisions``: {name: revision, 0 where it is absent}; ``revision``: of the whole store."""
-
-    __slots__ = (*NAMES, "revisions", "revision")
-
-    def __init__(self, revision):
-        self.pair = self.intent = self.owner = self.verdict = self.end = None
-        self.revisions = dict.fromkeys(NAMES, 0)
-        self.revision = revision
 
 
 class Vault:
     """``etcd``: an Etcd. ``sealer``: a Sealer. ``prefix``: text, e.g. "/hh-token". ``account``: its name, or None.
-    ``silence_seconds``: after which another host may try in place of one that has set out to renew."""
+    ``silence_seconds``: after which another host may try in place of one that has set out to renew, and fell silent
+    before it sent the token. ``flight_seconds``: the same, after it did."""
 
-    def __init__(self, etcd, sealer, prefix, account, silence_seconds):
+    def __init__(self, etcd, sealer, prefix, account, silence_seconds, flight_seconds):
         self._etcd = etcd
         self._sealer = sealer
-        self.silence_seconds = silence_seconds
-        self.name = f"{prefix.rstrip('/')}/{account or account_names.MAIN}/"
+        self._silence_seconds, self._flight_seconds = silence_seconds, flight_seconds
+        self.name = f"{prefix.rstrip('/')}/{account or MAIN}/"
         self._prefix = self.name.encode()
 
     def read(self):
-        """Return the Contents; raise Unreachable, ConfigError (another key), DataError (damage)."""
+        """Return the Contents, as they were at once: ``pair`` (a Pair), ``intent``, ``owner``, ``verdict``, ``end``
+        (dicts), each or all None; ``revisions``: {name: revision, 0 where it is absent}; ``revision``: of the whole
+        store. Raise Unreachable, ConfigError (another key), DataError (damage)."""
         found, revision = self._etcd.read(self._prefix)
-        contents = Contents(revision)
+        contents = SimpleNamespace(**dict.fromkeys(NAMES), revisions=dict.fromkeys(NAMES, 0), revision=revision)
         for name in NAMES:
             value = found.get(self._key(name))
             if value is None:
                 continue
             contents.revisions[name] = value.revision
-            fields = self._sealer.open(self._key(name), value.data)
-            setattr(contents, name, _pair(fields) if name == "pair" else fields)
+            setattr(contents, name, self._sealer.open(self._key(name), value.data))
+        try:
+            contents.pair = contents.pair and pair_from_stored(contents.pair)
+        except ValueError as error:
+            what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
+            raise errors.DataError(what, HINT_DAMAGED) from None
         return contents
 
-    def claim(self, contents, owner, intent):
+    def claim(self, contents, owner, intent, may_be_spent):
         """Claim the right to spend the pair's refresh token, as things stood in the Contents; return the revision of
         the claim, or 0 where we do not have it.
 
-        ``owner``: names the host; ``intent``: what the others should know; both dicts."""
-        lease = self._etcd.grant_lease(self.silence_seconds)
-        expected = {self._key(name): contents.revisions[name] for name in ("pair", "intent", "owner")}
+        ``owner``: names the host; ``intent``: what the others should know; both dicts. ``may_be_spent``: by this host,
+        which alone should try once more."""
+        seconds = self._flight_seconds if may_be_spent else self._silence_seconds
+        expected = {self._key(name): contents.revisions[name] for name in CLAIM}
         puts = self._sealed(owner=owner, intent=intent)
-        return self._etcd.transact(expected, puts, lease={self._key("owner"): lease})
+        return self._etcd.transact(expected, puts, lasting={self._key("owner"): seconds})
+
+    def hold(self, revision, owner):
+        """Hold a claim of this revision until what is sent now is over; return its new revision, 0 where it is lost."""
+        key = self._key("owner")
+        return self._etcd.transact({key: revision}, self._sealed(owner=owner), lasting={key: self._flight_seconds})
 
     def release(self, revision, intent):
         """Give back a claim of this revision that nothing was spent under; ``intent``: of an earlier host that fell
         silent, which then stands again, or None."""
-        expected = {self._key("owner"): revision}
-        if intent:
-            return self._etcd.transact(expected, self._sealed(intent=intent), [self._key("owner")])
-        return self._etcd.transact(expected, deletes=[self._key("owner"), self._key("intent")])
+        puts, ends = (self._sealed(intent=intent), ["owner"]) if intent else (None, ["owner", "intent"])
+        return self._etcd.transact({self._key("owner"): revision}, puts, [self._key(name) for name in ends])
 
     def put_pair(self, contents, pair):
         """Put a Pair in place of the one in the Contents; tell whether that was still the one. Ends all claims."""
@@ -80,14 +82,17 @@ class Vault:
         others = [self._key(name) for name in ("intent", "owner", "verdict", "end")]
         return self._etcd.transact(expected, self._sealed(pair=pair.all_fields()), others)
 
-    def put_verdict(self, contents, verdict):
-        """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile."""
-        return self._etcd.transact({self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict))
+    def put_verdict(self, contents, verdict, seconds=None):
+        """Put down what HeadHunter has said about the pair in the Contents (a dict), unless another came meanwhile: for
+        good, which ends all claims, or for so many seconds."""
+        expected, sealed = {self._key("pair"): contents.revisions["pair"]}, self._sealed(verdict=verdict)
+        ends = () if seconds else (self._key("intent"), self._key("owner"))
+        return self._etcd.transact(expected, sealed, ends, {self._key("verdict"): seconds} if seconds else None)
 
     def remove(self, contents, end):
         """Remove the pair in the Contents, and all that belongs to it, and put down that this was on purpose (``end``:
-        a dict); tell whether that was still the one."""
-        expected = {self._key("pair"): contents.revisions["pair"]}
+        a dict); tell whether that was still the one, and nobody has set out to renew it meanwhile."""
+        expected = {self._key(name): contents.revisions[name] for name in CLAIM}
         others = [self._key(name) for name in NAMES if name != "end"]
         return self._etcd.transact(expected, self._sealed(end=end), others)
 
@@ -107,19 +112,13 @@ class Vault:
         return self._prefix + name.encode()
 
 
-def _pair(fields):
-    try:
-        return pair_from_stored(fields)
-    except ValueError as error:
-        what = N_("the pair in etcd makes no sense: {reason}", reason=error.args[0])
-        raise errors.DataError(what, HINT_DAMAGED) from None
-
-
 ALL = "all accounts"
 
 
 class Following:
     """``etcd``: an Etcd. ``prefix``: text. ``account``: a name, None for the one without, or ``ALL``."""
+
+    OutOfReach = Unreachable  # which it may raise
 
     def __init__(self, etcd, prefix, account):
         self._etcd = etcd
@@ -130,7 +129,7 @@ class Following:
 
     def accounts(self):
         """Return the names of the accounts that are followed; changes from now on are seen."""
-        keys, self._revision = self._etcd.keys(self._prefix)
+        keys, self._revision = self._etcd.read(self._prefix, keys_only=True)
         return self._names(keys) if self._account == ALL else [self._account]
 
     def changed(self, seconds):
@@ -143,5 +142,5 @@ class Following:
         """Whoever may write below the prefix chooses the keys, so only what is a name of an account counts."""
         parts = [key[len(self._root) :].decode("utf-8", "replace").split("/") for key in keys]
         found = {part[0] for part in parts if len(part) == 2 and part[1] in NAMES}
-        names = [name for name in found if name == MAIN or account_names.is_name(name)]
+        names = [name for name in found if name == MAIN or is_name(name)]
         return [None if name == MAIN else name for name in sorted(names)]
