@@ -104,7 +104,7 @@ def run(arguments):
 def _address(settings):
     """Return an address to authorize at, where the socket of systemd waits for the browser; else `login` has to."""
     try:
-        return invite(settings) if systemd_socket.serves(settings.main_directory()) else None
+        return invite(settings) if systemd_socket.state(settings.main_directory()) == "active" else None
     except errors.Error:
         return None
 

@@ -74,7 +74,7 @@ def run(arguments):
 
 
 def _why_unusable(store, pair, now, min_seconds):
-    if pair.seconds_left(now) >= max(1, min_seconds):
+    if pair.seconds_left(now) >= max(1, min_seconds) and store.refusal_of(pair) is None:
         return None
     from hhtoken.renewal import policy
 
@@ -145,4 +145,5 @@ def _life(report):
 
     if report.is_usable:
         return N_("usable, {span} left", span=durations.span(report.seconds_left))
-    return N_("not usable: {reason}", reason=report.reason) if report.is_refused else N_("expired")
+    is_expired = not (report.is_refused or report.is_clock_wrong)
+    return N_("expired") if is_expired else N_("not usable: {reason}", reason=report.reason)

@@ -95,7 +95,7 @@ def judge(answer, intent, last, now, secrets=(), pair=None):
     else:
         why = answer.failure or N_("the run was interrupted")
         lost = N_("outcome unknown: the request was sent, but its answer was lost ({why})", why=why)
-        hint = N_("the next run tries once more, or type 'hhtoken refresh --force' now")
+        hint = N_("type 'hhtoken refresh --force': it tries once more")
         outcome = _continue(last, now, record.OUTCOME_UNKNOWN, errors.TEMPFAIL, lost, hint)
     if intent.get("kind") == record.CODE:
         outcome.exit_code = outcome.exit_code or errors.NOPERM  # "not yet" is no answer to a code

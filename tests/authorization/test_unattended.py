@@ -174,11 +174,6 @@ def test_a_notice_tells_a_trouble_once_and_names_the_command_where_nothing_waits
     assert "pending.json" not in deactivated.files(), "nobody was invited"
 
 
-def test_a_notice_without_an_application_says_what_to_mend(lonely):
-    notice = lonely.run("notice").stdout
-    assert "there is no pair" in notice and "not configured: HH_CLIENT_ID" in notice
-
-
 SYSTEMCTL = """#!/bin/sh
 printf '%s\\n' Id=hh-token-callback.socket ActiveState={state} '' Id=hh-token-callback.service StateDirectory={name}
 """

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -129,7 +130,7 @@ def test_show_imports_neither_requests_nor_http_server_nor_ssl(lonely, tongue):
     [
         ("show --field access_token", ["{state}", "token.json"]),
         # The settings tell whether a token is to be published; an interrupted run may have left a journal in /run.
-        ("refresh", ["/etc/hh-token/hh-token.env", "{state}", "/run/hh-token", "token.json", "last-refresh.json"]),
+        ("refresh", ["{settings}", "{state}", "/run/hh-token", "token.json"]),
     ],
 )
 def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(lonely, command, files):
@@ -147,6 +148,8 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
     )
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     state = lonely.environment.pop("HHTOKEN_STATE_DIR")
+    own = os.path.expanduser("~/.config/hh-token/hh-token.env")
+    settings = own if os.geteuid() else "/etc/hh-token/hh-token.env"
     finished = subprocess.run(
         [sys.executable, "-IS", "-c", program, root, *command.split(), "--state-dir", state],
         env=lonely.environment,
@@ -157,7 +160,7 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
     code, *events = finished.stderr.splitlines()
     assert code == "0"
     assert [event for event in events if event.startswith("open ")] == [
-        f"open {file.format(state=state)}" for file in files
+        f"open {file.format(state=state, settings=settings)}" for file in files
     ]
     assert not [event for event in events if event.startswith(("socket", "subprocess", "os.rename", "os.remove"))]
 

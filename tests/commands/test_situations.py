@@ -62,7 +62,7 @@ def the_api_said(kind):
 
     def setup(scene):
         with open_store(str(scene.operator.state)) as store:
-            record_keeping.remember_refusal(store, store.load().pair, kind, time.time())
+            record_keeping.heed(store, store.load().pair, kind)
         (scene.sandbox.provider.expire if kind == "token_expired" else scene.sandbox.provider.revoke)()
 
     return setup
@@ -115,11 +115,11 @@ SITUATIONS = {
     "the API said expired": (the_api_said("token_expired"),
         "due", (69, "HeadHunter"), (69, "HeadHunter"), (69, "HeadHunter"), (0, ""), False),
     "the API said revoked": (the_api_said("token_revoked"),
-        "authorization_needed", (77, REVOKED), (77, REVOKED), (77, REVOKED), (77, REVOKED), True),
+        "authorization_needed", (77, REVOKED), (77, REVOKED), (77, REVOKED), (77, "revoked"), True),
     "whoami heard expired": (whoami_heard_expired,
         "due", (69, "HeadHunter"), (69, "HeadHunter"), (69, "HeadHunter"), (0, ""), False),
     "whoami heard revoked": (whoami_heard_revoked,
-        "authorization_needed", (77, REVOKED), (77, REVOKED), (77, REVOKED), (77, REVOKED), True),
+        "authorization_needed", (77, REVOKED), (77, REVOKED), (77, REVOKED), (77, "revoked"), True),
     "dead": (lambda scene: scene.expire("token_deactivated", 77),
         "authorization_needed", (77, "password"), (77, "password"), (77, "expired"), (77, "password"), True),
     "no refresh token": (lambda scene: scene.operator.store({"access_token": "ACCESS"}, left=-10),
@@ -139,7 +139,7 @@ SITUATIONS = {
         None, (74, OTHERS), (74, "open to others"), (74, OTHERS), (74, OTHERS), True),
     "imported without expiry": (imported_without_expiry,
         "due", (69, "expired"), (69, "expired"), (69, "expired"), (0, ""), False),
-    "a mount point": (a_mount_point, "valid", (74, "valid"), (74, "mount"), (0, "usable"), (0, ""), True),
+    "a mount point": (a_mount_point, "valid", (74, "valid"), (74, "no new pair could be stored"), (0, "usable"), (0, ""), True),
 }  # fmt: skip
 
 

@@ -150,9 +150,8 @@ def test_a_defect_shows_its_type_and_place_and_no_text(tmp_path):
 
 
 def test_records_do_not_show_their_secrets_when_printed():
-    from hhtoken.authorization.request import BrowserReturn
     from hhtoken.pair import pair_from_answer
     from hhtoken.provider.answer import Answer
 
-    shown = repr([pair_from_answer(PAIR, 0), Answer(200, b"CANARY", True), BrowserReturn("CANARY", "CANARY", None)])
+    shown = repr([pair_from_answer(PAIR, 0), Answer(200, b"CANARY", True)])
     assert "CANARY" not in shown

@@ -144,7 +144,7 @@ def test_the_providers_own_words_stand_in_the_message_where_there_are_any(answer
         (refusal("account not found", "invalid_request"), "code", "compare HH_CLIENT_ID and HH_CLIENT_SECRET"),
         (Answer(404, b"", True), "code", "check HH_TOKEN_URL"),
         (weather(429), "refresh", "wait"),
-        (weather(503), "refresh", "hhtoken refresh --force"),
+        (weather(503), "refresh", "hhtoken refresh"),
         (Answer(403, (API_403 % ("captcha_required", "x")).encode(), True), "refresh", "open https://hh.ru/c in"),
         (Answer(403, (API_403 % ("captcha_required", "x")).encode(), True), "code", "open https://hh.ru/c in"),
         (refusal("something new"), "code", "type 'hhtoken login'"),
@@ -156,7 +156,7 @@ def test_the_hint_helps_against_this_refusal_of_this_request(answer, kind, hint)
     if kind == "refresh":  # which sends neither of them
         assert "HH_CLIENT" not in found.hint and "secret" not in found.message.partition(" [")[0]
     if answer.status == 429:
-        paused = judgement.standing(PAIR, judgement.judge(weather(429, retry_after="9"), INTENT, None, NOW), NOW + 1)
+        paused = report.standing(PAIR, judgement.judge(weather(429, retry_after="9"), INTENT, None, NOW), NOW + 1)
         assert "--force" not in found.hint + paused.hint
 
 
@@ -493,7 +493,7 @@ def test_not_yet_for_a_token_that_the_api_refuses_asks_again_soon_and_hands_it_o
     for pause in (5, 60, 1800):
         last = judgement.judge(refusal("token not expired", date=CLOCK_OF_THE_PROVIDER), INTENT, last, NOW, (), pair)
         assert (last.not_before, last.lives_until, last.refused) == (NOW + pause, NOW + left, "token_expired")
-    assert judgement.standing(pair, last, NOW + 1800) is None, "due again"
+    assert report.standing(pair, last, NOW + 1800) is None, "due again"
 
 
 # -- in one sentence --

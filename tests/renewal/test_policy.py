@@ -53,7 +53,7 @@ def pause(until, at=0):
         # what the API calls expired is due, whatever we had computed
         (EXPIRES - 10, EXPIRED, False, (DUE, None)),
         (EXPIRES - 10, Record(refused="token_expired", not_before=EXPIRES - 5), False, (WAITING, EXPIRES - 5)),
-        (EXPIRES - 10, Record(refused="token_revoked"), False, (NOT_DUE, EXPIRES)),
+        (EXPIRES - 10, Record(refused="token_revoked"), False, (DUE, None)),
     ],
 )
 def test_a_refresh_is_due_at_expiry_by_force_or_when_a_pause_is_over(now, last, force, expected):

@@ -289,7 +289,7 @@ def test_who_is_not_root_has_an_env_file_of_their_own_that_needs_no_name(monkeyp
         return Settings(environment).client_id()
 
     with pytest.raises(errors.ConfigError) as caught:
-        client_id(XDG_CONFIG_HOME=f"{tmp_path}/config")
+        client_id(XDG_CONFIG_HOME=f"{tmp_path}/config", HH_CLIENT_ID="\udcff")
     assert f"put it into {own} " in caught.value.hint
     for path in (service, own, tmp_path / ".config" / "hh-token" / "hh-token.env"):
         path.parent.mkdir(parents=True)

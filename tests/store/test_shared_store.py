@@ -705,7 +705,7 @@ def test_a_claim_that_a_signal_ends_is_given_back(hosts, etcd):
     store = hosts("one")
     with pytest.raises(errors.Interrupted), store.lock(), store.claim(False, time.time):
         assert claims(etcd) == ["intent", "owner"]
-        raise errors.Interrupted("SIGTERM")
+        raise errors.Interrupted("SIGTERM", 15)
     assert claims(etcd) == []
 
 

@@ -109,7 +109,7 @@ def _judge(name, seen, has_systemd):
         says = N_("{host}: {why}", host=seen.host, why=seen.why)
         command = f"getent hosts {shlex.quote(seen.host)}" if seen.failure == visit.UNKNOWN_NAME else None
         return [findings.problem(ABOUT, says, command, ADVICE[seen.failure], errors.TEMPFAIL)]
-    if "bad_user_agent" in seen.body:
+    if seen.status == 400 and "bad_user_agent" in seen.body:
         says = N_("{host} does not like the User-Agent (bad_user_agent)", host=seen.host)
         advice = N_("set HH_USER_AGENT to the form my-bot/1.0 (you@example.com)")
         return [findings.problem(ABOUT, says, advice=advice), *_of_clock(seen, has_systemd)]
