@@ -39,7 +39,7 @@ help:
 	@echo 'make test-faults-long  the same with 100000 answers, 10000 processes, and power cuts on a FUSE file system'
 	@echo 'make test-system  the whole chain under a booted systemd (root, Debian)'
 	@echo 'make test-cluster  three hosts that share a pair through three members of etcd (root, Debian)'
-	@echo 'make manual write the manual pages and the completions anew, after a change of a command or a flag'
+	@echo 'make manual write the manual pages and the completions again, after a change of a command or a flag'
 	@echo 'make bench  measure, and write the table of docs/performance.md'
 	@echo 'make catalog  put new messages into hhtoken/console/locale, compile the translations, and do what manual does'
 	@echo 'make dist   build the sdist and the wheel in dist/'

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the timers, or cron, start: one `hhtoken refresh`, its outcome in syslog under the tag hh-token-refresh, and its
-# exit code. Arguments go to `hhtoken refresh`. HH_TOKEN_WAIT=SECONDS: if the pair falls due within so many seconds,
+# exit code. Arguments go to `hhtoken refresh`. HH_TOKEN_WAIT=SECONDS: if the pair becomes due within so many seconds,
 # wait for it. A refresh with nothing to do says nothing and logs nothing.
 
 # Its output goes to a log, which is in English.

@@ -1,3 +1,3 @@
-"""hhtoken keeps a HeadHunter (hh.ru) OAuth 2.0 token alive."""
+"""hhtoken keeps a HeadHunter (hh.ru) OAuth 2.0 token valid."""
 
 __version__ = "1.0.0"

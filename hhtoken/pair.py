@@ -54,7 +54,7 @@ class Pair:
         return moment if type(moment) is int else 0
 
     def seconds_left(self, now):
-        """Given the time in Unix seconds, return the whole seconds that the access token still lives; never below 0,
+        """Given the time in Unix seconds, return the whole seconds that the access token is still valid; never below 0,
         nor above its whole life, should the clock be set back."""
         return max(0, int(self.expires_at - max(now, self.obtained_at)))
 

@@ -6,7 +6,7 @@ A section holds paragraphs (a Text), terms with their meanings (a pair), and exa
 from hhtoken import errors
 from hhtoken.text import N_
 
-NAME = N_("keeps a HeadHunter (hh.ru) OAuth 2.0 token alive")
+NAME = N_("keeps a HeadHunter (hh.ru) OAuth 2.0 token valid")
 TITLE = N_("User Commands")
 USAGE = N_("[OPTIONS] COMMAND …")
 
@@ -63,7 +63,7 @@ ENVIRONMENT = (
     ("HH_AUTHORIZE_URL, HH_TOKEN_URL, HH_API_URL", N_("HeadHunter's addresses; for the sandbox.")),
     ("HH_CA_FILE", N_("The certificate authorities to trust, a file in PEM form; the system's if unset.")),
     ("HH_PROXY", N_("An http proxy to HeadHunter: http://HOST:PORT. HTTPS_PROXY and the like have no effect.")),
-    ("HHTOKEN_STATE_DIR", N_("Where the pair lives.")),
+    ("HHTOKEN_STATE_DIR", N_("Where the token is stored.")),
     ("HHTOKEN_ENV_FILE", N_("The env file. Not read from an env file itself.")),
     ("HHTOKEN_ACCOUNT", N_("Which account, where there are several.")),
     ("HHTOKEN_PUBLISH", N_("A file that gets a copy of the access token alone, for programs that may read no more.")),

@@ -42,7 +42,7 @@ install_program() {
     for module in hhtoken/*.py hhtoken/*/*.py hhtoken/*/*/*.py; do put 644 "$module" "$new/$module"; done
     for catalog in hhtoken/console/locale/*/*/*.mo; do put_as_is 644 "$catalog" "$new/$catalog"; done
     for program in $programs; do put 755 "bin/$program" "$new/bin/$program"; done
-    # At install, since the units may not write here: without it, each run would compile everything anew.
+    # At install, since the units may not write here: without it, each run would compile everything again.
     "$PYTHON" -m compileall -q -f -s "$DESTDIR$new" -p "$LIBDIR" "$DESTDIR$new/hhtoken" >/dev/null
     rm -rf "$DESTDIR$LIBDIR.old"
     [ ! -d "$DESTDIR$LIBDIR" ] || mv "$DESTDIR$LIBDIR" "$DESTDIR$LIBDIR.old"

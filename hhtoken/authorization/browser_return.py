@@ -81,7 +81,7 @@ class ReturnHandler:
             try:
                 state, code, error = read_return(pasted.partition("#")[0].partition("?")[2] or pasted)
             except Refused as refused:
-                hint = N_("paste the whole address that the browser ended up on")
+                hint = N_("paste the whole address the browser ended up on")
                 raise errors.UsageError(refused.args[0], hint) from None
             entry, why_none, hint = self._find(state), N_("this address has expired, or was already used"), None
         else:  # a bare code has no state; verifier and redirect URI still have to fit
@@ -144,12 +144,12 @@ class ReturnHandler:
         return Reply(pages.TRY_LATER)
 
     def conclude(self):
-        """Say until when the new access token lives; raise the Error that it ended with."""
+        """Say until when the new access token is valid; raise the Error that it ended with."""
         if self.failure:
             raise self.failure
         until = durations.local(self.outcome.lives_until)
         reporting.message(
-            N_("authorized: {what}; the access token lives until {until}", what=self.outcome.message, until=until)
+            N_("authorized: {what}; the access token is valid until {until}", what=self.outcome.message, until=until)
         )
 
 

@@ -63,7 +63,7 @@ PAGES = {
     ),
     TRY_LATER: (
         503,
-        N_("Not just now"),
+        N_("Temporarily unavailable"),
         N_("The server is busy with the stored token, or cannot write. Nothing was used up."),
         N_("Look at its messages (journalctl -t hhtoken), then reload this page."),
     ),

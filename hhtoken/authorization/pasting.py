@@ -17,7 +17,7 @@ def read():
     if sys.stdin is None:
         raise errors.UsageError(N_("standard input is closed"), HINT_PASTE)
     if os.isatty(0):
-        reporting.message(N_("paste the address that the browser ended up on, or its code, and press enter"))
+        reporting.message(N_("paste the address the browser ended up on, or its code, and press Enter"))
     data = b""
     while b"\n" not in data.lstrip() and len(data) <= LONGEST_INPUT_BYTES:
         try:
@@ -68,6 +68,6 @@ def clean(data):
     if not is_printable(pasted) or " " in pasted or len(data) > LONGEST_INPUT_BYTES:
         raise errors.UsageError(
             N_("what was pasted is neither a code nor an address"),
-            N_("paste the whole address that the browser ended up on"),
+            N_("paste the whole address the browser ended up on"),
         )
     return pasted

@@ -32,10 +32,10 @@ def client_secret(settings, may_wait=False):
         if found:
             start = "" if found == "active" else N_("'systemctl enable --now {socket}', then ", socket=SOCKET)
             error.hint = N_(
-                "if {service} has it, type {start}'hhtoken login'; else {mend}",
+                "if {service} has it, type {start}'hhtoken login'; else {fix}",
                 service=SERVICE,
                 start=start,
-                mend=error.hint,
+                fix=error.hint,
             )
         raise
 

@@ -89,7 +89,7 @@ def _chosen(store, path, pair):
         )
     if _is_outlived(pair, stored, last, time.time()):
         raise errors.UsageError(
-            N_("the pair in {path} has expired, and the stored one is newer and lives", path=path),
+            N_("the pair in {path} has expired, and the stored one is newer and valid", path=path),
             N_("remove {path}; or move the stored pair out first: 'hhtoken export FILE'", path=path),
         )
     return pair

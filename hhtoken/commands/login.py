@@ -26,7 +26,7 @@ SUMMARY = N_("authorize: print the address to open, wait for the browser or a pa
 
 TICKET_BYTES = 16
 
-HINT_PASTE = N_("paste the whole address that the browser ended up on")
+HINT_PASTE = N_("paste the whole address the browser ended up on")
 HINT_STALE = N_("open the address above, and paste the one that the browser ends up on then")
 HINT_JOURNAL = N_("see 'journalctl -t hhtoken -n 20', then type 'hhtoken login' again")
 
@@ -136,7 +136,7 @@ def _look_on(store, version, arrival, address, on_input, timeout):
 
 def _offer_pasting(on_input):
     if on_input and reporting.is_watched():
-        reporting.message(N_("or paste the address that the browser ends up on here, and press enter"))
+        reporting.message(N_("or paste here the address the browser ends up on, and press Enter"))
 
 
 def _paste_reader(arrival):
@@ -204,4 +204,4 @@ def _say_who_renews(pair, settings):
         command = status_screen.ENABLE.format(instance=account_names.instance(account))
         reporting.message(N_("to have it renewed, type '{command}'", command=command), "hint: ")
     else:
-        reporting.message(N_("who renews it? type 'hhtoken status' to see what to do"), "hint: ")
+        reporting.message(N_("to keep it valid, type 'hhtoken status' and see what to do"), "hint: ")

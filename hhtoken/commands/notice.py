@@ -61,7 +61,7 @@ def sentences(host, account, reason, next_step, address):
     return [*lines, opening, address, later]
 
 
-SUMMARY = N_("print what an operator must be told, or nothing where there is nothing new")
+SUMMARY = N_("print what an operator must know, or nothing if there is nothing new")
 
 MEMORY_FILE = "last-notice.json"
 

@@ -98,7 +98,7 @@ def _unknown(what, word, known, command=None):
 
 def _overview():
     """Return the parser whose help text is about all commands, in groups."""
-    lines = [_("Keeps a HeadHunter (hh.ru) OAuth 2.0 token alive.")]
+    lines = [_("Keeps a HeadHunter (hh.ru) OAuth 2.0 token valid.")]
     for name in COMMANDS:
         if name in HEADINGS:
             lines.append(f"\n{language.translated(HEADINGS[name])}:")
@@ -150,7 +150,7 @@ def _common_options():
     parser.add_argument(
         "--account", metavar=_("NAME"), help=_("which account, where there are several (HHTOKEN_ACCOUNT)")
     )
-    parser.add_argument("--state-dir", metavar=_("DIR"), help=_("where the pair lives (HHTOKEN_STATE_DIR)"))
+    parser.add_argument("--state-dir", metavar=_("DIR"), help=_("where the token is stored (HHTOKEN_STATE_DIR)"))
     parser.add_argument("--env-file", metavar=_("FILE"), help=_("settings as KEY=VALUE lines (HHTOKEN_ENV_FILE)"))
     return parser
 

@@ -45,7 +45,7 @@ def add_arguments(parser):
         metavar=_("SECONDS"),
         type=options.seconds,
         default=0,
-        help=_("wait up to so long for a pair that is about to fall due; for timers"),
+        help=_("wait up to so long for a pair that is about to expire; for timers"),
     )
     parser.add_argument("--all", action="store_true", help=_("the pairs of all accounts, a line for each"))
     parser.add_argument(
@@ -149,7 +149,7 @@ def _renew(store, settings, arguments):
 
 
 def _renew_in_time(store, endpoint, force, patience):
-    """Renew, waiting for what falls due within ``patience`` seconds. Without the lock, so that nobody waits for us."""
+    """Renew, waiting for what becomes due within ``patience`` seconds; without the lock, which others may want."""
     from hhtoken.console import progress, signals
     from hhtoken.renewal import exchange
     from hhtoken.store import record

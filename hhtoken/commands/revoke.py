@@ -15,13 +15,13 @@ from hhtoken.store import opening
 from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
-SUMMARY = N_("end the pair at HeadHunter, and remove it here")
+SUMMARY = N_("revoke the token at HeadHunter, and delete it here")
 
 
 def add_arguments(parser):
     parser.add_argument("--yes", action="store_true", help=_("do not ask; for scripts"))
     parser.add_argument(
-        "--local-only", action="store_true", help=_("remove the pair here, and leave it alive at HeadHunter")
+        "--local-only", action="store_true", help=_("remove the pair here, but leave it valid at HeadHunter")
     )
 
 

@@ -42,7 +42,7 @@ def add_arguments(parser):
         metavar="N",
         type=options.seconds,
         default=0,
-        help=_("only a token that lives for at least N more seconds"),
+        help=_("only a token that is valid for at least N more seconds"),
     )
     parser.add_argument("--refresh", action="store_true", help=_("renew the pair first, if it is due"))
     parser.add_argument("--allow-expired", action="store_true", help=_("print even an expired token"))

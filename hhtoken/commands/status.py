@@ -16,7 +16,7 @@ from hhtoken.settings.sources import DEFAULT_ENV_FILE
 from hhtoken.store import account_names, opening
 from hhtoken.text import N_
 
-SUMMARY = N_("tell what state the token is in and why, who renews it, and what to do next")
+SUMMARY = N_("show the state of the token, what renews it, and what to do next")
 
 LOGS_FAILURES = False
 

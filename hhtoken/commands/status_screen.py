@@ -161,7 +161,7 @@ def _is_last(report):
 def _timer(name, at):
     if at is None:
         return N_("{name}", name=name)
-    return N_("{name} (next look {moment})", name=name, moment=durations.local(at))
+    return N_("{name} (next run {moment})", name=name, moment=durations.local(at))
 
 
 def _attempt(last):

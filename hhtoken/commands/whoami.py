@@ -52,9 +52,9 @@ def run(arguments):
             language.translated(N_("accepted: {who}", who=api_errors.introduction(owner, arguments.email)))
         )
     if owner and not left:
-        reporting.warning(N_("by the clock of this machine the access token has expired; see 'date'"))
+        reporting.warning(N_("by this machine's clock the access token has expired; see 'date'"))
     if verdict.kind == api_errors.EXPIRED and left:
-        reporting.warning(N_("by the clock of this machine the access token is still valid; see 'date'"))
+        reporting.warning(N_("by this machine's clock the access token is still valid; see 'date'"))
     if verdict.exit_code:
         raise verdict.failure()
     return 0

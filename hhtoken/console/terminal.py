@@ -75,15 +75,13 @@ def require_confirmation(consequence):
     """Say what is about to happen, a Text, and return if the answer is yes; else, and without a terminal, raise
     UsageError."""
     if not is_interactive():
-        raise errors.UsageError(
-            N_("this wants to be confirmed, and there is no terminal"), N_("type it at a terminal, or add --yes")
-        )
+        raise errors.UsageError(N_("confirmation needed, but this is not a terminal"), N_("add --yes"))
     reporting.message(consequence)
-    reporting.message(N_("type 'yes' to go on"))
+    reporting.message(N_("type 'yes' to continue"))
     try:
         answer = os.read(0, LONGEST_ANSWER_BYTES)
     except OSError:
         answer = b""
     if answer.decode("utf-8", "replace").strip().lower() not in YES:
-        hint = N_("to go on, type it again, and then 'yes'")
-        raise errors.UsageError(N_("not confirmed, so nothing was changed"), hint)
+        hint = N_("to continue, type it again, and then 'yes'")
+        raise errors.UsageError(N_("not confirmed; nothing was changed"), hint)

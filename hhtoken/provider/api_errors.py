@@ -83,7 +83,7 @@ REFUSALS = {
 }
 USER_AGENT = {
     "unset": N_("HeadHunter saw no User-Agent"),
-    "blacklisted": N_("HeadHunter has this User-Agent on its black list"),
+    "blacklisted": N_("HeadHunter has blacklisted this User-Agent"),
 }
 OF_TOKEN = (EXPIRED, REVOKED, UNKNOWN_TOKEN)  # a newer token may be accepted
 
@@ -140,7 +140,7 @@ def find(kind, value):
 
 def unreachable(error):
     """Given the NotSent that kept a request from leaving, return the Verdict."""
-    return Verdict(TRY_LATER, error.exit_code, error.message, N_("{mend}; then try again", mend=error.hint))
+    return Verdict(TRY_LATER, error.exit_code, error.message, N_("{fix}; then try again", fix=error.hint))
 
 
 def identify(answer, secrets=()):

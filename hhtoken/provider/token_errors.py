@@ -11,10 +11,10 @@ from hhtoken.provider.verdict import HINT_USER_AGENT, RATE_LIMIT, REFUSED, TRY_L
 from hhtoken.text import N_
 
 # Kinds of verdict, beside those of ``verdict``.
-NOT_YET = "not_yet"  # the access token still lives; a quiet "later"
+NOT_YET = "not_yet"  # the access token is still valid; a quiet "later"
 DEAD = "dead"  # the provider has called this refresh token dead: it is never sent again
-AUTHORIZE = "authorize"  # this grant is no good; a human must authorize
-ACCOUNT = "account"  # a human must mend the account on hh.ru; the pair may live on after that
+AUTHORIZE = "authorize"  # this grant is no good; a login is needed
+ACCOUNT = "account"  # a human must fix the account on hh.ru; the pair may live on after that
 MISCONFIGURED = "misconfigured"
 
 EXIT_CODES = {
@@ -61,7 +61,7 @@ DOCUMENTED = {
     ),
     ALREADY_REFRESHED: (
         DEAD,
-        N_("somebody else has used this refresh token: another host, a copy of the file, or a thief"),
+        N_("someone else has used this refresh token: another host, a copy of the file, or a thief"),
         N_("find who else holds a copy of token.json, stop it, then {authorize}", authorize=HINT_AUTHORIZE),
     ),
     "token not expired": (NOT_YET, N_("the access token is still valid, so HeadHunter does not renew it yet"), None),
@@ -107,7 +107,7 @@ def judge(status, fields, secrets=()):
 
 
 def is_already_refreshed(judged):
-    """Given a Verdict, tell whether the refresh token was used before, by us or by somebody else."""
+    """Given a Verdict, tell whether the refresh token was used before, by us or by someone else."""
     return _normal(judged.description or "") == ALREADY_REFRESHED
 
 

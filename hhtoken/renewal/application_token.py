@@ -73,7 +73,9 @@ def _require_pause(fields, now):
     if fields.get(DOUBT):
         why = N_("an answer that may have held a new application token was lost less than 5 minutes ago")
     else:
-        why = N_("the stored application token is less than 5 minutes old, and HeadHunter gives no other so soon")
+        why = N_(
+            "the stored application token is less than 5 minutes old; HeadHunter issues one at most every 5 minutes"
+        )
     again = counted("type it again in {count} second", "type it again in {count} seconds", left)
     raise errors.TryLaterError(why, again)
 

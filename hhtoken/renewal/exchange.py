@@ -165,7 +165,7 @@ def _post_persistently(endpoint, form, journal):
         except NotSent as error:
             if not tries_left:
                 fix, authorize = error.hint, errors.HINT_AUTHORIZE
-                error.hint = N_("{mend}; the code is given up, so then {authorize}", mend=fix, authorize=authorize)
+                error.hint = N_("{fix}; the code is given up, so then {authorize}", fix=fix, authorize=authorize)
                 raise
         progress.sleep(N_("nothing was sent yet; waiting to try again"), SEND_PAUSE_SECONDS)
 
@@ -205,7 +205,7 @@ def _save_or_rescue(store, pair, intent, answer, journal_is_durable, failure):
         raise errors.StorageError(lost, failure.hint)
     raise errors.StorageError(
         N_("a new pair came but {reason}; it is safe in {place}", reason=failure.message, place=where),
-        N_("{mend}; then 'hhtoken refresh' puts it in place", mend=failure.hint),
+        N_("{fix}; then 'hhtoken refresh' puts it in place", fix=failure.hint),
     )
 
 

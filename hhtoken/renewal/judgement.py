@@ -57,7 +57,7 @@ def saved(outcome, message, pair, answer, refresh_token_sha256, spent_sha256=Non
 
 def not_sent(error, intent, last, now):
     """Given the Error that kept a request from leaving, return the Record: nothing is spent."""
-    hint = N_("{mend}; then type 'hhtoken refresh'", mend=error.hint)
+    hint = N_("{fix}; then type 'hhtoken refresh'", fix=error.hint)
     outcome = _continue(last, now, record.TRY_LATER, errors.TEMPFAIL, error.message, hint)
     outcome.refresh_token_sha256 = intent.get("refresh_token_sha256")
     return outcome
@@ -74,7 +74,7 @@ def sentence_of(outcome):
         return outcome.message
     if outcome.outcome in (record.RENEWED, record.AUTHORIZED):
         until = durations.local(outcome.lives_until)
-        return N_("{outcome}; the new access token lives until {moment}", outcome=outcome.message, moment=until)
+        return N_("{outcome}; the new access token is valid until {moment}", outcome=outcome.message, moment=until)
     if outcome.outcome == record.NOT_YET and outcome.lives_until in (0, outcome.not_before):  # HeadHunter gave no time
         moment = durations.local(outcome.not_before)
         return outcome.message + N_("; no new attempt before {moment}", moment=moment)
@@ -164,9 +164,9 @@ def _next_step(verdict, kind):
     authorize = token_errors.HINT_AUTHORIZE
     if kind == record.CODE:  # which is used up
         is_fixed_first = verdict.kind in FIXED_FIRST and verdict.hint is not authorize
-        return N_("{mend}; then {authorize}", mend=verdict.hint, authorize=authorize) if is_fixed_first else authorize
+        return N_("{fix}; then {authorize}", fix=verdict.hint, authorize=authorize) if is_fixed_first else authorize
     if verdict.kind == token_errors.ACCOUNT:
-        return N_("{mend}; then type 'hhtoken refresh'", mend=verdict.hint)
+        return N_("{fix}; then type 'hhtoken refresh'", fix=verdict.hint)
     return verdict.hint
 
 
@@ -196,7 +196,7 @@ def _provider_ahead(answer, now):
 
 
 def _seconds_left(pair, answer, outcome, now):
-    """Given that the provider says "not yet", return how long the access token still lives, or None.
+    """Given that the provider says "not yet", return how long the access token is still valid, or None.
 
     Our own estimate was wrong, since our clock has been set between the issue and now. The provider's clock was not:
     its Date then and its Date now tell how much of the life is left.

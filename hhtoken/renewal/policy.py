@@ -95,7 +95,7 @@ def margin_left(pair, now):
 
 
 def not_yet_pause(seconds_left, failures):
-    """Given how long the access token still lives by the provider's clock (None: unknown), and how often in a row it
+    """Given how long the access token is still valid by the provider's clock (None: unknown), and how often in a row it
     has said "not yet", return the seconds to wait."""
     if seconds_left is None:
         return pause(NOT_YET_PAUSES_SECONDS, failures)
@@ -116,7 +116,7 @@ def why_unusable(store, pair, now, min_seconds=0):
     if left > 0:
         return errors.UnavailableError(
             N_(
-                "the access token lives for {left} more seconds only, fewer than the {wanted} asked for",
+                "the access token is valid for only {left} more seconds, fewer than the {wanted} asked for",
                 left=left,
                 wanted=min_seconds,
             ),

@@ -54,7 +54,7 @@ def _explain_revocation(store, intent, now):
         at=int(now),
         exit_code=errors.TEMPFAIL,
         message=N_("a revocation was interrupted, so HeadHunter may have ended this pair"),
-        hint=N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it lives"),
+        hint=N_("type 'hhtoken revoke' to end it, or 'hhtoken whoami' to see whether it is still valid"),
         refresh_token_sha256=intent["refresh_token_sha256"],
     )
     if not outcome.dead:  # else HeadHunter has said all that there is to say of it

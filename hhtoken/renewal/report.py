@@ -33,7 +33,7 @@ STATES = {  # and the word for it
     NOT_YET: N_("not yet"),
     TRY_LATER: N_("try later"),
     OUTCOME_UNKNOWN: N_("outcome unknown"),
-    AUTHORIZATION_NEEDED: N_("authorization needed"),
+    AUTHORIZATION_NEEDED: N_("login needed"),
     MISCONFIGURED: N_("misconfigured"),
     NO_PAIR: N_("no pair"),
     DAMAGED: N_("damaged"),
@@ -185,7 +185,7 @@ def _in_flight(store):
 def _in_want_of_room(report, trouble):
     """Return the Report that says why the next refresh will not dare to ask for a new pair."""
     reason = N_("{state}; no new pair could be stored: {reason}", state=report.reason, reason=trouble.message)
-    hint = N_("{mend}; then type 'hhtoken refresh'", mend=trouble.hint)
+    hint = N_("{fix}; then type 'hhtoken refresh'", fix=trouble.hint)
     return Report(report.state, reason, hint, trouble.exit_code, report.pair, report.last, report.now)
 
 

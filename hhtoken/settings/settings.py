@@ -55,8 +55,8 @@ class Settings:
         if account_names.is_name(name):
             return name
         if self._account is None:
-            raise errors.ConfigError(N_("HHTOKEN_ACCOUNT is no name of an account"), account_names.HINT)
-        raise errors.UsageError(N_("--account takes a name"), account_names.HINT)
+            raise errors.ConfigError(N_("HHTOKEN_ACCOUNT is not a valid account name"), account_names.HINT)
+        raise errors.UsageError(N_("invalid account name"), account_names.HINT)
 
     def state_directory(self):
         """Return the absolute path of the state directory: the account's own, or the main one."""

@@ -5,7 +5,7 @@ from hhtoken.text import N_
 DIRECTORY = "accounts"  # in the main state directory; in it, one directory for each name
 MAIN = "-"  # where accounts are listed: the pair of the main directory, which has no name
 LONGEST_CHARACTERS = 64
-HINT = N_("a name has up to 64 letters, digits, '-', '_' and '.', and begins with none of '-' and '.'")
+HINT = N_("use up to 64 letters, digits, '-', '_' and '.'; do not start with '-' or '.'")
 
 
 def is_name(name):

@@ -9,7 +9,7 @@ from hhtoken.store.token_store import TOKEN_FILE, open_store
 from hhtoken.text import N_
 
 SHARED_SETTING = "HHTOKEN_STORE"
-OWN_DIRECTORY = "~{user}/.local/state/hh-token"  # of somebody who has typed sudo
+OWN_DIRECTORY = "~{user}/.local/state/hh-token"  # of someone who has typed sudo
 HINT_ELSEWHERE = N_(
     "type 'hhtoken sync --once', since another host may have it; if none has, {authorize}",
     authorize=errors.HINT_AUTHORIZE,

@@ -52,7 +52,7 @@ class PrivateDirectory:
     def open(self, name, flags=READ_FLAGS):
         """Open a file that must be regular, ours and without a second name; return its descriptor.
 
-        Raise FileNotFoundError, or StorageError with the command that mends it. A file that others could read is
+        Raise FileNotFoundError, or StorageError with the command that fixes it. A file that others could read is
         closed to them on the spot, with a warning: refusing would add an outage and no secrecy.
         """
         try:
@@ -190,7 +190,7 @@ class PrivateDirectory:
 
     def close_to_others(self):
         """Before the first write: give the directory mode 0700 if it is ours alone. Raise StorageError where it is
-        somebody else's: a mistyped path must not lock a machine out."""
+        someone else's: a mistyped path must not lock a machine out."""
         mode = os.fstat(self.descriptor).st_mode
         if not mode & 0o077:
             return

@@ -55,7 +55,7 @@ DEFAULTS = {
     "failing_since": 0,  # Unix seconds
     "perhaps_spent_at": 0,  # Unix seconds of the first request whose answer did not come; 0: none
     "provider_ahead": 0,  # seconds by which the provider's clock was ahead of ours when the pair was issued
-    "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token lives on
+    "lives_until": 0,  # Unix seconds: as saved, or later, since "not yet" says that the access token is valid on
     "spent_sha256": None,  # the refresh token that this pair was made from, where that is known
     "ask_first": None,  # the token address for the next attempt; None: as configured
     "refused": None,  # how the API has refused the access token since: one of REFUSAL_KINDS

@@ -176,7 +176,7 @@ class TokenStore:
         return journal.begin(self.directory, JOURNAL_FILE, intent)
 
     def _remember_fixed(self, token, error):
-        """Write down that no run can renew the pair before somebody has changed its place."""
+        """Write down that no run can renew the pair before someone has changed its place."""
         from hhtoken.store import record
 
         if not (token and self.why_fixed()):
@@ -396,7 +396,7 @@ def _runtime_directories():
         try:
             directory = open_directory(path)
         except errors.StorageError:
-            continue  # somebody else's
+            continue  # someone else's
         if directory:
             found.append(directory)
     return found
@@ -420,7 +420,7 @@ def open_store(path, create=False, published=None):
 
 
 def no_pair(path):
-    return errors.NoPairError(N_("there is no pair in {path} yet", path=path), errors.HINT_AUTHORIZE)
+    return errors.NoPairError(N_("not logged in: no token in {path}", path=path), errors.HINT_AUTHORIZE)
 
 
 def shared_elsewhere(path):

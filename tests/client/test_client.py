@@ -281,7 +281,7 @@ def session(**options):
 
 
 def renew_soon(operator, sandbox, seconds=0.5):
-    """Expire the token, and let somebody else refresh it a moment later."""
+    """Expire the token, and let someone else refresh it a moment later."""
     sandbox.provider.expire()
     threading.Timer(seconds, lambda: operator.run("refresh", "--force")).start()
 

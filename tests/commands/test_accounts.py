@@ -28,7 +28,7 @@ def test_what_a_path_a_unit_or_a_shell_could_take_otherwise_is_no_name():
 @pytest.mark.parametrize("name", ["../alice", "", ".a"])
 def test_a_wrong_name_is_wrong_usage_as_a_flag_and_78_as_a_setting(lonely, command, name):
     wrong = lonely.run(command, f"--account={name}", expect=2)
-    assert "--account takes a name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
+    assert "invalid account name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
     if name:
         wrong = lonely.run(command, HHTOKEN_ACCOUNT=name, expect=78)
         assert "HHTOKEN_ACCOUNT is no name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
@@ -99,13 +99,13 @@ def test_a_link_leads_no_account_elsewhere(lonely, tmp_path, link):
 def test_messages_and_the_log_name_the_account_and_hints_are_for_it(operator, sandbox, tmp_path):
     failed = account(operator, "alice").run("refresh", expect=77)
     error, hint = failed.stderr.splitlines()
-    assert error.startswith("hhtoken: error: account alice: there is no pair in ")
+    assert error.startswith("hhtoken: error: account alice: not logged in: no token in ")
     assert hint.startswith("hhtoken: hint: type 'hhtoken --account alice login'")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(tmp_path / "log"))
         run_with_syslog(operator, tmp_path / "log", "--account", "alice", "refresh")
         (line,) = received(log)
-        assert "]: account alice: there is no pair in " in line and "'hhtoken --account alice login'" in line
+        assert "]: account alice: not logged in: no token in " in line and "'hhtoken --account alice login'" in line
 
 
 def test_an_account_is_renewed_for_itself(operator, sandbox):

@@ -215,7 +215,7 @@ def test_a_settings_file_that_is_open_to_others_is_not_called_closed(tmp_path, m
 
 
 def test_one_mistake_in_the_file_is_said_once():
-    error = errors.ConfigError("/x:3 is not KEY=VALUE", "mend the line")
+    error = errors.ConfigError("/x:3 is not KEY=VALUE", "fix the line")
     seen = settings_facts()
     seen.values, seen.problems = {}, dict.fromkeys(("HH_CLIENT_ID", "HH_API_URL", "HH_CLIENT_SECRET"), error)
     assert kinds(doctor.settings.judge(seen, True)) == ["problem"]

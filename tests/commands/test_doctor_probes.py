@@ -30,7 +30,7 @@ NOW = datetime.now(timezone.utc)
 
 @contextmanager
 def peer(answer, context=None):
-    """Somebody who answers each connection with these bytes (None: holds it without a word); yields the port."""
+    """Someone who answers each connection with these bytes (None: holds it without a word); yields the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     held = []
 

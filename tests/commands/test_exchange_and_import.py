@@ -188,7 +188,7 @@ def test_an_expired_pair_does_not_take_the_place_of_a_newer_one_that_lives(opera
         changed(path, **times)
         write_file(path, path.read_text(), age=age)
         said = operator.run("import", path, expect=2).stderr
-        assert f"the pair in {path} has expired, and the stored one is newer and lives" in said
+        assert f"the pair in {path} has expired, and the stored one is newer and valid" in said
         assert f"remove {path}; or move the stored pair out first: 'hhtoken export FILE'" in said
         assert operator.token_file.read_bytes() == before and "token.json.prev" not in operator.files()
 

@@ -1,4 +1,4 @@
-"""``hhtoken exec``: a command with a living token in its environment, and nothing of hhtoken left around it."""
+"""``hhtoken exec``: a command with a valid token in its environment, and nothing of hhtoken left around it."""
 
 import json
 import signal

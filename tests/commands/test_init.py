@@ -19,7 +19,7 @@ WRITTEN = {
 
 @pytest.fixture
 def newcomer(lonely, tmp_path):
-    """Somebody without any setting, and the file that is to hold them."""
+    """Someone without any setting, and the file that is to hold them."""
     lonely.file = tmp_path / "config" / "hh-token.env"
     return lonely
 

@@ -106,7 +106,7 @@ def test_the_browser_brings_the_code_and_the_user_is_named(operator, login):
     address, who = running.stdout.text.splitlines()
     assert who == "authorized by Песочница Тестовая (applicant, id 1)"
     assert NAME not in running.stderr.text
-    assert "the access token lives until" in running.stderr.text
+    assert "the access token is valid until" in running.stderr.text
     assert "hhtoken status" in running.stderr.text  # nothing renews it here
     assert operator.run("show", "--field", "access_token").stdout.strip() == operator.stored()["access_token"]
 

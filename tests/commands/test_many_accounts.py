@@ -209,7 +209,7 @@ def test_the_end_is_noted_once_and_ends_a_wait_with_nothing_at_stake(operator, t
 
 def test_without_any_account_a_human_is_asked(lonely):
     for command in ("refresh", "status"):
-        assert "there is no pair in" in lonely.run(command, "--all", expect=77).stderr
+        assert "not logged in: no token in" in lonely.run(command, "--all", expect=77).stderr
     assert lonely.files() == []
 
 
@@ -241,7 +241,7 @@ def test_status_tells_each_account_in_a_line_and_the_worst_in_the_exit_code(oper
     lines = lines_of(operator.run("status", "--all", expect=77))
     assert list(lines) == ["-", "alice", "bob", "carol"]
     assert lines["-"].startswith("valid    ") and "left, until" in lines["-"] and "to do" not in lines["-"]
-    assert lines["bob"].startswith("authorization needed  expired since ")
+    assert lines["bob"].startswith("login needed  expired since ")
     assert "to do: type 'hhtoken --account bob login'" in lines["bob"]
     assert lines["carol"].startswith("due") and "'hhtoken --account carol refresh'" in lines["carol"]
 

@@ -251,13 +251,13 @@ def test_a_lost_answer_is_made_good_by_trying_again(operator, sandbox, pair):
 
 def test_a_pair_that_has_ended_but_cannot_be_removed_is_said_to_have_ended(operator, sandbox, pair, monkeypatch):
     def refuse(store):
-        raise errors.StorageError("cannot remove it", "mend that")
+        raise errors.StorageError("cannot remove it", "fix that")
 
     monkeypatch.setattr(TokenStore, "forget", refuse)
     endpoint = api_endpoint_of(Settings(operator.environment))
     with pytest.raises(errors.StorageError, match="HeadHunter has ended the pair, but cannot remove it") as caught:
         revocation.revoke(open_store(str(operator.state)), endpoint)
-    assert caught.value.hint == "mend that; then type 'hhtoken revoke' again"
+    assert caught.value.hint == "fix that; then type 'hhtoken revoke' again"
     assert sandbox.provider.pairs() == {"token_was_revoked": 1} and "journal" in operator.files()
     monkeypatch.undo()
     operator.run("revoke", "--yes")

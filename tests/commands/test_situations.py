@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import time
 
 import pytest
 from conftest import obtain_pair, program_with
@@ -139,7 +138,8 @@ SITUATIONS = {
         None, (74, OTHERS), (74, "open to others"), (74, OTHERS), (74, OTHERS), True),
     "imported without expiry": (imported_without_expiry,
         "due", (69, "expired"), (69, "expired"), (69, "expired"), (0, ""), False),
-    "a mount point": (a_mount_point, "valid", (74, "valid"), (74, "no new pair could be stored"), (0, "usable"), (0, ""), True),
+    "a mount point": (a_mount_point,
+        "valid", (74, "valid"), (74, "no new pair could be stored"), (0, "usable"), (0, ""), True),
 }  # fmt: skip
 
 

@@ -179,7 +179,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def elsewhen(path, off):
-    """Return the program with a clock that is off; another text in the file at the path sets it anew."""
+    """Return the program with a clock that is off; another text in the file at the path sets it again."""
     path.write_text(str(off))
     return [PYTHON, "-IS", "-c", _ELSEWHEN, str(path), HHTOKEN]
 

@@ -197,7 +197,7 @@ def test_the_language_is_the_one_that_gettext_would_choose(monkeypatch, environm
 
 def test_a_sentence_in_a_sentence_and_a_number_are_said_in_the_language(monkeypatch):
     monkeypatch.setenv("LC_ALL", "ru_RU.UTF-8")
-    sentence = N_("{mend}; then {authorize}", mend=N_("use --state-dir"), authorize="X") + "; Y"
+    sentence = N_("{fix}; then {authorize}", fix=N_("use --state-dir"), authorize="X") + "; Y"
     assert language.translated(sentence) == "укажите --state-dir; затем X; Y"
     said = [
         language.translated(counted("{count} time in a row", "{count} times in a row", n)) for n in (1, 2, 5, 11, 21)

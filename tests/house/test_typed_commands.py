@@ -251,14 +251,14 @@ nowhere: {reason}; type 'hhtoken doctor'
 unless you know who runs 'hhtoken refresh' after
 the service's pair is in {path}: type 'sudo hhtoken
 a host on its own needs no 'hhtoken sync'
-by the clock of this machine the access token
+by this machine's clock the access token
 type: {python} -m pip install {library}
 type: apt install python3-{library}
 check HH_TOKEN_URL if it is set, or remove it;
 look at 'free -m' and at the limits of this shell
 someone may be in the middle: check the clock with
-{mend}; the next run, or 'hhtoken refresh',
-{mend}; then type 'hhtoken refresh'
+{fix}; the next run, or 'hhtoken refresh',
+{fix}; then type 'hhtoken refresh'
 type 'hhtoken revoke' again
 wait, or type 'hhtoken refresh --force' to ask at once
 {hint}; then type 'hhtoken revoke' again

@@ -201,7 +201,7 @@ def test_the_first_lost_answer_is_the_one_that_counts():
 def test_already_refreshed_after_a_lost_answer_is_our_own_doing(before):
     found = series(*before, ALREADY)[-1]
     assert found.message.startswith("the answer to the refresh of 2023-11-14 22:13:15 +0000 was lost on the way")
-    assert "somebody else" not in found.message
+    assert "someone else" not in found.message
     assert "who else" not in found.hint and "hhtoken login" in found.hint
     assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
 
@@ -209,7 +209,7 @@ def test_already_refreshed_after_a_lost_answer_is_our_own_doing(before):
 @pytest.mark.parametrize("before", [[], [NOT_YET], [UNKNOWN_GRANT], [UNCLEAR], [refusal("x", "slow_down", 429)]])
 def test_already_refreshed_without_a_lost_answer_is_somebody_elses(before):
     found = series(*before, ALREADY)[-1]
-    assert found.message.startswith("somebody else has used this refresh token")
+    assert found.message.startswith("someone else has used this refresh token")
     assert "lost" not in found.message
     assert "find who else" in found.hint and "hhtoken login" in found.hint
     assert (found.outcome, found.exit_code, found.dead) == (record.AUTHORIZATION_NEEDED, 77, True)
@@ -227,7 +227,7 @@ def test_a_network_failure_in_between_does_not_forget_the_lost_answer():
 
 
 def test_not_yet_proves_that_the_lost_request_did_not_spend_the_token():
-    assert "somebody else" in series(LOST, NOT_YET, ALREADY)[-1].message
+    assert "someone else" in series(LOST, NOT_YET, ALREADY)[-1].message
 
 
 # -- pauses --

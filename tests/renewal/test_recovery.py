@@ -264,7 +264,7 @@ KNOWN = {"perhaps_spent_at": NOW - 300, "refused": "token_revoked", "provider_ah
 
 
 def test_an_interrupted_revocation_makes_nobody_forget_what_is_known_of_the_pair(store):
-    """Were a lost answer forgotten, "already refreshed" would be called somebody else's doing."""
+    """Were a lost answer forgotten, "already refreshed" would be called someone else's doing."""
     token = fingerprint("OLD-R")
     store.remember(record.Record(outcome=record.TRY_LATER, exit_code=75, refresh_token_sha256=token, **KNOWN))
     leave(store, REVOCATION)

@@ -363,7 +363,7 @@ def test_without_the_setting_nothing_of_it_is_imported(operator, expired):
 
 
 def test_a_host_without_a_pair_asks_the_others_and_says_when_none_can_be_reached(lonely, tmp_path):
-    """Not "a human must authorize": the others may have a pair."""
+    """Not "a login is needed": the others may have a pair."""
     key = tmp_path / "key"
     key.write_bytes(KEY)
     key.chmod(0o600)
@@ -930,7 +930,7 @@ def test_a_new_pair_is_in_place_before_etcd_is_asked(hosts, etcd, monkeypatch):
 
 
 def test_a_copy_takes_over_the_mark_that_the_same_pair_has_in_etcd(hosts, etcd):
-    """It was put there anew, from a file without a mark, after etcd had lost it."""
+    """It was put there again, from a file without a mark, after etcd had lost it."""
     etcd.values.clear()
     second = hosts("two")
     with second.lock(replacing=pair("a")):

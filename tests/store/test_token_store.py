@@ -370,7 +370,7 @@ def test_an_access_token_is_of_use_while_it_lives_for_as_long_as_asked(store, le
     if not is_usable:
         assert isinstance(why, UnavailableError)
         assert why.message == (
-            f"the access token lives for {left} more seconds only, fewer than the {min_seconds} asked for"
+            f"the access token is valid for only {left} more seconds, fewer than the {min_seconds} asked for"
             if left > 0
             else "the access token has expired"
         )

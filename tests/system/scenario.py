@@ -271,7 +271,7 @@ def part_chain():
         at_rest("hh-token-callback.service", 60)
         run("systemctl", "stop", "hh-token-callback.socket")
         browser.open(f"{CALLBACK}?code=abc&state=lost-{'x' * 32}")
-        equal("listener down: the page", browser.title, "Не сейчас · Not just now")
+        equal("listener down: the page", browser.title, "Не сейчас · Temporarily unavailable")
         equal("... and status", fetch(CALLBACK)[0], 502)
         run("systemctl", "start", "hh-token-callback.socket")
     secrets.add("state", "lost-" + "x" * 32)
@@ -358,7 +358,7 @@ def as_bot(*command):
     return run("runuser", "-u", "bot", "--", *command)
 
 
-# -- doctor: what it says to type mends what was broken --
+# -- doctor: what it says to type fixes what was broken --
 
 SITE = "/etc/nginx/sites-available/hh-token"
 BREAKAGES = (  # what is broken, how, a word of the problem that says so, the exit code
@@ -434,9 +434,9 @@ def broken_and_mended(what, how, word, code):
     lines, named = sick.out.splitlines(), _place_of(word, sick)
     check(f"doctor: {what}: it says so", sick.code == code and named is not None, sick.text)
     typed = lines[named + 1].partition("type: ")[2] if named is not None else ""
-    mended = sh(typed)
+    fixed = sh(typed)
     well = until(lambda: healthy(doctor(), word), 30, 0.3)
-    check(f"... and what it says to type mends it: {typed}", bool(typed) and well, mended.text + doctor().text)
+    check(f"... and what it says to type fixes it: {typed}", bool(typed) and well, fixed.text + doctor().text)
 
 
 def _place_of(word, done):
@@ -711,7 +711,7 @@ def part_bad_settings():
     old = setting("HH_CLIENT_SECRET", None)
     with Browser(language="en-US,en") as browser, untouched("no client secret"):
         title, callback = authorize(browser, authorization_address()), browser.url
-        equal("no client secret: the page", title, "Не сейчас · Not just now")
+        equal("no client secret: the page", title, "Не сейчас · Temporarily unavailable")
         equal("... the exit code", unit_property("hh-token-callback.service", "ExecMainStatus"), "78")
         log = journal("-u", "hh-token-callback.service")
         check("... the line", "HH_CLIENT_SECRET" in log, log[-600:])
@@ -808,7 +808,7 @@ def part_bad_machine():
 
     equal("none of these sent a request", sandbox_state()["token_requests"]["refresh_token"], count)
     equal("... or changed the pair", run("cat", f"{STATE}/token.json").out, before)
-    equal("all mended: the pair is renewed", (refresh(), refreshes() > 0, hhtoken("status").code), (0, True, 0))
+    equal("all fixed: the pair is renewed", (refresh(), refreshes() > 0, hhtoken("status").code), (0, True, 0))
 
 
 # -- what must not be seen --

@@ -18,7 +18,7 @@ SYNC = "hhtoken sync --once; systemctl enable --now hh-token-sync.service"
 
 
 class _Untouched(PrivateDirectory):
-    """Whoever only looks mends nothing, not even the mode of a file."""
+    """Whoever only looks fixes nothing, not even the mode of a file."""
 
     def _close_to_others(self, name, descriptor):
         pass

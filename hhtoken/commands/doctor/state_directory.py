@@ -15,7 +15,7 @@ from hhtoken.store.token_store import open_store
 from hhtoken.text import N_
 
 ABOUT = N_("state directory")
-LITTLE_FREE_BYTES = 50 * 1024 * 1024  # a few hundred times what a refresh needs: somebody fills this disk
+LITTLE_FREE_BYTES = 50 * 1024 * 1024  # a few hundred times what a refresh needs: someone fills this disk
 NETWORKED = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs")
 FORGETFUL = ("tmpfs", "ramfs")
 OWN_FILES = (  # or begin like these

@@ -10,7 +10,7 @@ BUSY = "busy"  # nginx holds off too many visits
 NOT_FOUND = "not_found"
 WELCOME = "welcome"  # Debian's default site
 ROUTER = "router"  # KeenDNS, or a Keenetic router
-GATEWAY = "gateway"  # somebody in front found nobody behind
+GATEWAY = "gateway"  # someone in front found nobody behind
 REDIRECT = "redirect"
 STRANGER = "stranger"
 

@@ -230,7 +230,7 @@ def _senseless():
 
 def _unreachable(member, error):
     if isinstance(error, transfer.load().exceptions.SSLError):
-        what = N_("no trust between this host and etcd at {member}", member=member)
+        what = N_("the certificate of etcd at {member} is not trusted, or it does not trust this host's", member=member)
         return errors.ConfigError(what, HINT_CERTIFICATES)
     return Unreachable(N_("etcd at {member} is out of reach", member=member), HINT_REACH)
 

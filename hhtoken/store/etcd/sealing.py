@@ -1,6 +1,6 @@
 """What is put into etcd is sealed: encrypted, and bound to its place, with a key that the hosts share.
 
-AES-256-GCM of the library ``cryptography``. The name of the key is its associated data: a value that somebody moves
+AES-256-GCM of the library ``cryptography``. The name of the key is its associated data: a value that someone moves
 elsewhere does not open there.
 """
 
