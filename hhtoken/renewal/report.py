@@ -35,7 +35,7 @@ STATES = {  # and the word for it
     OUTCOME_UNKNOWN: N_("outcome unknown"),
     AUTHORIZATION_NEEDED: N_("login needed"),
     MISCONFIGURED: N_("misconfigured"),
-    NO_PAIR: N_("no pair"),
+    NO_PAIR: N_("not logged in"),
     DAMAGED: N_("damaged"),
 }
 

@@ -45,7 +45,7 @@ def test_a_host_with_another_key_is_refused(due):
     "code, part, changed",
     [
         ((75, 78), "etcd", {"HHTOKEN_STORE_CERT_FILE": "{directory}/stranger.pem"}),
-        (78, "no trust", {"HHTOKEN_STORE_CA_FILE": "{directory}/strange-ca.pem"}),
+        (78, "is not trusted", {"HHTOKEN_STORE_CA_FILE": "{directory}/strange-ca.pem"}),
         (
             78,
             "refuses this user",

@@ -28,10 +28,13 @@ def test_what_a_path_a_unit_or_a_shell_could_take_otherwise_is_no_name():
 @pytest.mark.parametrize("name", ["../alice", "", ".a"])
 def test_a_wrong_name_is_wrong_usage_as_a_flag_and_78_as_a_setting(lonely, command, name):
     wrong = lonely.run(command, f"--account={name}", expect=2)
-    assert "invalid account name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
+    assert "invalid account name" in wrong.stderr and "hint: use up to 64 letters" in wrong.stderr
     if name:
         wrong = lonely.run(command, HHTOKEN_ACCOUNT=name, expect=78)
-        assert "HHTOKEN_ACCOUNT is no name" in wrong.stderr and "hint: a name has up to 64 letters" in wrong.stderr
+        assert (
+            "HHTOKEN_ACCOUNT is not a valid account name" in wrong.stderr
+            and "hint: use up to 64 letters" in wrong.stderr
+        )
     assert lonely.files() == []
 
 
@@ -141,7 +144,7 @@ def test_the_script_of_the_timers_names_the_account(operator, tmp_path):
     environment = {**account(operator, "alice").environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", script], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 77
-    assert "hhtoken: error: account alice: there is no pair" in done.stderr
+    assert "hhtoken: error: account alice: not logged in" in done.stderr
     assert "exit code 77 for the account alice" in done.stderr
 
 
@@ -222,7 +225,7 @@ def test_no_command_proposes_a_login_where_there_are_only_accounts(operator, tmp
 @pytest.mark.parametrize("command", ["status", "refresh"])
 def test_what_is_said_of_all_is_not_said_of_the_account_in_the_environment(lonely, command):
     said = lonely.run(command, "--all", expect=77, HHTOKEN_ACCOUNT="alice").stderr
-    assert "there is no pair" in said and "alice" not in said
+    assert "not logged in" in said and "alice" not in said
 
 
 def test_a_bare_code_for_an_account_is_told_whose_it_may_be(operator):

@@ -406,7 +406,7 @@ def test_a_person_at_a_terminal_is_told_what_to_paste(operator):
     program = [*PROGRAM, "exchange"]
     with subprocess.Popen(program, env=operator.environment, stdin=theirs, stderr=subprocess.PIPE) as run:
         os.close(theirs)
-        assert b"paste the address that the browser ended up on" in run.stderr.readline()
+        assert b"paste the address the browser ended up on" in run.stderr.readline()
         os.write(ours, address.encode() + b"\n")
         assert b"stored a new pair" in run.stderr.read()
     os.close(ours)

@@ -191,7 +191,7 @@ def test_a_pair_that_nobody_can_renew_is_told_from_the_first_moment_on(operator,
     requests.get(send_out(running.address()), timeout=10)
     assert running.end() == 0
     said = running.stderr.text
-    assert "without a refresh token, so nobody can renew it" in said and "who renews it" not in said
+    assert "without a refresh token, so nobody can renew it" in said and "to keep it valid" not in said
     assert re.search("hint: before 20.*, type 'hhtoken login'", said)
     assert "no refresh token" in operator.run("status", expect=77).stdout + operator.run("notice").stdout
     operator.run("refresh")

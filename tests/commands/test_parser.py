@@ -47,7 +47,7 @@ def test_help_is_asked_for_in_any_way_that_people_try(lonely):
 
 def test_logout_is_another_word_for_revoke(lonely):
     for words in (["logout"], ["revoke"]):
-        assert "no pair" in lonely.run(*words, expect=77).stderr
+        assert "not logged in" in lonely.run(*words, expect=77).stderr
 
 
 @pytest.mark.parametrize("environment", [{}, RUSSIAN])

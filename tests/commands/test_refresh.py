@@ -374,7 +374,7 @@ def test_the_environment_does_not_reach_the_request(lonely, tmp_path):
 def test_without_a_pair_a_human_is_asked_and_nothing_is_created(lonely):
     assert "hhtoken login" in lonely.run("refresh", expect=77).stderr and lonely.files() == []
     lonely.state.mkdir(mode=0o700)
-    assert "there is no pair" in lonely.run("refresh", expect=77).stderr and lonely.files() == []
+    assert "not logged in" in lonely.run("refresh", expect=77).stderr and lonely.files() == []
 
 
 def test_a_provider_that_echoes_the_token_does_not_make_us_print_it(lonely):

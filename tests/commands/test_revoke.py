@@ -48,7 +48,7 @@ def test_the_pair_ends_at_headhunter_and_here(operator, sandbox, pair):
     assert "revoked: HeadHunter has ended the pair" in run.stderr and run.stdout == ""
     assert sandbox.provider.pairs() == {"token_was_revoked": 1}
     assert operator.files() == LEFT
-    assert "no pair" in operator.run("show", expect=77).stderr
+    assert "not logged in" in operator.run("show", expect=77).stderr
 
 
 def test_every_file_that_may_hold_a_token_goes(operator, pair):
@@ -200,7 +200,7 @@ def at_terminal(operator, *answers):
     thread = threading.Thread(target=read)
     thread.start()
     for count, answer in enumerate(answers, start=1):
-        wait_for(lambda count=count: "".join(said).count("to go on") == count)
+        wait_for(lambda count=count: "".join(said).count("to continue") == count)
         os.write(master, answer)
     code = process.wait(20)
     thread.join(5)

@@ -129,7 +129,7 @@ SITUATIONS = {
     "outcome unknown": (lambda scene: scene.expire("hang_after"),
         "outcome_unknown", (75, "was lost"), (75, "was lost"), (69, "expired"), (77, "was lost on the way"), False),
     "no pair": (lambda scene: scene.operator.token_file.unlink(),
-        "no_pair", (77, "no pair"), (77, "no pair"), (77, "no pair"), (77, "no pair"), True),
+        "no_pair", (77, "not logged in"), (77, "not logged in"), (77, "not logged in"), (77, "not logged in"), True),
     "damaged": (lambda scene: scene.operator.token_file.write_text('{"access_token": '),
         "damaged", (65, "not JSON"), (65, "not JSON"), (65, "not JSON"), (65, "not JSON"), True),
     "the clock is before the issue": (lambda scene: scene.pair(left=20784 * 86400),

@@ -51,8 +51,10 @@ def answers(name, seen=BOTH):
 def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
     report, state, _exit_code = REPORTS[name]
     found = answers(name)
-    word = state.replace("_", " ")
-    assert found["state"] == {"valid": "valid", "outcome_unknown": report.reason}.get(state, f"{word}: {report.reason}")
+    word = {"authorization_needed": "login needed"}.get(state, state.replace("_", " "))
+    assert found["state"] == {"valid": "valid", "outcome_unknown": report.reason, "no_pair": report.reason}.get(
+        state, f"{word}: {report.reason}"
+    )
     assert found["stored in"] == "/state"
     assert report.next_step is None or found["to do"] == report.next_step
     assert {"access token", "refresh", "renewed by"} & set(found) == (
@@ -85,8 +87,8 @@ def test_the_screen_tells_the_state_the_place_and_what_to_do(name):
         ("refused", "renewed by", "nothing: it cannot be renewed"),
         ("lost", "state", LOST.message),
         ("fresh", "to do", "nothing"),
-        ("fresh", "renewed by", "hh-token-due.timer (next look 2023-11-15 01:14:20 +0300), "
-                                "hh-token-refresh.timer (next look 2023-11-15 02:13:20 +0300)"),
+        ("fresh", "renewed by", "hh-token-due.timer (next run 2023-11-15 01:14:20 +0300), "
+                                "hh-token-refresh.timer (next run 2023-11-15 02:13:20 +0300)"),
     ],
 )  # fmt: skip
 def test_the_screen_tells_when_and_who_and_what(name, label, said):

@@ -58,11 +58,11 @@ def test_a_wrong_clock_is_noticed_in_both_directions(operator, sandbox):
     pair = obtain_pair(sandbox)
     operator.store(pair, left=-5, life=60)
     run = operator.run("whoami")
-    assert NAME in run.stdout and "warning: by the clock" in run.stderr
+    assert NAME in run.stdout and "warning: by this machine's clock" in run.stderr
     operator.store(pair, left=3600, life=7200)
     sandbox.provider.expire()
     run = operator.run("whoami", expect=69)
-    assert "warning: by the clock" in run.stderr and "type 'hhtoken refresh'\n" in run.stderr
+    assert "warning: by this machine's clock" in run.stderr and "type 'hhtoken refresh'\n" in run.stderr
 
 
 def _remove(sandbox):
@@ -232,11 +232,11 @@ def test_an_employers_manager_and_a_token_without_a_person_are_told(operator, li
 
 
 def test_a_user_agent_on_the_black_list_is_told(operator, living):
-    assert "black list" in operator.run("whoami", expect=78, HH_USER_AGENT="python-requests/2").stderr
+    assert "blacklisted" in operator.run("whoami", expect=78, HH_USER_AGENT="python-requests/2").stderr
 
 
 def test_without_a_pair_nothing_is_asked(operator):
-    assert "no pair" in operator.run("whoami", expect=77).stderr
+    assert "not logged in" in operator.run("whoami", expect=77).stderr
     assert operator.files() == []
 
 

@@ -123,12 +123,6 @@ def a_pair_that_nobody_knows(operator, _sandbox, _tmp_path):
     return operator.run("whoami", expect=77)
 
 
-def a_token_that_only_the_api_calls_expired(operator, sandbox, _tmp_path):
-    with_expired(operator, sandbox)
-    operator.store(operator.stored(), left=60)
-    return operator.run("whoami", expect=69)
-
-
 def a_sandbox_on_a_port_that_is_taken(operator, sandbox, _tmp_path):
     return operator.run("sandbox", "--listen", sandbox.url.partition("//")[2], expect=75)
 
@@ -145,6 +139,12 @@ def open_settings(operator, _sandbox, tmp_path):
     return operator.run("app-token", "--env-file", tmp_path / "env", expect=78, HH_CLIENT_SECRET="")
 
 
+def a_lock_that_is_a_link(operator, _sandbox, _tmp_path):
+    operator.store(PAIR, left=EXPIRED)
+    (operator.state / ".lock").symlink_to("/")
+    return operator.run("refresh", "--force", expect=74)
+
+
 def a_second_link(operator, _sandbox, _tmp_path):
     operator.store(PAIR, left=60)
     os.link(operator.token_file, operator.state / "second")
@@ -157,7 +157,7 @@ WAITS = 128 + signal.SIGTERM  # of login and the like, which print something, an
 TYPED = [
     ("type 'hhtoken login', and open the address", run("refresh", expect=77), [WAITS]),
     ("type 'hhtoken login' again, and open", run("login", "--timeout", "1", expect=75), [WAITS]),
-    ("who renews it? type 'hhtoken status'", a_login_by_paste, [0]),
+    ("to keep it valid, type 'hhtoken status'", a_login_by_paste, [0]),
     ("type 'hhtoken exchange', then paste", a_closed_input, [0]),
     ("paste the address that it ends up on into 'hhtoken exchange'", run("authorize-url"), [0]),
     ("let 'hhtoken serve-callback', or hh-token", run("authorize-url"), [WAITS, 0]),
@@ -169,13 +169,12 @@ TYPED = [
     ("type 'hhtoken refresh --help'", run("refresh", "--jobs", "2", expect=2), [0]),
     ("'hhtoken status --all --json' tells", run("refresh", "--all", "--is-due", expect=2), [77]),
     ("moved the pair into {path}; to use it", a_pair_moved_out, [0]),
-    ("imported: the access token has expired", an_import_of_what_has_expired, [0]),
+    ("imported: {expired}; type 'hhtoken refresh'", an_import_of_what_has_expired, [0]),
     ("remove {path}; to see the stored pair", an_import_of_what_is_spent, [0]),
     ("type 'hhtoken refresh', or use", run("show", "--field", "access_token", expect=69, left=EXPIRED), [0, 0]),
-    ("type 'hhtoken refresh', or let the timer", run("status", expect=69, left=EXPIRED), [0]),
     ("type 'hhtoken refresh'", run("whoami", expect=69, left=EXPIRED), [0]),
     (
-        "the stored pair is kept, and the next run",
+        "the stored pair is kept; type 'hhtoken refresh' later",
         run("refresh", expect=75, left=EXPIRED, fault="service_unavailable"),
         [0],
     ),
@@ -199,17 +198,19 @@ TYPED = [
     ),
     ("type: chmod 700 {path}", an_open_directory, [0]),
     ("type: chmod o= {path}", open_settings, [0]),
-    ("look at it with 'ls -l {path}', move", a_second_link, [0]),
+    ("look at it with 'ls -l {path}', move", a_lock_that_is_a_link, [0]),
+    ("to give it a file of its own, type: cp -p {path}", a_second_link, [0]),
+    ("type 'hhtoken init'; what it asks for is on {page}", run("login", expect=78, HH_CLIENT_ID=""), [2]),
+    ("see 'hhtoken init --help'", run("init", expect=2), [0]),
     ("type 'hhtoken app-token --renew' in five", run("app-token", expect=75, fault="service_unavailable"), [0]),
     (
         "copy the address that begins with {start}",
         run("login", "--timeout", "1", expect=75, HH_REDIRECT_URI="myapp://c"),
         [0],
     ),
-    ("type 'hhtoken refresh --force' to hear", a_pair_that_nobody_knows, [77, WAITS]),
-    ("type 'hhtoken refresh --force'", a_token_that_only_the_api_calls_expired, [0]),
+    ("type 'hhtoken refresh'; if that fails, {authorize}", a_pair_that_nobody_knows, [77, WAITS]),
     (
-        "the next run tries once more, or type",
+        "type 'hhtoken refresh --force': it tries once more",
         run("refresh", expect=75, left=EXPIRED, fault="hang_after", HHTOKEN_DEADLINE=2),
         [77],
     ),
@@ -222,15 +223,11 @@ TYPED = [
 ADVICE = """\
 type 'hhtoken login', and paste the address that
 type 'hhtoken whoami'
-the next run, or 'hhtoken refresh', clears up
 type: {command}
 {where} is free for 'hhtoken login'
 'hhtoken login' waits there while you authorize
-authorize with 'hhtoken login --listen 127.0.0.1:80'
-put 'proxy_set_header {header};' behind proxy_pass
 look at the clock with 'date' first; then at the
 put it there by 'hhtoken import FILE'
-'make install' brings timers; or let cron, or your
 for example 'hhtoken exec -- python3 bot.py'
 it has to be a program: see 'ls -l', 'chmod +x', and
 remove {path}; or move the stored pair out first:
@@ -241,14 +238,12 @@ to have it renewed, type '{command}'
 if that is too late, 'hhtoken notice --again'
 nothing was removed; type 'hhtoken refresh', then
 nothing was removed; {hint}; or type 'hhtoken revoke
-to end it after all, type 'hhtoken refresh', then
 the timers go on, and find no pair; to stop them,
 etcd still holds it, and it comes back here;
 type 'hhtoken sync --once' first
 type 'hhtoken sync --once', since another host may have
 the clock is before the time at which this token was
 nowhere: {reason}; type 'hhtoken doctor'
-unless you know who runs 'hhtoken refresh' after
 the service's pair is in {path}: type 'sudo hhtoken
 a host on its own needs no 'hhtoken sync'
 by this machine's clock the access token
@@ -256,13 +251,9 @@ type: {python} -m pip install {library}
 type: apt install python3-{library}
 check HH_TOKEN_URL if it is set, or remove it;
 look at 'free -m' and at the limits of this shell
-someone may be in the middle: check the clock with
-{fix}; the next run, or 'hhtoken refresh',
 {fix}; then type 'hhtoken refresh'
 type 'hhtoken revoke' again
-wait, or type 'hhtoken refresh --force' to ask at once
 {hint}; then type 'hhtoken revoke' again
-wait, or type 'hhtoken refresh --force' to ask at once
 once etcd answers, type 'hhtoken sync --once'
 it is under way for accounts: type 'hhtoken --account
 nothing is overwritten; every host still has its copy
@@ -278,6 +269,24 @@ it is for the group of its directory: see 'ls -ld
 'hhtoken refresh' publishes it, where HHTOKEN_PUBLISH
 set HHTOKEN_STORE as on the other hosts; or, to use
 it is left as it is; restore a copy with 'hhtoken
+'hhtoken app-token' prints that one
+'hhtoken refresh' clears up
+check the clock with 'date'; someone may be in
+compare the site with {path}; 'ss -ltnp sport = :80'
+cron does not see what is set in this environment alone
+if you trust it, type: sudo chown {me} {path}
+in {file}, write '{directive}', then type: {reload}
+log in with 'hhtoken login --listen 127.0.0.1:80'
+name a directory elsewhere, or type: chmod o-w {path}
+name a file in a directory of its own; to make one,
+set the clock: see 'date' and 'timedatectl'
+type 'crontab -e' and add the line:
+type 'hhtoken login'
+type 'hhtoken refresh' after {moment}
+type: chmod go-w {path}
+{fix}; then 'hhtoken refresh' puts it in place
+{hint}, or 'hhtoken refresh --force' now
+{hint}; to ask again at once, type 'hhtoken refresh
 """.splitlines()
 
 

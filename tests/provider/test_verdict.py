@@ -79,7 +79,7 @@ FORBIDDEN = [
     ("oauth", "application_not_found", 78, "removed", "dev.hh.ru"),
     ("captcha_required", None, 77, "captcha", "browser"),
     ("bad_user_agent", "unset", 78, "saw no", "HH_USER_AGENT"),
-    ("bad_user_agent", "blacklisted", 78, "black list", "HH_USER_AGENT"),
+    ("bad_user_agent", "blacklisted", 78, "blacklisted", "HH_USER_AGENT"),
     ("bad_user_agent", "new", 78, "refuses the User-Agent", "HH_USER_AGENT"),
     ("oauth", "something_new", 77, "refuses", "support"),
     ("something_new", None, 77, "refuses", "support"),

@@ -505,7 +505,7 @@ def test_not_yet_for_a_token_that_the_api_refuses_asks_again_soon_and_hands_it_o
         (Record(outcome=record.TRY_LATER, message="no luck", exit_code=75, not_before=NOW), "no luck"),
         (Record(outcome=record.NOT_DUE, message="nothing is due", not_before=NOW), "nothing is due until 2023-11-14 "),
         (Record(outcome=record.NOT_YET, message="not yet"), "not yet"),
-        (Record(outcome=record.RENEWED, message="renewed", lives_until=NOW), "lives until 2023-11-14 "),
+        (Record(outcome=record.RENEWED, message="renewed", lives_until=NOW), "is valid until 2023-11-14 "),
     ],
 )
 def test_what_a_refresh_came_to_is_one_sentence_with_the_time_that_counts(one, sentence):

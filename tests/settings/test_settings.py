@@ -62,11 +62,11 @@ def test_flag_beats_environment_beats_env_file_beats_default(lonely, tmp_path):
     assert f"{tmp_path}/from-file" in lonely.run("show", "--env-file", file, expect=77, **here).stderr
     here["HHTOKEN_ENV_FILE"] = file
     assert f"{tmp_path}/from-file" in lonely.run("show", expect=77, **here).stderr
-    assert "/from-env " in lonely.run("show", expect=77, HHTOKEN_STATE_DIR="/from-env", **here).stderr
+    assert "/from-env\n" in lonely.run("show", expect=77, HHTOKEN_STATE_DIR="/from-env", **here).stderr
     for arguments in (("--state-dir", "/from-flag", "show"), ("show", "--state-dir", "/from-flag")):
-        assert "/from-flag " in lonely.run(*arguments, expect=77, HHTOKEN_STATE_DIR="/from-env", **here).stderr
+        assert "/from-flag\n" in lonely.run(*arguments, expect=77, HHTOKEN_STATE_DIR="/from-env", **here).stderr
     del here["HHTOKEN_ENV_FILE"]
-    assert "/from-systemd " in lonely.run("show", expect=77, STATE_DIRECTORY="/from-systemd:/b", **here).stderr
+    assert "/from-systemd\n" in lonely.run("show", expect=77, STATE_DIRECTORY="/from-systemd:/b", **here).stderr
     default = "/var/lib/hh-token" if os.geteuid() == 0 else f"{tmp_path}/hh-token"
     run = lonely.run("status", "--json", expect=(0, 65, 69, 75, 77, 78), **here)
     assert f'"state_directory": "{default}"' in run.stdout
