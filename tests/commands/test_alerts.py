@@ -31,13 +31,13 @@ def series_of(printed):
             yield {"series": name, "values": f"{value}+0x60"}
 
 
-def firing(tmp_path, printed, **expected):
+def firing(tmp_path, printed, alerts=("HHTokenLoginNeeded", "HHTokenUnusable"), severity="critical", **expected):
     """Check which minutes each alert begins to fire at (``None``: never within the hour), and what it tells to type."""
     checks = []
-    for alert in ("HHTokenLoginNeeded", "HHTokenUnusable"):
+    for alert in alerts:
         first, labels, said = expected.get(alert, (None, {}, None))
         for minute in (0, 1, 5, 9, 10, 14, 15, 16, 17, 59):
-            found = [{"exp_labels": {"severity": "critical", "instance": "box", **labels}, "exp_annotations": said}]
+            found = [{"exp_labels": {"severity": severity, "instance": "box", **labels}, "exp_annotations": said}]
             fires = first is not None and minute >= first
             checks.append({"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": found if fires else []})
     test = {"interval": "1m", "input_series": list(series_of(printed)), "alert_rule_test": checks}
@@ -91,3 +91,17 @@ def test_an_account_of_several_is_named(operator, tmp_path, name, words):
         keeper.store(PAIR, left=-60 if one == name else 7200, life=9000)
     printed = operator.run("status", "--all", "--prometheus", expect=69).stdout
     firing(tmp_path, printed, HHTokenUnusable=(10, {"account": name}, status(words)))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_token_that_nothing_renews_fires_a_quarter_of_an_hour_later(operator, tmp_path, count):
+    operator.store(PAIR, left=7200, life=7200)
+    printed = operator.run("status", "--prometheus").stdout
+    assert "\nhhtoken_renewers 0" in printed
+    told = {
+        "summary": "No timer and no cron job renews the token.",
+        "description": "On box, type 'hhtoken status' for what to add.",
+    }
+    expected = {} if count else {"HHTokenNothingRenews": (15, {}, told)}
+    printed = printed.replace("hhtoken_renewers 0", f"hhtoken_renewers {count}")
+    firing(tmp_path, printed, ["HHTokenNothingRenews"], "warning", **expected)

@@ -418,7 +418,7 @@ def part_doctor():
     stranger = sh("cd / && runuser -u nobody -- env HOME=/nonexistent hhtoken doctor")
     check("doctor runs without root, and says what it could not see", "sudo hhtoken doctor" in stranger.out)
     screen = hhtoken("status")
-    check("status: who renews", "hh-token-due.timer (next look 20" in screen.out, screen.text)
+    check("status: who renews", "hh-token-due.timer (next run 20" in screen.out, screen.text)
     equal("... and that nothing is to do", screen.out.splitlines()[-1].split(), ["to", "do:", "nothing"])
 
 
