@@ -45,7 +45,8 @@ def screen(locale):
     with tempfile.TemporaryDirectory() as home, start(auto="allow", expires_in=TWO_WEEKS) as sandbox:
         environment = {**sandbox.environment(), "HOME": home, "PATH": f"{home}:{os.environ['PATH']}", "LC_ALL": locale}
         environment.update(TERM="xterm-256color", HHTOKEN_STATE_DIR=f"{home}/.local/state/hh-token")
-        listed = f"#!/bin/sh\necho '* * * * * {PROGRAM[-1]} refresh'\n"  # instead of the crontab of whoever draws
+        line = f"* * * * * {PROGRAM[-1]} --state-dir {environment['HHTOKEN_STATE_DIR']} refresh"
+        listed = f"#!/bin/sh\necho '{line}'\n"  # instead of the crontab of whoever draws
         Path(home, "crontab").write_text(listed)
         Path(home, "crontab").chmod(0o755)
         log_in(environment)

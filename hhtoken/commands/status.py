@@ -96,7 +96,7 @@ def to_have_it_renewed(renewers, settings):
     words = [os.path.abspath(sys.argv[0]), "--state-dir", settings.main_directory()]
     if settings.account():
         words += ["--account", settings.account()]
-    if settings.env_file_path() != DEFAULT_ENV_FILE:
+    if settings.env_file_path() != DEFAULT_ENV_FILE and os.path.exists(settings.env_file_path()):
         words += ["--env-file", os.path.abspath(settings.env_file_path())]
     return N_("type 'crontab -e' and add the line:"), status_screen.cron_line(words)
 

@@ -151,9 +151,17 @@ class Settings:
     def is_secret_out_of_reach(self):
         """Tell whether this user can read no client secret at all: a service may have it as a systemd credential."""
         path = self._sources.get("HH_CLIENT_SECRET_FILE")
-        if self._sources.get("HH_CLIENT_SECRET") or path and (os.geteuid() == 0 or os.access(path, os.R_OK)):
+        if self._sources.get("HH_CLIENT_SECRET"):
             return False
-        return bool(path) or not self._sources.environment.get("CREDENTIALS_DIRECTORY")
+        if not path:
+            return not self._sources.environment.get("CREDENTIALS_DIRECTORY")
+        try:
+            os.stat(path)
+        except PermissionError:
+            return True
+        except OSError:  # a mistake in the setting
+            return False
+        return not os.access(path, os.R_OK)
 
     def redirect_uri(self):
         return self._address("HH_REDIRECT_URI")

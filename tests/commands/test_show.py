@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import pwd
 import subprocess
 import sys
 import time
@@ -148,7 +149,7 @@ def test_a_plain_run_opens_the_directory_and_the_pair_and_touches_nothing_else(l
     )
     root = PROGRAM[-1].replace("/bin/hhtoken", "")
     state = lonely.environment.pop("HHTOKEN_STATE_DIR")
-    own = os.path.expanduser("~/.config/hh-token/hh-token.env")
+    own = f"{pwd.getpwuid(os.geteuid()).pw_dir}/.config/hh-token/hh-token.env"
     settings = own if os.geteuid() else "/etc/hh-token/hh-token.env"
     finished = subprocess.run(
         [sys.executable, "-IS", "-c", program, root, *command.split(), "--state-dir", state],

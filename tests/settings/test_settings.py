@@ -283,7 +283,7 @@ def test_who_is_not_root_has_an_env_file_of_their_own_that_needs_no_name(monkeyp
     service, own = tmp_path / "etc" / "hh-token.env", tmp_path / "config" / "hh-token" / "hh-token.env"
     monkeypatch.setattr(sources, "DEFAULT_ENV_FILE", str(service))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() or 1000)
 
     def client_id(**environment):
         return Settings(environment).client_id()
@@ -299,7 +299,7 @@ def test_who_is_not_root_has_an_env_file_of_their_own_that_needs_no_name(monkeyp
     assert client_id(XDG_CONFIG_HOME="/nonexistent") == str(service), "so the service account reads it"
     assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config", HHTOKEN_ENV_FILE=str(service)) == str(service)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config") == str(service)
+    assert client_id(XDG_CONFIG_HOME=f"{tmp_path}/config", SUDO_UID=str(os.getuid())) == str(service)
 
 
 def test_a_home_directory_is_written_with_a_tilde(lonely, monkeypatch, tmp_path):
