@@ -176,6 +176,7 @@ class Cluster:
         for machine in everybody:
             machine.join()
             machine.unblock(*everybody)
+        self.etcd.wait()  # they may be choosing a leader
         self.lever("clear")
         self.lever("expires-in", seconds=LIFE_SECONDS)
 

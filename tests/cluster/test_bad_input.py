@@ -54,7 +54,7 @@ def test_a_host_with_another_key_is_refused(due):
         (78, "refuses this user", {"HHTOKEN_STORE_PASSWORD_FILE": "{directory}/wrong"}),
         (78, "HHTOKEN_STORE is no address", {"HHTOKEN_STORE": "http://10.77.0.11:2379/t"}),
         (78, "HHTOKEN_STORE is no address", {"HHTOKEN_STORE": "etcd://a:b@c/t"}),
-        (78, "does not speak etcd", {"HHTOKEN_STORE": "etcd://{headhunter}:443/t"}),
+        (78, "refuses this user", {"HHTOKEN_STORE": "etcd://{headhunter}:443/t"}),  # and is no etcd: see test_etcd.py
         (78, "etcd holds no pair at /elsewhere/", {"HHTOKEN_STORE": "etcd://{members}/elsewhere"}),
     ],
 )
