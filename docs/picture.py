@@ -9,6 +9,7 @@ import html
 import os
 import pty
 import re
+import shlex
 import struct
 import sys
 import tempfile
@@ -45,8 +46,8 @@ def screen(locale):
     with tempfile.TemporaryDirectory() as home, start(auto="allow", expires_in=TWO_WEEKS) as sandbox:
         environment = {**sandbox.environment(), "HOME": home, "PATH": f"{home}:{os.environ['PATH']}", "LC_ALL": locale}
         environment.update(TERM="xterm-256color", HHTOKEN_STATE_DIR=f"{home}/.local/state/hh-token")
-        line = f"* * * * * {PROGRAM[-1]} --state-dir {environment['HHTOKEN_STATE_DIR']} refresh"
-        listed = f"#!/bin/sh\necho '{line}'\n"  # instead of the crontab of whoever draws
+        line = f"* * * * * {shlex.quote(PROGRAM[-1])} --state-dir {environment['HHTOKEN_STATE_DIR']} refresh"
+        listed = f"#!/bin/sh\ncat <<'END'\n{line}\nEND\n"  # instead of the crontab of whoever draws
         Path(home, "crontab").write_text(listed)
         Path(home, "crontab").chmod(0o755)
         log_in(environment)

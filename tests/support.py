@@ -1,5 +1,6 @@
 """What many tests need: where things are, a pair, a moment, how hard hypothesis tries."""
 
+import shlex
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -15,7 +16,8 @@ QUICK = settings(max_examples=200, deadline=None, derandomize=True, suppress_hea
 
 def cron_lists(operator, folder, *lines):
     """Let ``crontab -l`` list these lines to an Operator's program; none: one that renews the operator's pair."""
-    lines = lines or (f"* * * * * {ROOT}/bin/hhtoken --state-dir {operator.environment['HHTOKEN_STATE_DIR']} refresh",)
+    program, state = shlex.quote(f"{ROOT}/bin/hhtoken"), operator.environment["HHTOKEN_STATE_DIR"]
+    lines = lines or (f"* * * * * {program} --state-dir {state} refresh",)
     folder.mkdir(exist_ok=True)
     listed = "".join(f"{line}\n" for line in lines)
     (folder / "crontab").write_text(f"#!/bin/sh\n[ \"$1\" != -l ] || cat <<'END'\n{listed}END\n")

@@ -26,6 +26,8 @@ from conftest import (
 from rough_provider import answering, http
 from support import ROOT
 
+from hhtoken.text import escaped
+
 NAME = "Песочница"
 
 
@@ -288,7 +290,9 @@ def test_a_login_goes_on_without_the_library_and_warns(operator, tmp_path):
     )
     lines = done.stderr.splitlines()
     at = lines.index("hhtoken: warning: the Python library 'segno', which draws QR codes, is missing")
-    assert lines[at + 1] == f"hhtoken: hint: type: {PROGRAM[0]} -m pip install segno", "in an environment of its own"
+    assert lines[at + 1] == f"hhtoken: hint: type: {escaped(PROGRAM[0])} -m pip install segno", (
+        "in an environment of its own"
+    )
     assert done.returncode == 75 and [line for line in lines if "error: " in line] == [lines[-2]]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import subprocess
 
 import pytest
@@ -26,8 +27,8 @@ class Scene:
     def __init__(self, operator, sandbox, tmp_path, cleanup):
         self.operator, self.sandbox, self.tmp_path, self.cleanup = operator, sandbox, tmp_path, cleanup
         operator.environment.update(HH_USER_AGENT="my-bot/1.0 (me@example.com)", HHTOKEN_DEADLINE="2")
-        self.program, self.line = None, f"bin/hhtoken --state-dir {operator.state} refresh"
-        self.cron(f"* * * * * {ROOT}/{self.line}")
+        self.program, self.line = None, f"{shlex.quote(f'{ROOT}/bin/hhtoken')} --state-dir {operator.state} refresh"
+        self.cron(f"* * * * * {self.line}")
         self.pair()
 
     def cron(self, line):
@@ -104,9 +105,9 @@ SITUATIONS = {
         "valid", (0, "valid"), (78, NOTHING), (0, "usable"), (0, ""), False),
     "cron does not find the program": (lambda scene: scene.cron(f"* * * * * {scene.line[4:]}"),
         "valid", (0, "valid"), (78, "does not find"), (0, "usable"), (0, ""), False),
-    "cron runs once a day": (lambda scene: scene.cron(f"0 4 * * * {ROOT}/{scene.line}"),
+    "cron runs once a day": (lambda scene: scene.cron(f"0 4 * * * {scene.line}"),
         "valid", (0, "valid"), (78, "less often than hourly"), (0, "usable"), (0, ""), False),
-    "cron refuses the table": (lambda scene: scene.cron(f"61 * * * * {ROOT}/{scene.line}"),
+    "cron refuses the table": (lambda scene: scene.cron(f"61 * * * * {scene.line}"),
         "valid", (0, "valid"), (78, "cron refuses"), (0, "usable"), (0, ""), False),
     "expired": (Scene.expire, "due", (69, "expired"), (69, "expired"), (69, "expired"), (0, ""), False),
     "expired, nothing renews it": (expired_and_renewed_by_nothing,

@@ -303,8 +303,9 @@ def test_who_wants_no_colour_gets_none(lonely, environment):
     assert "\033" not in on_terminal(lonely, "status", **{"TERM": "xterm", **environment})[1]
 
 
-def test_a_terminal_without_utf_8_gets_ascii(lonely):
+def test_a_terminal_without_utf_8_gets_ascii(lonely, tmp_path):
     lonely.store(FRESH, left=100, life=1000)
+    cron_lists(lonely, tmp_path / "cron")  # else it offers a line with the path of this very program
     assert on_terminal(lonely, "status", LANG="C")[1].isascii()
     assert on_terminal(lonely, "status", LANG="xx_XX.KOI8-R")[1].isascii(), "nowhere installed"
 

@@ -366,7 +366,7 @@ def test_a_missing_library_is_installed_in_a_way_that_the_system_takes():
         code += "; print(how('x'))"
         said.append(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
     is_managed = list(Path("/usr/lib").glob("python3*/EXTERNALLY-MANAGED"))
-    assert said[0] == f"type: {sys.executable} -m pip install x"
+    assert said[0] == f"type: {escaped(sys.executable)} -m pip install x"
     assert said[1] == ("type: apt install python3-x" if is_managed else "type: /usr/bin/python3 -m pip install x")
 
 

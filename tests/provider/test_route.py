@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -183,7 +184,7 @@ with answering(http(json.dumps({"access_token": "NEW-ACCESS", "refresh_token": "
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="needs root, and iproute2")
 def test_two_black_holes_in_front_of_a_host_cost_six_seconds_and_are_named(lonely, tmp_path):
     lonely.store(PAIR, **EXPIRED)
     words = [
