@@ -129,7 +129,7 @@ def _renewal(command, environment):
         name, equals, value = word.partition("=")
         if word.startswith("#"):
             break
-        if " " in word and PROGRAM in word:  # sh -c '…', su -c '…'
+        if at and re.fullmatch("-[a-z]*c", words[at - 1]) and " " in word:  # sh -c '…', su -c '…'
             return _renewal(word, environment)
         if equals and name.isidentifier():
             environment = {**environment, name: value}
