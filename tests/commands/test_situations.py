@@ -103,7 +103,8 @@ SITUATIONS = {
     "healthy, by timers": (renewed_by_timers, "valid", (0, "valid"), (0, ""), (0, "usable"), (0, ""), False),
     "nothing renews it": (lambda scene: scene.cron("* * * * * true"),
         "valid", (0, "valid"), (78, NOTHING), (0, "usable"), (0, ""), False),
-    "cron does not find the program": (lambda scene: scene.cron(f"* * * * * {scene.line[4:]}"),
+    "cron does not find the program": (lambda scene: scene.cron(
+        f"* * * * * hhtoken{scene.line[scene.line.index(' --state-dir'):]}"),
         "valid", (0, "valid"), (78, "does not find"), (0, "usable"), (0, ""), False),
     "cron runs once a day": (lambda scene: scene.cron(f"0 4 * * * {scene.line}"),
         "valid", (0, "valid"), (78, "less often than hourly"), (0, "usable"), (0, ""), False),
